@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ *  Calls between nodes: asking a peer, and answering one.
+ *
+ *  A call ends exactly once if it was started: with a reply, or with an error that says whether the
+ *  peer can have run it.  Callbacks run on the shard that made the call, never from inside it.
+ */
+#ifndef WEFT_CALL_H
+#define WEFT_CALL_H
+
+#include <weft/defs.h>
+#include <weft/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Largest payload of a call or a reply, in bytes. */
+#define WEFT_PAYLOAD_BYTES_MAX (16u * 1024 * 1024)
+/** Verbs from here up belong to weft itself. */
+#define WEFT_VERB_RESERVED (UINT64_C(1) << 63)
+/** Timeout of a call that names none, in milliseconds. */
+#define WEFT_CALL_TIMEOUT_MS_DEFAULT 10000u
+
+/** Traffic classes: each has connections of its own, so that none delays another. */
+enum weft_lane { WEFT_LANE_NORMAL = 0, WEFT_LANE_CONTROL = 1, WEFT_LANE_BULK = 2, WEFT_LANE_COUNT = 3 };
+
+/** Whether the peer can have run a call that failed. */
+enum weft_executed {
+    WEFT_EXECUTED_NO = 0,    /**< certainly not: it never left, or the peer said so; a retry is safe */
+    WEFT_EXECUTED_MAYBE = 1, /**< it was handed to the network and the answer is lost */
+    WEFT_EXECUTED_YES = 2    /**< the peer answered */
+};
+
+/** How a call ended. */
+struct weft_reply {
+    struct weft_span payload; /**< borrowed: valid until the callback returns */
+    struct weft_error error;  /**< code 0 on success */
+    enum weft_executed executed;
+    uint32_t handler_us; /**< what the peer measured, microseconds; UINT32_MAX: it did not */
+};
+
+/** Receives the end of a call.  @param reply borrowed until return */
+typedef void weft_reply_fn(void *ctx, enum weft_err err, const struct weft_reply *reply);
+
+/** Options of one call.  Zero means the default. */
+struct weft_call_options {
+    size_t size;         /**< sizeof this struct; set by WEFT_CALL_OPTIONS_INIT */
+    uint32_t timeout_ms; /**< 0: WEFT_CALL_TIMEOUT_MS_DEFAULT */
+    enum weft_lane lane; /**< 0: normal */
+    bool one_way;        /**< no reply is expected; the callback says whether it was handed to the network */
+    bool wait_for_peer;  /**< while the peer is down, wait for it until the timeout instead of failing at once */
+};
+#define WEFT_CALL_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        .size = sizeof(struct weft_call_options)                                                                       \
+    }
+
+/** Call a verb of a peer.
+ *  @param to       from weft_peer_find or weft_node_peer_add
+ *  @param args     0..WEFT_PAYLOAD_BYTES_MAX bytes; borrowed and copied
+ *  @param options  borrowed; NULL for defaults
+ *  @param fn       called exactly once if this returned ok, never if it failed
+ *  @return ok | QUEUE_FULL (wait for replies) | UNREACHABLE (the peer is down; see wait_for_peer) | TOO_LARGE |
+ *          NOT_FOUND (no such peer) | INVALID (a reserved verb, a foreign size) | TOO_NEW | DRAINING
+ *  @shard owner (asserted)   @allocates never   @calls_back never from inside */
+WEFT_API WEFT_NODISCARD enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb,
+                                                struct weft_span args, const struct weft_call_options *options,
+                                                weft_reply_fn *fn, void *ctx);
+
+/** Runs for each request of a verb, on the shard where it landed.  Answer with weft_reply or weft_fail:
+ *  exactly once, now or in a later turn of the same shard.  A one-way request is answered too, which ends it
+ *  and sends nothing. */
+typedef void weft_handler_fn(void *ctx, weft_request *request);
+
+/** The payload of a request.  @return borrowed: valid until the handler returns   @shard owner */
+WEFT_API struct weft_span weft_request_payload(const weft_request *request);
+
+/** The shard that runs a request.  @return borrowed   @shard owner */
+WEFT_API weft_shard *weft_request_shard(const weft_request *request);
+
+/** Nanoseconds left until the caller gives up, UINT64_MAX if it named no timeout.  @shard owner */
+WEFT_API uint64_t weft_request_remaining_ns(const weft_request *request);
+
+/** Answer a request and end it.  @param request taken in every case   @param payload borrowed and copied
+ *  @return ok | CLOSED (the connection is gone) | EXPIRED (the caller gave up; nothing is sent) |
+ *          TOO_LARGE (the caller gets a failure) | QUEUE_FULL (the connection is closed for overflow)
+ *  @shard owner   @allocates never */
+WEFT_API enum weft_err weft_reply(WEFT_TAKE weft_request *request, struct weft_span payload);
+
+/** Fail a request and end it; the caller gets WEFT_ERR_REMOTE with this text.
+ *  @param request taken in every case   @param text borrowed, cut at 255 bytes
+ *  @return as weft_reply   @shard owner   @allocates never */
+WEFT_API enum weft_err weft_fail(WEFT_TAKE weft_request *request, const char *text);
+
+/** "no", "maybe" or "yes".  @return a constant string   @shard any */
+WEFT_API const char *weft_executed_name(enum weft_executed executed);
+
+/** "normal", "control" or "bulk".  @return a constant string   @shard any */
+WEFT_API const char *weft_lane_name(enum weft_lane lane);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ *  A node: options, life, handlers, peers, links and counters.
+ *
+ *  Life: create, register handlers, start, (drain,) stop, destroy.  Control functions may be called from
+ *  any one thread at a time that is not a shard's.
+ */
+#ifndef WEFT_NODE_H
+#define WEFT_NODE_H
+
+#include <weft/call.h>
+#include <weft/defs.h>
+#include <weft/error.h>
+#include <weft/shard.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Most addresses of one peer. */
+#define WEFT_PEER_ADDRESSES_MAX 4
+/** Most peers of one node. */
+#define WEFT_PEERS_MAX 1024
+
+/** Which links are encrypted: server_encryption_options, internode_encryption. */
+enum weft_encryption {
+    WEFT_ENCRYPTION_NONE = 0,
+    WEFT_ENCRYPTION_RACK,
+    WEFT_ENCRYPTION_DC,
+    WEFT_ENCRYPTION_ALL,
+    WEFT_ENCRYPTION_TRANSITIONAL
+};
+
+/** Whether accepting TLS asks for a client certificate. */
+enum weft_client_auth { WEFT_CLIENT_AUTH_NONE = 0, WEFT_CLIENT_AUTH_OPTIONAL, WEFT_CLIENT_AUTH_REQUIRED };
+
+/** Who must introduce itself with a hello. */
+enum weft_require_hello { WEFT_REQUIRE_HELLO_AUTO = 0, WEFT_REQUIRE_HELLO_ALWAYS, WEFT_REQUIRE_HELLO_NEVER };
+
+/** A peer of the configured topology.  Strings are borrowed and copied. */
+struct weft_peer_options {
+    size_t size;
+    const char *addresses[WEFT_PEER_ADDRESSES_MAX]; /**< numeric; the first is dialed, each counts as a source */
+    const char *dc;                                 /**< NULL: unknown */
+    const char *rack;                               /**< NULL: unknown */
+    const char *id;                                 /**< UUID; NULL: not checked */
+    uint16_t storage_port;                          /**< 0: the node's own */
+    uint16_t ssl_storage_port;                      /**< 0: the node's own */
+    uint16_t connections;                           /**< per shard on the normal lane; 0: 1 */
+};
+#define WEFT_PEER_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        .size = sizeof(struct weft_peer_options)                                                                       \
+    }
+
+/** TLS material and demands.  NULL paths mean not configured. */
+struct weft_tls_options {
+    const char *certificate; /**< PEM chain, leaf first */
+    const char *keyfile;     /**< PEM key */
+    const char *truststore;  /**< PEM bundle; NULL or "system": the system's trust store */
+    enum weft_client_auth client_auth;
+    bool certificate_in_block; /**< the certificate was named on purpose: makes a passive listener under `none` */
+};
+
+/** A logged event, rendered.  level: 'E', 'W', 'I' or 'D'.  The line has no newline.  Runs on the thread where
+ *  the event happened, and must not block. */
+typedef void weft_log_fn(void *ctx, char level, const char *line);
+
+/** Everything a node can be told.  Zero means the default.  Strings are borrowed and copied by weft_node_create. */
+struct weft_node_options {
+    size_t size;
+    const char *cluster_name;   /**< NULL: "Test Cluster" */
+    const char *dc;             /**< NULL: unknown */
+    const char *rack;           /**< NULL: unknown */
+    const char *node_id;        /**< UUID; NULL: a random one for this run */
+    uint64_t incarnation;       /**< 0: the start time */
+    const char *listen_address; /**< numeric; NULL: "127.0.0.1" */
+    const char *dial_address;   /**< numeric source of outgoing connections; NULL: listen_address */
+    uint16_t storage_port;      /**< 0: 7000 */
+    uint16_t ssl_storage_port;  /**< 0: 7001 */
+    bool client_only;           /**< open no listener */
+    enum weft_encryption encryption;
+    struct weft_tls_options tls;
+    enum weft_require_hello require_hello;
+    const char *shards;                    /**< "auto", a count, or a CPU list such as "0-3,8"; NULL: "auto" */
+    uint64_t memory_per_shard_bytes;       /**< 0: 256 MiB */
+    uint32_t connections_max;              /**< per shard; 0: 4096 */
+    uint32_t calls_max;                    /**< outgoing calls in flight per shard; 0: 16384 */
+    uint32_t requests_max;                 /**< incoming requests in flight per shard; 0: 16384 */
+    uint32_t handshake_timeout_ms;         /**< connect, TLS and negotiation, each; 0: 5000 */
+    uint32_t heartbeat_ms;                 /**< 0: 1000; UINT32_MAX: no control connections */
+    uint32_t drain_timeout_ms;             /**< 0: 5000 */
+    const char *tcp_congestion;            /**< NULL: the system's */
+    bool tcp_delay;                        /**< leave Nagle's algorithm on: inter_dc_tcp_nodelay: false */
+    bool busy_poll;                        /**< shards never sleep */
+    const char *backend;                   /**< "auto", "io_uring" or "epoll"; NULL: "auto" */
+    const struct weft_peer_options *peers; /**< borrowed and copied */
+    uint32_t peer_count;
+    weft_log_fn *log; /**< NULL: lines on stderr */
+    void *log_ctx;
+};
+#define WEFT_NODE_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        .size = sizeof(struct weft_node_options)                                                                       \
+    }
+
+/** Make a node; nothing runs yet.  @param node given   @param options borrowed   @param why may be NULL
+ *  @return ok | INVALID or CONFIG (why says what is wrong and what would be right) | TOO_NEW | NO_MEMORY | TLS
+ *  @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_create(WEFT_GIVE weft_node **node,
+                                                       const struct weft_node_options *options, struct weft_error *why);
+
+/** Make a node from a configuration file: scylla.yaml, or the same with a `weft:` block.
+ *  @return as weft_node_create; why holds the first error as `file:line:column: key: …`   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_create_from_file(WEFT_GIVE weft_node **node, const char *path,
+                                                                 struct weft_error *why);
+
+/** Serve a verb.  Before start only.  @return ok | INVALID (reserved verb) | STATE | QUEUE_FULL (verb table)
+ *  @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle(weft_node *node, uint64_t verb, weft_handler_fn *fn, void *ctx,
+                                                       struct weft_error *why);
+
+/** Serve a verb that is never answered.  Otherwise as weft_node_handle.  @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle_one_way(weft_node *node, uint64_t verb, weft_handler_fn *fn,
+                                                               void *ctx, struct weft_error *why);
+
+/** Serve the verbs that every `weft node` serves (HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP, FAIL), so that
+ *  any client can drive this node.  Before start only.  @return as weft_node_handle   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle_standard(weft_node *node, struct weft_error *why);
+
+/** Add a peer to the topology.  Before start only.  @param id may be NULL
+ *  @return ok | INVALID | STATE | QUEUE_FULL (WEFT_PEERS_MAX)   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options *options,
+                                                         weft_peer_id *id, struct weft_error *why);
+
+/** A peer went up or down. */
+struct weft_peer_event {
+    weft_peer_id peer;
+    const char *address; /**< borrowed until return */
+    bool up;
+    enum weft_reason reason; /**< why it is down */
+};
+typedef void weft_peer_fn(void *ctx, weft_shard *shard, const struct weft_peer_event *event);
+
+/** Be told when peers go up and down, on the shard that holds the peer's control connection.  Before start only.
+ *  @return ok | STATE   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_on_peer(weft_node *node, weft_peer_fn *fn, void *ctx);
+
+/** Start the shards and listeners.  @param on_ready called once on each shard, before anything else there; may be NULL
+ *  @return ok | SYSTEM | CONFIG | UNSUPPORTED | STATE   @shard control   @blocks until every shard runs */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx,
+                                                      struct weft_error *why);
+
+/** Stop taking connections and calls, finish what runs, within drain_timeout.  Callable from a signal handler or any
+ *  thread; returns at once, and weft_node_wait returns when it is done.  @shard any */
+WEFT_API void weft_node_drain(weft_node *node);
+
+/** Wait until the node has stopped.  @return 0 if it drained, 1 if the drain timeout cut something off
+ *  @shard control   @blocks */
+WEFT_API int weft_node_wait(weft_node *node);
+
+/** Drain, wait and free.  NULL is fine.  @shard control   @blocks */
+WEFT_API void weft_node_destroy(WEFT_TAKE weft_node *node);
+
+/** The peer that has this numeric address, the zero id if none.  @shard any */
+WEFT_API weft_peer_id weft_peer_find(const weft_shard *shard, const char *address);
+
+/** One live connection, as it was made. */
+struct weft_link {
+    uint32_t shard;
+    bool outgoing;
+    bool encrypted;
+    bool up; /**< negotiated: calls can pass */
+    enum weft_lane lane;
+    enum weft_reason decision; /**< why plain or TLS */
+    char peer_address[64];
+    char dc[WEFT_NAME_BYTES_MAX + 1]; /**< the topology's, "" where unknown */
+    char rack[WEFT_NAME_BYTES_MAX + 1];
+    char tls_version[16]; /**< "" on plain links */
+    char tls_cipher[64];
+};
+typedef void weft_link_fn(void *ctx, const struct weft_link *link);
+
+/** Visit a snapshot of every live connection.  @param fn runs on the calling thread   @shard control   @blocks */
+WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
+
+/** Counters of one shard, only ever growing. */
+#define WEFT_COUNTERS(X)                                                                                               \
+    X(turns)                                                                                                           \
+    X(enters) X(operations) X(completions) X(accepted) X(dialed) X(dial_failures) X(connections_closed) X(refused)     \
+        X(calls_started) X(calls_answered) X(calls_failed) X(calls_expired) X(requests_received) X(requests_answered)  \
+            X(requests_failed) X(requests_expired) X(requests_busy) X(one_way_sent) X(one_way_received)                \
+                X(late_replies) X(bytes_sent) X(bytes_received) X(plain_bytes_sent) X(tls_bytes_sent)                  \
+                    X(heartbeats_sent) X(heartbeats_answered) X(peers_up) X(peers_down) X(log_suppressed)
+struct weft_counters {
+#define WEFT_X(name) uint64_t name;
+    WEFT_COUNTERS(WEFT_X)
+#undef WEFT_X
+    uint64_t refused_by_reason[64]; /**< indexed by enum weft_reason, refusals only */
+};
+
+/** Read the counters of all shards, summed, without stopping them.  @shard any */
+WEFT_API void weft_node_counters(const weft_node *node, struct weft_counters *out);
+
+/** Number of shards.  @shard any */
+WEFT_API uint32_t weft_node_shard_count(const weft_node *node);
+
+/** Name of the backend in use: "io_uring" or "epoll"; "" before start.  @shard any */
+WEFT_API const char *weft_node_backend(const weft_node *node);
+
+/** Name of a scope as in the configuration.  @shard any */
+WEFT_API const char *weft_encryption_name(enum weft_encryption encryption);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

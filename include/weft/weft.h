@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ *  weft: traffic between the nodes of a distributed system.  Includes every public header.
+ */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <weft/call.h>
+#include <weft/defs.h>
+#include <weft/error.h>
+#include <weft/node.h>
+#include <weft/reason.h>
+#include <weft/shard.h>
+#include <weft/version.h>
+
+#endif

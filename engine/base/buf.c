@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pools of buffers and the transitions of the registry.
+ *
+ * Owns two lazily touched mappings: the bytes, and the records that describe them.  A record is written when its
+ * buffer is taken for the first time, so a large pool costs what it used at its peak and not what it may grow to.
+ *
+ * Happy path: the buffer given back last is taken first, since its bytes are the ones still in the cache.
+ * Failure modes: a mapping that the system refuses (NO_MEMORY); a used-up pool (NULL from buf_take).  A buffer that
+ * is given back twice, while queued or while the kernel has it is a bug of ours and aborts.
+ */
+#include "engine/base/buf.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/base/assert.h"
+
+/* Buffers start on a cache line of their own; it is also a multiple of ASan's granule of 8 bytes. */
+#define BUF_ALIGN_BYTES 64u
+
+static void *map_lazily(uint64_t bytes)
+{
+    void *memory =
+        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static uint64_t pool_records_bytes(const struct buf_pool *pool)
+{
+    return (uint64_t)pool->count * sizeof(struct buf);
+}
+
+enum weft_err buf_pool_init(struct buf_pool *pool, uint32_t count, uint32_t bytes_each)
+{
+    memset(pool, 0, sizeof *pool);
+    list_init(&pool->free);
+    if (count == 0 || bytes_each == 0) {
+        return WEFT_ERR_INVALID;
+    }
+    uint64_t stride = ((uint64_t)bytes_each + BUF_ALIGN_BYTES - 1) & ~(uint64_t)(BUF_ALIGN_BYTES - 1);
+    uint8_t *memory = map_lazily(stride * count);
+    if (memory == NULL) {
+        return WEFT_ERR_NO_MEMORY;
+    }
+    struct buf *bufs = map_lazily((uint64_t)count * sizeof(struct buf));
+    if (bufs == NULL) {
+        munmap(memory, (size_t)(stride * count));
+        return WEFT_ERR_NO_MEMORY;
+    }
+    /* The first record carries the size each, which the others copy. */
+    bufs[0].bytes_max = bytes_each;
+    pool->bufs = bufs;
+    pool->memory = memory;
+    pool->memory_bytes = stride * count;
+    pool->count = count;
+    pool->free_count = count;
+    WEFT_POISON(memory, (size_t)pool->memory_bytes);
+    return WEFT_OK;
+}
+
+void buf_pool_fini(struct buf_pool *pool)
+{
+    if (pool == NULL || pool->memory == NULL) {
+        return;
+    }
+    WEFT_ASSERT(pool->free_count == pool->count);
+    /* Whatever is mapped here next must not inherit the poison. */
+    WEFT_UNPOISON(pool->memory, (size_t)pool->memory_bytes);
+    munmap(pool->memory, (size_t)pool->memory_bytes);
+    munmap(pool->bufs, (size_t)pool_records_bytes(pool));
+    memset(pool, 0, sizeof *pool);
+}
+
+/* The record of the lowest buffer that was never taken.  Called when every buffer that ever was taken is taken now,
+ * so the number of taken buffers is its index. */
+static struct buf *buf_first_use(struct buf_pool *pool)
+{
+    uint32_t index = pool->count - pool->free_count;
+    uint64_t stride = pool->memory_bytes / pool->count;
+    struct buf *buf = &pool->bufs[index];
+    WEFT_ASSERT(buf->data == NULL);
+    list_node_init(&buf->link);
+    buf->data = pool->memory + stride * index;
+    buf->bytes_max = pool->bufs[0].bytes_max;
+    buf->index = index;
+    return buf;
+}
+
+struct buf *buf_take(struct buf_pool *pool, const void *owner)
+{
+    if (pool->free_count == 0) {
+        return NULL;
+    }
+    struct list_node *node = list_pop_front(&pool->free);
+    struct buf *buf = node != NULL ? WEFT_CONTAINER_OF(node, struct buf, link) : buf_first_use(pool);
+    WEFT_ASSERT(buf->state == BUF_FREE);
+    pool->free_count--;
+    buf->begin = 0;
+    buf->end = 0;
+    buf->generation++;
+    buf->state = BUF_OWNED;
+    buf->owner = owner;
+    WEFT_UNPOISON(buf->data, buf->bytes_max);
+    return buf;
+}
+
+void buf_give_back(struct buf_pool *pool, struct buf *buf)
+{
+    WEFT_ASSERT(buf->index < pool->count);
+    WEFT_ASSERT(buf == &pool->bufs[buf->index]);
+    WEFT_ASSERT(buf->state == BUF_OWNED);
+    WEFT_ASSERT(!list_node_linked(&buf->link));
+    buf->state = BUF_FREE;
+    buf->owner = NULL;
+    WEFT_POISON(buf->data, buf->bytes_max);
+    list_push_front(&pool->free, &buf->link);
+    pool->free_count++;
+}
+
+void buf_to_kernel(struct buf *buf, enum buf_state state)
+{
+    WEFT_ASSERT(state == BUF_KERNEL_READS || state == BUF_KERNEL_WRITES);
+    WEFT_ASSERT(buf->state == BUF_OWNED);
+    buf->state = state;
+    WEFT_POISON(buf->data, buf->bytes_max);
+}
+
+void buf_from_kernel(struct buf *buf)
+{
+    WEFT_ASSERT(buf->state == BUF_KERNEL_READS || buf->state == BUF_KERNEL_WRITES);
+    buf->state = BUF_OWNED;
+    WEFT_UNPOISON(buf->data, buf->bytes_max);
+}

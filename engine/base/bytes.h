@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Little-endian integers in unaligned bytes: everything on the wire is made of these. */
+#ifndef ENGINE_BASE_BYTES_H
+#define ENGINE_BASE_BYTES_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#define WEFT_BIG_ENDIAN_HOST 1
+#endif
+
+static inline uint16_t bytes_host16(uint16_t value)
+{
+#if defined(WEFT_BIG_ENDIAN_HOST)
+    return __builtin_bswap16(value);
+#else
+    return value;
+#endif
+}
+
+static inline uint32_t bytes_host32(uint32_t value)
+{
+#if defined(WEFT_BIG_ENDIAN_HOST)
+    return __builtin_bswap32(value);
+#else
+    return value;
+#endif
+}
+
+static inline uint64_t bytes_host64(uint64_t value)
+{
+#if defined(WEFT_BIG_ENDIAN_HOST)
+    return __builtin_bswap64(value);
+#else
+    return value;
+#endif
+}
+
+static inline uint16_t bytes_load16(const uint8_t *from)
+{
+    uint16_t value;
+    memcpy(&value, from, sizeof value);
+    return bytes_host16(value);
+}
+
+static inline uint32_t bytes_load32(const uint8_t *from)
+{
+    uint32_t value;
+    memcpy(&value, from, sizeof value);
+    return bytes_host32(value);
+}
+
+static inline uint64_t bytes_load64(const uint8_t *from)
+{
+    uint64_t value;
+    memcpy(&value, from, sizeof value);
+    return bytes_host64(value);
+}
+
+static inline void bytes_store16(uint8_t *to, uint16_t value)
+{
+    value = bytes_host16(value);
+    memcpy(to, &value, sizeof value);
+}
+
+static inline void bytes_store32(uint8_t *to, uint32_t value)
+{
+    value = bytes_host32(value);
+    memcpy(to, &value, sizeof value);
+}
+
+static inline void bytes_store64(uint8_t *to, uint64_t value)
+{
+    value = bytes_host64(value);
+    memcpy(to, &value, sizeof value);
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every fixed limit of the engine, named by holder, with where it comes from. */
+#ifndef ENGINE_BASE_LIMITS_H
+#define ENGINE_BASE_LIMITS_H
+
+#include <weft/call.h>
+#include <weft/defs.h>
+
+/* Shards of one node: what fits the 12 bits that handles and mailbox tables give a shard index; far above one
+ * machine's cores. */
+#define SHARDS_MAX 256u
+
+/* A send buffer: holds a whole turn of common messages (128 calls of 92 bytes), and 16 of them make the 256 KiB
+ * that a bulk send needs to reach the speed of a plain loop. */
+#define SEND_BUF_BYTES (16u * 1024)
+/* Buffers of one send operation: 16 x 16 KiB = 256 KiB. */
+#define SEND_BUFS_MAX 16u
+/* Unsent bytes that one connection may queue; a single larger message is let in alone. */
+#define SEND_QUEUE_BYTES_MAX (4u * 1024 * 1024)
+/* Above this an acceptor stops reading the connection whose replies pile up; below half of it reading goes on. */
+#define SEND_QUEUE_BYTES_HIGH (1u * 1024 * 1024)
+
+/* A receive buffer lent by the backend: 16 KiB was as fast as 64 KiB and stays in the cache. */
+#define RECV_BUF_BYTES (16u * 1024)
+/* Receive buffers of a shard; a power of two, as buffer rings demand. */
+#define RECV_BUFS_DEFAULT 256u
+
+/* A negotiation frame's records: a sane peer needs under 1 KiB, a hello with four longest names 1,100 bytes. */
+#define NEGOTIATION_BYTES_MAX 4096u
+/* Records in a negotiation. */
+#define NEGOTIATION_RECORDS_MAX 256u
+/* An isolation cookie that is remembered and echoed. */
+#define COOKIE_BYTES_MAX 256u
+
+/* Largest payload of a frame. */
+#define FRAME_BYTES_MAX WEFT_PAYLOAD_BYTES_MAX
+/* Largest header of a request (timeout, verb, id, length). */
+#define FRAME_HEADER_BYTES_MAX 28u
+/* Text of a USER exception that is sent. */
+#define EXCEPTION_TEXT_BYTES_MAX 255u
+
+/* Budgets of one turn, per phase: enough for a full batch, short enough that no phase starves another. */
+#define TURN_COMPLETIONS_MAX 256u
+#define TURN_MAILS_MAX 256u
+#define TURN_TIMERS_MAX 1024u
+#define TURN_TASKS_MAX 256u
+
+/* Messages waiting between one pair of threads; a power of two. */
+#define MAILBOX_SLOTS 1024u
+
+/* Slots of a node's verb table; a power of two, at most three quarters used. */
+#define VERB_SLOTS 256u
+#define VERBS_MAX 192u
+
+_Static_assert(SEND_QUEUE_BYTES_HIGH < SEND_QUEUE_BYTES_MAX, "reading must stop before the queue overflows");
+_Static_assert((RECV_BUFS_DEFAULT & (RECV_BUFS_DEFAULT - 1)) == 0, "a buffer ring has a power of two of buffers");
+_Static_assert((MAILBOX_SLOTS & (MAILBOX_SLOTS - 1)) == 0, "ring indices are masked");
+_Static_assert((VERB_SLOTS & (VERB_SLOTS - 1)) == 0 && VERBS_MAX < VERB_SLOTS, "a probe must end at an empty slot");
+
+#endif

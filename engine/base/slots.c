@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life of a slot map; what happens often is in the header, for inlining.
+ *
+ * Failure modes: sizes out of range (INVALID), a mapping that the system refuses (NO_MEMORY).
+ */
+#include "engine/base/slots.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/base/assert.h"
+
+_Static_assert(SLOTS_COUNT_MAX < SLOTS_IN_USE, "an index plus one must differ from the mark of a slot in use");
+
+static void *map_lazily(uint64_t bytes)
+{
+    void *memory =
+        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* The number that gives 1 modulo 2^64 when multiplied with an odd one.  Newton's step doubles the bits that are right,
+ * and an odd number is its own inverse in the lowest 3: 3, 6, 12, 24, 48, 96. */
+static uint64_t inverse_of_odd(uint64_t odd)
+{
+    uint64_t inverse = odd;
+    for (unsigned i = 0; i < 5; i++) {
+        inverse *= 2 - odd * inverse;
+    }
+    return inverse;
+}
+
+enum weft_err slots_init(struct slots *slots, uint32_t count, uint32_t object_bytes)
+{
+    memset(slots, 0, sizeof *slots);
+    if (count == 0 || count > SLOTS_COUNT_MAX || object_bytes == 0 || object_bytes > SLOTS_OBJECT_BYTES_MAX) {
+        return WEFT_ERR_INVALID;
+    }
+    uint32_t stride = (object_bytes + SLOTS_ALIGN_BYTES - 1) & ~(SLOTS_ALIGN_BYTES - 1);
+    uint8_t *objects = map_lazily((uint64_t)count * stride);
+    if (objects == NULL) {
+        return WEFT_ERR_NO_MEMORY;
+    }
+    struct slot_books *books = map_lazily((uint64_t)count * sizeof(struct slot_books));
+    if (books == NULL) {
+        munmap(objects, (size_t)count * stride);
+        return WEFT_ERR_NO_MEMORY;
+    }
+    slots->objects = objects;
+    slots->books = books;
+    slots->count = count;
+    slots->stride = stride;
+    slots->stride_shift = (uint32_t)__builtin_ctz(stride);
+    slots->stride_inverse = inverse_of_odd(stride >> slots->stride_shift);
+    WEFT_POISON(objects, (size_t)count * stride);
+    return WEFT_OK;
+}
+
+void slots_fini(struct slots *slots)
+{
+    if (slots == NULL || slots->objects == NULL) {
+        return;
+    }
+    /* Whatever is mapped here next must not inherit the poison. */
+    WEFT_UNPOISON(slots->objects, (size_t)slots->count * slots->stride);
+    munmap(slots->objects, (size_t)slots->count * slots->stride);
+    munmap(slots->books, slots->count * sizeof(struct slot_books));
+    memset(slots, 0, sizeof *slots);
+}
+
+void *slots_next_in_use(const struct slots *slots, uint32_t index)
+{
+    for (; index < slots->count_touched; index++) {
+        if (slots->books[index].next == SLOTS_IN_USE) {
+            return slots_at(slots, index);
+        }
+    }
+    return NULL;
+}

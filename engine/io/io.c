@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all backends share: the life of an operation from submission to its last event. */
+#include "engine/io/io.h"
+
+#include <string.h>
+
+void io_init(struct io *io, const struct io_backend *backend)
+{
+    io->backend = backend;
+    list_init(&io->queued);
+    list_init(&io->cancels);
+    memset(&io->counters, 0, sizeof io->counters);
+}
+
+void io_op_init(struct io_op *op, enum io_kind kind, io_done_fn *done)
+{
+    memset(op, 0, sizeof *op);
+    list_node_init(&op->link);
+    op->done = done;
+    op->socket = IO_SOCKET_NONE;
+    op->kind = (uint8_t)kind;
+    op->state = IO_IDLE;
+}
+
+void io_submit(struct io *io, struct io_op *op)
+{
+    WEFT_ASSERT(op->state == IO_IDLE);
+    WEFT_ASSERT(!list_node_linked(&op->link));
+    op->state = IO_QUEUED;
+    op->cancel_asked = false;
+    op->generation++;
+    list_push_back(&io->queued, &op->link);
+}
+
+void io_cancel(struct io *io, struct io_op *op)
+{
+    if (op->state == IO_IDLE || op->cancel_asked) {
+        return;
+    }
+    op->cancel_asked = true;
+    if (op->state == IO_IN_FLIGHT) {
+        list_remove(&op->link);
+        list_push_back(&io->cancels, &op->link);
+    }
+}
+
+uint32_t io_send_prepare(struct io_op *op)
+{
+    uint32_t bytes = 0;
+    WEFT_ASSERT(op->kind == IO_SEND);
+    WEFT_ASSERT(op->send.count > 0 && op->send.count <= SEND_BUFS_MAX);
+    for (uint32_t i = 0; i < op->send.count; i++) {
+        struct buf *buf = op->send.bufs[i];
+        op->send.iov[i].iov_base = buf->data + buf->begin;
+        op->send.iov[i].iov_len = buf_used(buf);
+        bytes += buf_used(buf);
+        buf_to_kernel(buf, BUF_KERNEL_READS);
+    }
+    memset(&op->send.message, 0, sizeof op->send.message);
+    op->send.message.msg_iov = op->send.iov;
+    op->send.message.msg_iovlen = op->send.count;
+    return bytes;
+}
+
+static void io_settle(struct io *io, const struct io_event *event)
+{
+    struct io_op *op = event->op;
+    io->counters.completions++;
+    if (event->more) {
+        WEFT_ASSERT(op->state == IO_IN_FLIGHT);
+        return;
+    }
+    WEFT_ASSERT(op->state != IO_IDLE);
+    if (op->kind == IO_SEND && op->state == IO_IN_FLIGHT) {
+        for (uint32_t i = 0; i < op->send.count; i++) {
+            buf_from_kernel(op->send.bufs[i]);
+        }
+    }
+    list_remove(&op->link);
+    op->state = IO_IDLE;
+}
+
+void io_deliver(struct io *io, const struct io_event *event)
+{
+    io_settle(io, event);
+    event->op->done(event->op, event);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The seam: everything the engine wants from the outside world goes through here.
+ *
+ * An operation is embedded in the object that waits for it.  io_submit queues it; the backend starts all queued
+ * operations of a turn in one wait() call, and hands back events.  An event is never delivered from inside
+ * io_submit or io_cancel.  The object that embeds an operation must live until the operation's last event (the one
+ * without `more`), which always comes: cancelling asks for it, and never replaces it.
+ *
+ * Operations, and what their events carry (result is >= 0, or -errno):
+ *   ACCEPT    stays armed; each event is a new socket with the peer's address, options set, not blocking anybody.
+ *             Ends (no more) on -EMFILE/-ENFILE and on cancel: the owner re-arms, after a pause.
+ *   CONNECT   makes a socket, binds `local` if it is given, connects; result is the socket.  On error there is none.
+ *   RECV      stays armed; each event with result > 0 lends a buffer, to be returned by io_lend_return in any later
+ *             turn.  0 is the end of the stream and ends it.  -ENOBUFS ends it: re-arm when buffers came back.
+ *   SEND      sends a gathered list of buffers, in the registry state KERNEL_READS from flush to event.  result is the
+ *             number of bytes accepted, possibly fewer than asked; the owner submits the rest.
+ *   SHUTDOWN  shuts down sending.
+ *   CLOSE     closes a socket.  No other operation may be in flight on it.
+ *
+ * Three backends: io_uring (the product), epoll (where io_uring is forbidden), and the simulator (engine/sim).
+ */
+#ifndef ENGINE_IO_IO_H
+#define ENGINE_IO_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <weft/error.h>
+
+#include "engine/base/buf.h"
+#include "engine/base/limits.h"
+#include "engine/base/list.h"
+#include "engine/io/address.h"
+
+enum io_kind { IO_ACCEPT = 0, IO_CONNECT, IO_RECV, IO_SEND, IO_SHUTDOWN, IO_CLOSE, IO_KIND_COUNT };
+enum io_state { IO_IDLE = 0, IO_QUEUED, IO_IN_FLIGHT };
+
+#define IO_TIMEOUT_NEVER UINT64_MAX
+#define IO_SOCKET_NONE (-1)
+
+/* Options of a socket, accepted or dialed. */
+struct io_socket_options {
+    const char *congestion; /* NULL: the system's */
+    bool nagle;             /* true leaves Nagle's algorithm on */
+};
+
+struct io_op;
+
+/* What happened to an operation. */
+struct io_event {
+    struct io_op *op;
+    int32_t result;
+    bool more;           /* the operation is still armed: more events follow */
+    struct buf *lent;    /* RECV with result > 0: bytes [begin, end) */
+    struct address from; /* ACCEPT with result >= 0 */
+};
+
+typedef void io_done_fn(struct io_op *op, const struct io_event *event);
+
+struct io_op {
+    struct list_node link; /* of io->queued while QUEUED; the backend's while IN_FLIGHT, until io_cancel moves it to
+                              io->cancels */
+    io_done_fn *done;
+    int32_t socket;
+    uint32_t generation; /* counts submissions: a completion that names another one is a bug */
+    uint8_t kind;
+    uint8_t state;
+    bool cancel_asked; /* set by io_cancel, cleared by io_submit */
+    union {
+        struct {
+            struct address remote;
+            struct address local;                    /* family 0: any */
+            const struct io_socket_options *options; /* alive until the event */
+            struct sockaddr_storage storage;         /* the backend's: `remote` in the system's form */
+        } connect;
+        struct {
+            const struct io_socket_options *options; /* alive as long as the operation is armed */
+        } accept;
+        struct {
+            struct buf *bufs[SEND_BUFS_MAX];
+            struct iovec iov[SEND_BUFS_MAX]; /* filled by io_send_prepare */
+            struct msghdr message;
+            uint32_t count;
+        } send;
+    };
+};
+
+/* Counters that a backend keeps; read by any thread, relaxed. */
+struct io_counters {
+    uint64_t enters;      /* system calls of the turn: io_uring_enter, or epoll_wait and every socket call */
+    uint64_t operations;  /* operations started */
+    uint64_t completions; /* events delivered */
+};
+
+struct io_backend;
+
+/* Every backend's own struct begins with this. */
+struct io {
+    const struct io_backend *backend;
+    struct list queued;  /* operations to start at the next wait */
+    struct list cancels; /* in-flight operations whose cancel was asked since the last wait */
+    struct io_counters counters;
+};
+
+struct io_options {
+    uint32_t recv_bufs; /* a power of two */
+    uint32_t recv_buf_bytes;
+    uint32_t operations_max; /* in flight at once: sizes queues */
+    bool busy_poll;          /* wait never sleeps */
+};
+
+struct io_listen_options {
+    bool reuse_port; /* several shards listen on one port */
+};
+
+/* The table: one call per turn, not per operation.  `host` is the machine: NULL for the real one, a simulated node
+ * for the simulator. */
+struct io_backend {
+    const char *name;
+    /* A listening socket.  Any thread.  The text of the error names the address. */
+    enum weft_err (*listen)(void *host, const struct address *address, const struct io_listen_options *options,
+                            int32_t *socket, struct weft_error *why);
+    /* Close a listening socket that no operation uses.  Any thread. */
+    void (*listen_close)(void *host, int32_t socket);
+    /* Open and close: on the thread that will call wait. */
+    enum weft_err (*open)(void *host, const struct io_options *options, struct io **io, struct weft_error *why);
+    void (*close)(struct io *io);
+    /* Start everything queued, then wait until an event is there, timeout_ns passed or wake was called, and fill
+     * events.  timeout 0 only looks. */
+    uint32_t (*wait)(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max);
+    void (*lend_return)(struct io *io, struct buf *buf);
+    /* Make wait return.  Any thread. */
+    void (*wake)(struct io *io);
+    uint64_t (*now_ns)(struct io *io);
+    uint64_t (*wall_ns)(struct io *io);
+    void (*entropy)(struct io *io, void *to, uint32_t bytes);
+};
+
+/* Where a shard runs: a backend and its machine. */
+struct io_place {
+    const struct io_backend *backend;
+    void *host;
+};
+
+extern const struct io_backend io_uring_backend;
+extern const struct io_backend io_epoll_backend;
+
+/* Prepare an operation for its first submission. */
+void io_op_init(struct io_op *op, enum io_kind kind, io_done_fn *done);
+/* Queue an idle operation. */
+void io_submit(struct io *io, struct io_op *op);
+/* Ask for the end of an operation; nothing happens if it is idle.  Its last event still comes: -ECANCELED, or what
+ * it was anyway.  A queued operation that was not started yet is cancelled too. */
+void io_cancel(struct io *io, struct io_op *op);
+/* Fill iov and message from bufs[0..count), and count the bytes. */
+uint32_t io_send_prepare(struct io_op *op);
+
+static inline bool io_op_busy(const struct io_op *op)
+{
+    return op->state != IO_IDLE;
+}
+
+static inline void io_lend_return(struct io *io, struct buf *buf)
+{
+    io->backend->lend_return(io, buf);
+}
+
+/* For backends: the base part of opening. */
+void io_init(struct io *io, const struct io_backend *backend);
+/* Deliver an event: close the operation's books (idle unless more follows, send buffers taken back from the kernel),
+ * then tell its owner.  The turn calls this for each event that wait gave, in order; until then an operation whose last
+ * event is still to come counts as busy. */
+void io_deliver(struct io *io, const struct io_event *event);
+
+#endif

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The io_uring backend: one ring per shard, one io_uring_enter per turn.
+ *
+ * Happy path: wait() turns the queued operations into SQEs, enters the kernel once to submit them and to wait, and
+ * translates CQEs into events.  Receiving is multishot from a ring of provided buffers, accepting is multishot.
+ *
+ * user_data is the operation's address with the low 16 bits of its generation on top; 0 marks our own housekeeping
+ * (cancels, the wake-up read), whose results nobody waits for.
+ *
+ * Failure modes: a full submission queue is submitted on the spot and refilled; an operation that cannot even be
+ * prepared (a dial without a socket) becomes an event at once, by way of the `stillborn` list. */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine/base/error.h"
+#include "engine/io/io.h"
+#include "engine/io/io_uring_probe.h"
+#include "engine/io/socket.h"
+
+#define GENERATION_SHIFT 48
+#define RECV_GROUP 0
+#define WAKE_TAG 2u
+#define SUBMISSIONS_MIN 64u
+#define SUBMISSIONS_MAX 1024u
+
+struct io_ring {
+    struct io io;
+    struct io_uring ring;
+    struct buf_pool recv_pool;
+    struct io_uring_buf_ring *recv_ring;
+    uint64_t recv_ring_bytes;
+    struct list stillborn; /* operations that failed before the kernel saw them */
+    int wake_socket;       /* eventfd */
+    uint64_t wake_value;   /* read target of the eventfd */
+    bool wake_armed;
+    bool busy_poll;
+};
+
+static struct io_ring *ring_of(struct io *io)
+{
+    return WEFT_CONTAINER_OF(io, struct io_ring, io);
+}
+
+static uint64_t tag_of(const struct io_op *op)
+{
+    return (uint64_t)(uintptr_t)op | (uint64_t)(op->generation & 0xffffu) << GENERATION_SHIFT;
+}
+
+static struct io_op *op_of(uint64_t tag)
+{
+    struct io_op *op = (struct io_op *)(uintptr_t)(tag & ((UINT64_C(1) << GENERATION_SHIFT) - 1));
+    WEFT_ASSERT((uint16_t)op->generation == (uint16_t)(tag >> GENERATION_SHIFT));
+    return op;
+}
+
+static struct io_uring_sqe *ring_sqe(struct io_ring *ring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (sqe == NULL) {
+        ring->io.counters.enters++;
+        io_uring_submit(&ring->ring);
+        sqe = io_uring_get_sqe(&ring->ring);
+        WEFT_ASSERT(sqe != NULL);
+    }
+    return sqe;
+}
+
+/* Fails an operation that the kernel will never see; the event follows from wait. */
+static void ring_stillborn(struct io_ring *ring, struct io_op *op, int32_t result)
+{
+    op->socket = result;
+    list_push_back(&ring->stillborn, &op->link);
+}
+
+/* The kernel must wait for this socket, not tell us to: O_NONBLOCK would turn "not yet" into -EAGAIN. */
+static void ring_make_waiting(int32_t socket)
+{
+    int flags = fcntl(socket, F_GETFL);
+    fcntl(socket, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+static void ring_start_connect(struct io_ring *ring, struct io_op *op)
+{
+    int32_t socket = socket_dial(&op->connect.remote, &op->connect.local, op->connect.options);
+    if (socket < 0) {
+        ring_stillborn(ring, op, socket);
+        return;
+    }
+    op->socket = socket;
+    ring_make_waiting(socket);
+    uint32_t bytes = address_to_system(&op->connect.remote, &op->connect.storage);
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_connect(sqe, socket, (struct sockaddr *)&op->connect.storage, bytes);
+    io_uring_sqe_set_data64(sqe, tag_of(op));
+}
+
+static void ring_start_send(struct io_ring *ring, struct io_op *op)
+{
+    io_send_prepare(op);
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (op->send.count == 1) {
+        io_uring_prep_send(sqe, op->socket, op->send.iov[0].iov_base, op->send.iov[0].iov_len,
+                           MSG_NOSIGNAL | MSG_WAITALL);
+    } else {
+        io_uring_prep_sendmsg(sqe, op->socket, &op->send.message, MSG_NOSIGNAL | MSG_WAITALL);
+    }
+    io_uring_sqe_set_data64(sqe, tag_of(op));
+}
+
+static void ring_start(struct io_ring *ring, struct io_op *op)
+{
+    struct io_uring_sqe *sqe;
+    op->state = IO_IN_FLIGHT;
+    ring->io.counters.operations++;
+    switch ((enum io_kind)op->kind) {
+    case IO_CONNECT:
+        ring_start_connect(ring, op);
+        return;
+    case IO_SEND:
+        ring_start_send(ring, op);
+        return;
+    case IO_ACCEPT:
+        sqe = ring_sqe(ring);
+        io_uring_prep_multishot_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC);
+        break;
+    case IO_RECV:
+        sqe = ring_sqe(ring);
+        io_uring_prep_recv_multishot(sqe, op->socket, NULL, 0, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = RECV_GROUP;
+        break;
+    case IO_SHUTDOWN:
+        sqe = ring_sqe(ring);
+        io_uring_prep_shutdown(sqe, op->socket, SHUT_WR);
+        break;
+    case IO_CLOSE:
+        sqe = ring_sqe(ring);
+        io_uring_prep_close(sqe, op->socket);
+        break;
+    case IO_KIND_COUNT:
+    default:
+        WEFT_ASSERT(false);
+        return;
+    }
+    io_uring_sqe_set_data64(sqe, tag_of(op));
+}
+
+static void ring_arm_wake(struct io_ring *ring)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_read(sqe, ring->wake_socket, &ring->wake_value, sizeof ring->wake_value, 0);
+    io_uring_sqe_set_data64(sqe, WAKE_TAG);
+    ring->wake_armed = true;
+}
+
+static void ring_prepare_turn(struct io_ring *ring)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&ring->io.queued)) != NULL) {
+        struct io_op *op = WEFT_CONTAINER_OF(node, struct io_op, link);
+        if (op->cancel_asked) {
+            ring_stillborn(ring, op, -ECANCELED);
+        } else {
+            ring_start(ring, op);
+        }
+    }
+    while ((node = list_pop_front(&ring->io.cancels)) != NULL) {
+        struct io_op *op = WEFT_CONTAINER_OF(node, struct io_op, link);
+        struct io_uring_sqe *sqe = ring_sqe(ring);
+        io_uring_prep_cancel64(sqe, tag_of(op), 0);
+        io_uring_sqe_set_data64(sqe, 0);
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    }
+    if (!ring->wake_armed) {
+        ring_arm_wake(ring);
+    }
+}
+
+static uint32_t ring_take_stillborn(struct io_ring *ring, struct io_event *events, uint32_t events_max)
+{
+    uint32_t count = 0;
+    struct list_node *node;
+    while (count < events_max && (node = list_pop_front(&ring->stillborn)) != NULL) {
+        struct io_op *op = WEFT_CONTAINER_OF(node, struct io_op, link);
+        struct io_event *event = &events[count++];
+        memset(event, 0, sizeof *event);
+        event->op = op;
+        event->result = op->state == IO_QUEUED ? -ECANCELED : op->socket;
+    }
+    return count;
+}
+
+static void ring_finish_connect(struct io_event *event)
+{
+    struct io_op *op = event->op;
+    if (event->result == 0) {
+        event->result = op->socket;
+    } else {
+        close(op->socket);
+    }
+}
+
+static void ring_finish_accept(struct io_event *event)
+{
+    if (event->result >= 0 && !socket_accepted(event->result, event->op->accept.options, &event->from)) {
+        close(event->result);
+        event->result = -ECONNABORTED;
+    }
+}
+
+static void ring_translate(struct io_ring *ring, const struct io_uring_cqe *cqe, struct io_event *event)
+{
+    struct io_op *op = op_of(cqe->user_data);
+    event->op = op;
+    event->result = cqe->res;
+    event->more = (cqe->flags & IORING_CQE_F_MORE) != 0;
+    event->lent = NULL;
+    if (op->kind == IO_RECV) {
+        if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
+            struct buf *buf = &ring->recv_pool.bufs[cqe->flags >> IORING_CQE_BUFFER_SHIFT];
+            buf_from_kernel(buf);
+            buf->begin = 0;
+            buf->end = cqe->res > 0 ? (uint32_t)cqe->res : 0;
+            event->lent = buf;
+            if (cqe->res <= 0) {
+                io_lend_return(&ring->io, buf);
+                event->lent = NULL;
+            }
+        }
+    } else if (op->kind == IO_CONNECT) {
+        ring_finish_connect(event);
+    } else if (op->kind == IO_ACCEPT) {
+        ring_finish_accept(event);
+    }
+}
+
+static uint32_t ring_take_completions(struct io_ring *ring, struct io_event *events, uint32_t events_max)
+{
+    struct io_uring_cqe *cqe;
+    uint32_t head;
+    uint32_t seen = 0;
+    uint32_t count = 0;
+    io_uring_for_each_cqe(&ring->ring, head, cqe)
+    {
+        if (count == events_max) {
+            break;
+        }
+        seen++;
+        if (cqe->user_data == WAKE_TAG) {
+            ring->wake_armed = false;
+        } else if (cqe->user_data != 0) {
+            ring_translate(ring, cqe, &events[count++]);
+        }
+    }
+    io_uring_cq_advance(&ring->ring, seen);
+    return count;
+}
+
+/* The one system call of a turn. */
+static void ring_enter(struct io_ring *ring, uint64_t timeout_ns)
+{
+    struct io_uring_cqe *first;
+    if (ring->busy_poll || timeout_ns == 0 || io_uring_cq_ready(&ring->ring) > 0) {
+        bool quiet = io_uring_sq_ready(&ring->ring) == 0 &&
+                     (*ring->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
+        if (!quiet) {
+            ring->io.counters.enters++;
+            io_uring_submit_and_get_events(&ring->ring);
+        }
+        return;
+    }
+    ring->io.counters.enters++;
+    if (timeout_ns == IO_TIMEOUT_NEVER) {
+        io_uring_submit_and_wait(&ring->ring, 1);
+        return;
+    }
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(timeout_ns / 1000000000u),
+        .tv_nsec = (long long)(timeout_ns % 1000000000u),
+    };
+    io_uring_submit_and_wait_timeout(&ring->ring, &first, 1, &timeout, NULL);
+}
+
+static uint32_t ring_wait(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max)
+{
+    struct io_ring *ring = ring_of(io);
+    ring_prepare_turn(ring);
+    ring_enter(ring, list_empty(&ring->stillborn) ? timeout_ns : 0);
+    uint32_t count = ring_take_stillborn(ring, events, events_max);
+    return count + ring_take_completions(ring, events + count, events_max - count);
+}
+
+static void ring_lend_return(struct io *io, struct buf *buf)
+{
+    struct io_ring *ring = ring_of(io);
+    buf_to_kernel(buf, BUF_KERNEL_WRITES);
+    io_uring_buf_ring_add(ring->recv_ring, buf->data, buf->bytes_max, (unsigned short)buf->index,
+                          io_uring_buf_ring_mask(ring->recv_pool.count), 0);
+    io_uring_buf_ring_advance(ring->recv_ring, 1);
+}
+
+static void ring_wake(struct io *io)
+{
+    uint64_t one = 1;
+    ssize_t written = write(ring_of(io)->wake_socket, &one, sizeof one);
+    (void)written; /* a full counter means that a wake is pending already */
+}
+
+static enum weft_err ring_open_recv(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
+{
+    if (buf_pool_init(&ring->recv_pool, options->recv_bufs, options->recv_buf_bytes) != WEFT_OK) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u receive buffers", options->recv_bufs);
+    }
+    ring->recv_ring_bytes = options->recv_bufs * sizeof(struct io_uring_buf);
+    void *memory = mmap(NULL, ring->recv_ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return weft_error_set_errno(why, WEFT_ERR_NO_MEMORY, errno, "receive buffer ring");
+    }
+    ring->recv_ring = memory;
+    io_uring_buf_ring_init(ring->recv_ring);
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uint64_t)(uintptr_t)memory, .ring_entries = options->recv_bufs, .bgid = RECV_GROUP};
+    int result = io_uring_register_buf_ring(&ring->ring, &registration, 0);
+    if (result < 0) {
+        return weft_error_set_errno(why, WEFT_ERR_UNSUPPORTED, -result, "io_uring: registering the receive buffers");
+    }
+    for (uint32_t i = 0; i < options->recv_bufs; i++) {
+        ring_lend_return(&ring->io, buf_take(&ring->recv_pool, ring));
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err ring_open_queue(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
+{
+    uint32_t entries = SUBMISSIONS_MIN;
+    while (entries < options->operations_max && entries < SUBMISSIONS_MAX) {
+        entries *= 2;
+    }
+    struct io_uring_params params;
+    memset(&params, 0, sizeof params);
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                   IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+    params.cq_entries = entries * 4;
+    int result = io_uring_queue_init_params(entries, &ring->ring, &params);
+    if (result < 0) {
+        char text[256];
+        enum weft_err err = io_uring_probe(text, sizeof text);
+        return weft_error_set_errno(why, WEFT_ERR_UNSUPPORTED, -result, "io_uring: %s",
+                                    err != WEFT_OK ? text : "opening the ring");
+    }
+    io_uring_ring_dontfork(&ring->ring);
+    io_uring_register_ring_fd(&ring->ring); /* saves a lookup per enter; nothing is lost if it fails */
+    return WEFT_OK;
+}
+
+static void ring_close(struct io *io)
+{
+    struct io_ring *ring = ring_of(io);
+    WEFT_ASSERT(list_empty(&ring->io.queued));
+    io_uring_queue_exit(&ring->ring); /* ends the wake-up read; nothing writes to the receive buffers any more */
+    if (ring->recv_ring != NULL) {
+        munmap(ring->recv_ring, ring->recv_ring_bytes);
+    }
+    for (uint32_t i = 0; i < ring->recv_pool.count; i++) {
+        struct buf *buf = &ring->recv_pool.bufs[i];
+        if (buf->state == BUF_KERNEL_WRITES) {
+            buf_from_kernel(buf);
+            buf_give_back(&ring->recv_pool, buf);
+        }
+    }
+    buf_pool_fini(&ring->recv_pool);
+    close(ring->wake_socket);
+    free(ring);
+}
+
+static enum weft_err ring_open(void *host, const struct io_options *options, struct io **io, struct weft_error *why)
+{
+    (void)host;
+    struct io_ring *ring = calloc(1, sizeof *ring);
+    if (ring == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a ring");
+    }
+    io_init(&ring->io, &io_uring_backend);
+    list_init(&ring->stillborn);
+    ring->busy_poll = options->busy_poll;
+    ring->wake_socket = eventfd(0, EFD_CLOEXEC);
+    if (ring->wake_socket < 0) {
+        enum weft_err err = weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "eventfd");
+        free(ring);
+        return err;
+    }
+    enum weft_err err = ring_open_queue(ring, options, why);
+    if (err != WEFT_OK) {
+        close(ring->wake_socket);
+        free(ring);
+        return err;
+    }
+    err = ring_open_recv(ring, options, why);
+    if (err != WEFT_OK) {
+        ring_close(&ring->io);
+        return err;
+    }
+    *io = &ring->io;
+    return WEFT_OK;
+}
+
+static uint64_t ring_now_ns(struct io *io)
+{
+    (void)io;
+    return socket_monotonic_ns();
+}
+
+static uint64_t ring_wall_ns(struct io *io)
+{
+    (void)io;
+    return socket_wall_ns();
+}
+
+static void ring_entropy(struct io *io, void *to, uint32_t bytes)
+{
+    (void)io;
+    socket_entropy(to, bytes);
+}
+
+static enum weft_err ring_listen(void *host, const struct address *address, const struct io_listen_options *options,
+                                 int32_t *socket, struct weft_error *why)
+{
+    (void)host;
+    WEFT_TRY(socket_listen(address, options, socket, why));
+    ring_make_waiting(*socket);
+    return WEFT_OK;
+}
+
+static void ring_listen_close(void *host, int32_t socket)
+{
+    (void)host;
+    close(socket);
+}
+
+const struct io_backend io_uring_backend = {
+    .name = "io_uring",
+    .listen = ring_listen,
+    .listen_close = ring_listen_close,
+    .open = ring_open,
+    .close = ring_close,
+    .wait = ring_wait,
+    .lend_return = ring_lend_return,
+    .wake = ring_wake,
+    .now_ns = ring_now_ns,
+    .wall_ns = ring_wall_ns,
+    .entropy = ring_entropy,
+};

@@ -1,0 +1,1002 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: every real backend keeps the promises of engine/io/io.h, so that the engine cannot tell them apart.
+ * Method: one list of tests, run once per backend, on real TCP sockets of the loopback interface.  Each test runs in a
+ * world of its own (io_world.h), whose end also finds lost buffers and descriptors.  A backend that this machine does
+ * not allow is skipped, except epoll, which always works. */
+#include "tests/integration/io_world.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define MIB (1024u * 1024u)
+
+/* A plain blocking socket, for what happens behind the backend's back. */
+static int32_t plain_dial(const struct world *world)
+{
+    struct sockaddr_storage storage;
+    uint32_t bytes = address_to_system(&world->address, &storage);
+    int32_t plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(plain >= 0);
+    assert_int_equal(connect(plain, (struct sockaddr *)&storage, bytes), 0);
+    return plain;
+}
+
+static int option_of(int32_t socket, int level, int name)
+{
+    int value = -1;
+    socklen_t bytes = sizeof value;
+    assert_int_equal(getsockopt(socket, level, name, &value, &bytes), 0);
+    return value;
+}
+
+static void accept__dialed__reports_peer_and_sets_options(void **state)
+{
+    struct world *world = *state;
+    struct sockaddr_storage storage;
+    struct address local;
+    socklen_t bytes = sizeof storage;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    assert_true(world->acceptor.more);
+    assert_int_equal(getsockname(dialed, (struct sockaddr *)&storage, &bytes), 0);
+    assert_true(address_from_system(&local, &storage));
+    assert_true(address_same_ip(&local, &world->acceptor.from));
+    assert_int_equal(local.port, world->acceptor.from.port);
+    assert_int_equal(option_of(dialed, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_true((fcntl(dialed, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_true((fcntl(accepted, F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+static void accept__nagle_and_congestion_asked__set(void **state)
+{
+    struct world *world = *state;
+    char name[16];
+    socklen_t bytes = sizeof name;
+    int32_t dialed;
+    int32_t accepted;
+    world->options.nagle = true;
+    world->options.congestion = "reno";
+    pair_open(world, &dialed, &accepted);
+    assert_int_equal(option_of(dialed, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_equal(getsockopt(dialed, IPPROTO_TCP, TCP_CONGESTION, name, &bytes), 0);
+    assert_string_equal(name, "reno");
+    bytes = sizeof name;
+    assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_CONGESTION, name, &bytes), 0);
+    assert_string_equal(name, "reno");
+}
+
+static void accept__many_dial_at_once__all_reported(void **state)
+{
+    struct world *world = *state;
+    int32_t plain[40];
+    for (uint32_t i = 0; i < 40; i++) {
+        plain[i] = plain_dial(world);
+    }
+    RUN_UNTIL(world, world->acceptor.count == 40);
+    for (uint32_t i = 0; i < 40; i++) {
+        socket_remember(world, world->acceptor.results[i]);
+        close(plain[i]);
+    }
+    assert_true(world->acceptor.more);
+}
+
+static void accept__no_descriptor_left__ends_and_can_be_armed_again(void **state)
+{
+    struct world *world = *state;
+    struct rlimit limit;
+    struct rlimit none;
+    /* The limit that counts may be the one at arming. */
+    stop(&world->acceptor);
+    int32_t plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int32_t next = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = (rlim_t)next;
+    struct sockaddr_storage storage;
+    uint32_t bytes = address_to_system(&world->address, &storage);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int connected = connect(plain, (struct sockaddr *)&storage, bytes);
+    acceptor_arm(world);
+    RUN_UNTIL(world, world->acceptor.count == 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(connected, 0);
+    assert_int_equal(world->acceptor.last, -EMFILE);
+    assert_false(world->acceptor.more);
+    /* The connection that there was no room for may be lost; a new one is not. */
+    close(plain);
+    acceptor_arm(world);
+    plain = plain_dial(world);
+    uint16_t port = socket_port(plain);
+    RUN_UNTIL(world, world->acceptor.count > 0 && world->acceptor.from.port == port);
+    for (uint32_t i = 0; i < world->acceptor.count; i++) {
+        socket_remember(world, world->acceptor.results[i]);
+    }
+    close(plain);
+}
+
+static void connect__source_given__bound_to_it(void **state)
+{
+    struct world *world = *state;
+    struct probe dial;
+    dial_init(&dial, world);
+    assert_int_equal(address_parse(&dial.op.connect.local, "127.0.0.2", 0), WEFT_OK);
+    submit(&dial);
+    RUN_UNTIL(world, !io_op_busy(&dial.op) && world->acceptor.count == 1);
+    socket_remember(world, dial.last);
+    socket_remember(world, world->acceptor.last);
+    assert_true(address_same_ip(&dial.op.connect.local, &world->acceptor.from));
+    assert_int_not_equal(world->acceptor.from.port, 0);
+}
+
+static void connect__nobody_listens__refused(void **state)
+{
+    struct world *world = *state;
+    struct probe dial;
+    struct sockaddr_storage storage;
+    dial_init(&dial, world);
+    dial.op.connect.remote.port = 0;
+    uint32_t bytes = address_to_system(&dial.op.connect.remote, &storage);
+    int32_t plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(plain, (struct sockaddr *)&storage, bytes), 0);
+    dial.op.connect.remote.port = socket_port(plain);
+    submit(&dial);
+    run_idle(world, &dial);
+    assert_int_equal(dial.count, 1);
+    assert_int_equal(dial.last, -ECONNREFUSED);
+    close(plain);
+}
+
+static void connect__impossible_source__error(void **state)
+{
+    struct world *world = *state;
+    struct probe dial;
+    dial_init(&dial, world);
+    assert_int_equal(address_parse(&dial.op.connect.local, "192.0.2.1", 0), WEFT_OK);
+    submit(&dial);
+    run_idle(world, &dial);
+    assert_int_equal(dial.last, -EADDRNOTAVAIL);
+    assert_int_equal(address_parse(&dial.op.connect.local, "::1", 0), WEFT_OK);
+    submit(&dial);
+    run_idle(world, &dial);
+    assert_int_equal(dial.last, -EAFNOSUPPORT);
+    assert_int_equal(dial.count, 2);
+}
+
+static void recv__stream_both_ways__arrives_in_order(void **state)
+{
+    struct world *world = *state;
+    struct probe there;
+    struct probe back;
+    uint64_t offset = 0;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&there, world, IO_RECV, accepted);
+    probe_init(&back, world, IO_RECV, dialed);
+    submit(&there);
+    submit(&back);
+    for (uint32_t i = 1; i <= 300; i++) {
+        uint32_t bytes = i * 37 % 8000 + 1;
+        send_range(world, dialed, offset, offset + bytes, SEND_BUF_BYTES);
+        send_range(world, accepted, offset, offset + bytes, SEND_BUF_BYTES);
+        offset += bytes;
+        there.count = back.count = 0;
+    }
+    RUN_UNTIL(world, there.bytes == offset && back.bytes == offset);
+    stop(&there);
+    stop(&back);
+    assert_int_equal(there.last, -ECANCELED);
+    assert_int_equal(there.bytes, offset);
+}
+
+static void send__sixteen_buffers__arrive_as_one_stream(void **state)
+{
+    struct world *world = *state;
+    struct probe sending;
+    struct probe receiving;
+    uint64_t sent = 0;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    for (uint32_t round = 0; round < 4; round++) {
+        send_init(&sending, world, dialed, sent, SEND_BUFS_MAX, 1001);
+        submit(&sending);
+        run_idle(world, &sending);
+        assert_int_equal(sending.count, 1);
+        assert_int_equal(sending.last, SEND_BUFS_MAX * 1001);
+        sent += SEND_BUFS_MAX * 1001;
+        send_bufs_return(&sending);
+    }
+    RUN_UNTIL(world, receiving.bytes == sent);
+    stop(&receiving);
+}
+
+static void send__peer_does_not_read__waits_and_goes_on(void **state)
+{
+    struct world *world = *state;
+    struct probe sending;
+    struct probe receiving;
+    uint64_t sent = 0;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    /* Fill the connection: a send that two turns did not end is one that waits. */
+    for (;;) {
+        send_init(&sending, world, dialed, sent, SEND_BUFS_MAX, SEND_BUF_BYTES);
+        submit(&sending);
+        turn(world, 0);
+        turn(world, 0);
+        if (io_op_busy(&sending.op)) {
+            break;
+        }
+        assert_true(sending.last > 0);
+        sent += (uint64_t)sending.last;
+        send_bufs_return(&sending);
+        assert_true(sent < 256 * MIB);
+    }
+    assert_int_equal(sending.op.send.bufs[0]->state, BUF_KERNEL_READS);
+    submit(&receiving);
+    while (io_op_busy(&sending.op)) {
+        receiving.count = 0;
+        turn(world, LIMIT_NS);
+    }
+    assert_true(sending.last > 0);
+    sent += (uint64_t)sending.last;
+    send_bufs_return(&sending);
+    while (receiving.bytes < sent) {
+        receiving.count = 0;
+        turn(world, LIMIT_NS);
+    }
+    assert_int_equal(receiving.bytes, sent);
+    stop(&receiving);
+}
+
+static void send__peer_reset__error_without_signal(void **state)
+{
+    struct world *world = *state;
+    struct probe sending;
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    socket_shut(world, accepted);
+    for (uint32_t i = 0; i < 2; i++) {
+        send_init(&sending, world, dialed, 0, 1, 100);
+        submit(&sending);
+        run_idle(world, &sending);
+        assert_true(sending.last == -EPIPE || sending.last == -ECONNRESET);
+        send_bufs_return(&sending);
+    }
+}
+
+static void recv__peer_closes__data_then_zero(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    send_range(world, dialed, 0, 20000, SEND_BUF_BYTES);
+    socket_shut(world, dialed);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.bytes, 20000);
+    assert_int_equal(receiving.last, 0);
+    assert_false(receiving.more);
+    /* The end stays the end. */
+    submit(&receiving);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.last, 0);
+}
+
+static void recv__peer_closes_while_armed__zero(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    turn(world, 0);
+    send_range(world, dialed, 0, 5, SEND_BUF_BYTES);
+    socket_shut(world, dialed);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.bytes, 5);
+    assert_int_equal(receiving.last, 0);
+}
+
+static void recv__peer_resets__econnreset(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    turn(world, 0);
+    assert_int_equal(setsockopt(dialed, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    socket_shut(world, dialed);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.count, 1);
+    assert_int_equal(receiving.last, -ECONNRESET);
+}
+
+static void recv__peer_resets_after_data__data_then_econnreset(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    send_range(world, dialed, 0, 100, SEND_BUF_BYTES);
+    assert_int_equal(setsockopt(dialed, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    socket_shut(world, dialed);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.bytes, 100);
+    assert_int_equal(receiving.last, -ECONNRESET);
+}
+
+static void recv__every_buffer_kept__enobufs_until_returned(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    const uint64_t total = 2u * TEST_RECV_BUFS * TEST_RECV_BUF_BYTES;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    send_range(world, dialed, 0, total, SEND_BUF_BYTES);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    world->keeps = true;
+    submit(&receiving);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.last, -ENOBUFS);
+    assert_false(receiving.more);
+    assert_int_equal(world->kept_count, TEST_RECV_BUFS);
+    assert_int_equal(receiving.count, TEST_RECV_BUFS + 1);
+    assert_true(receiving.bytes < total);
+    /* Still none: the same again, and nothing is lost. */
+    submit(&receiving);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.last, -ENOBUFS);
+    kept_return(world);
+    world->keeps = false;
+    submit(&receiving);
+    RUN_UNTIL(world, receiving.bytes == total);
+    stop(&receiving);
+}
+
+static void shutdown__one_side__other_direction_lives(void **state)
+{
+    struct world *world = *state;
+    struct probe ending;
+    struct probe there;
+    struct probe back;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&there, world, IO_RECV, accepted);
+    probe_init(&back, world, IO_RECV, dialed);
+    probe_init(&ending, world, IO_SHUTDOWN, dialed);
+    submit(&there);
+    submit(&back);
+    submit(&ending);
+    run_idle(world, &ending);
+    assert_int_equal(ending.last, 0);
+    run_idle(world, &there);
+    assert_int_equal(there.last, 0);
+    send_range(world, accepted, 0, 100000, SEND_BUF_BYTES);
+    RUN_UNTIL(world, back.bytes == 100000);
+    assert_true(io_op_busy(&back.op));
+    stop(&back);
+}
+
+static void close__open_socket__is_closed_once(void **state)
+{
+    struct world *world = *state;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    socket_shut(world, dialed);
+    errno = 0;
+    assert_int_equal(fcntl(dialed, F_GETFD), -1);
+    assert_int_equal(errno, EBADF);
+}
+
+static void close__number_used_again__new_socket_works(void **state)
+{
+    struct world *world = *state;
+    int32_t first = IO_SOCKET_NONE;
+    uint32_t reused = 0;
+    for (uint32_t i = 0; i < 50; i++) {
+        struct probe receiving;
+        int32_t dialed;
+        int32_t accepted;
+        pair_open(world, &dialed, &accepted);
+        first = i == 0 ? accepted : first;
+        reused += accepted == first || dialed == first;
+        probe_init(&receiving, world, IO_RECV, accepted);
+        submit(&receiving);
+        send_range(world, dialed, 0, 100, SEND_BUF_BYTES);
+        if (i % 2 == 0) {
+            socket_shut(world, dialed);
+            run_idle(world, &receiving);
+            assert_int_equal(receiving.last, 0);
+        } else {
+            RUN_UNTIL(world, receiving.bytes == 100);
+            stop(&receiving);
+            socket_shut(world, dialed);
+        }
+        assert_int_equal(receiving.bytes, 100);
+        socket_shut(world, accepted);
+    }
+    assert_true(reused > 1);
+}
+
+static void cancel__armed_recv__ends_and_keeps_the_data(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    turn(world, 0);
+    io_cancel(world->io, &receiving.op);
+    io_cancel(world->io, &receiving.op);
+    assert_true(io_op_busy(&receiving.op));
+    assert_int_equal(receiving.count, 0);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.count, 1);
+    assert_int_equal(receiving.last, -ECANCELED);
+    io_cancel(world->io, &receiving.op);
+    send_range(world, dialed, 0, 1000, SEND_BUF_BYTES);
+    turn(world, 0);
+    assert_int_equal(receiving.count, 1);
+    submit(&receiving);
+    RUN_UNTIL(world, receiving.bytes == 1000);
+    stop(&receiving);
+}
+
+static void cancel__armed_accept__ends_and_can_be_armed_again(void **state)
+{
+    struct world *world = *state;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    io_cancel(world->io, &world->acceptor.op);
+    run_idle(world, &world->acceptor);
+    assert_int_equal(world->acceptor.count, 2);
+    assert_int_equal(world->acceptor.last, -ECANCELED);
+    acceptor_arm(world);
+    pair_open(world, &dialed, &accepted);
+}
+
+/* A listener with the shortest queue, that nobody accepts from: dials that do not fit hang. */
+static int32_t deaf_listen(struct world *world, struct address *address)
+{
+    struct sockaddr_storage storage;
+    *address = world->address;
+    address->port = 0;
+    uint32_t bytes = address_to_system(address, &storage);
+    int32_t deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(deaf, (struct sockaddr *)&storage, bytes), 0);
+    assert_int_equal(listen(deaf, 0), 0);
+    address->port = socket_port(deaf);
+    return deaf;
+}
+
+static void cancel__hanging_connect__ends_without_socket(void **state)
+{
+    struct world *world = *state;
+    struct probe dials[6];
+    struct address address;
+    uint32_t cancelled = 0;
+    int32_t deaf = deaf_listen(world, &address);
+    for (uint32_t i = 0; i < 6; i++) {
+        dial_init(&dials[i], world);
+        dials[i].op.connect.remote = address;
+        submit(&dials[i]);
+    }
+    turn(world, 0);
+    turn(world, 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        io_cancel(world->io, &dials[i].op);
+    }
+    for (uint32_t i = 0; i < 6; i++) {
+        run_idle(world, &dials[i]);
+        assert_int_equal(dials[i].count, 1);
+        if (dials[i].last >= 0) {
+            socket_remember(world, dials[i].last);
+        } else {
+            assert_int_equal(dials[i].last, -ECANCELED);
+            cancelled++;
+        }
+    }
+    assert_in_range(cancelled, 1, 5);
+    close(deaf);
+}
+
+static void cancel__waiting_send__buffers_come_back(void **state)
+{
+    struct world *world = *state;
+    struct probe sending;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    for (uint32_t i = 0;; i++) {
+        assert_true(i < 1024);
+        send_init(&sending, world, dialed, 0, SEND_BUFS_MAX, SEND_BUF_BYTES);
+        submit(&sending);
+        turn(world, 0);
+        turn(world, 0);
+        if (io_op_busy(&sending.op)) {
+            break;
+        }
+        send_bufs_return(&sending);
+    }
+    io_cancel(world->io, &sending.op);
+    run_idle(world, &sending);
+    assert_int_equal(sending.count, 1);
+    /* Part of it may have gone out before. */
+    assert_true(sending.last == -ECANCELED || sending.last > 0);
+    send_bufs_return(&sending);
+}
+
+static void cancel__queued_not_started__ends_untouched(void **state)
+{
+    struct world *world = *state;
+    struct probe probes[5];
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&probes[0], world, IO_RECV, accepted);
+    dial_init(&probes[1], world);
+    send_init(&probes[2], world, dialed, 0, 3, 100);
+    probe_init(&probes[3], world, IO_SHUTDOWN, dialed);
+    probe_init(&probes[4], world, IO_CLOSE, dialed);
+    for (uint32_t i = 0; i < 5; i++) {
+        submit(&probes[i]);
+        io_cancel(world->io, &probes[i].op);
+        assert_int_equal(probes[i].count, 0);
+        assert_true(io_op_busy(&probes[i].op));
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        run_idle(world, &probes[i]);
+        assert_int_equal(probes[i].count, 1);
+        assert_int_equal(probes[i].last, -ECANCELED);
+    }
+    send_bufs_return(&probes[2]);
+    /* None of them did anything. */
+    probe_init(&probes[0], world, IO_RECV, accepted);
+    submit(&probes[0]);
+    send_range(world, dialed, 0, 10, SEND_BUF_BYTES);
+    RUN_UNTIL(world, probes[0].bytes == 10);
+    assert_int_equal(world->acceptor.count, 1);
+    stop(&probes[0]);
+}
+
+static void wait__room_for_one_event__the_rest_follows(void **state)
+{
+    struct world *world = *state;
+    struct probe dials[10];
+    struct probe receiving;
+    world->events_max = 1;
+    for (uint32_t i = 0; i < 10; i++) {
+        dial_init(&dials[i], world);
+        submit(&dials[i]);
+    }
+    for (uint32_t i = 0; i < 10; i++) {
+        run_idle(world, &dials[i]);
+        socket_remember(world, dials[i].last);
+    }
+    RUN_UNTIL(world, world->acceptor.count == 10);
+    for (uint32_t i = 0; i < 10; i++) {
+        socket_remember(world, world->acceptor.results[i]);
+    }
+    /* Data that lies ready in many buffers, one event at a time. */
+    send_range(world, dials[0].last, 0, 40000, SEND_BUF_BYTES);
+    probe_init(&receiving, world, IO_RECV, IO_SOCKET_NONE);
+    for (uint32_t i = 0; i < 10; i++) {
+        struct sockaddr_storage storage;
+        struct address peer;
+        socklen_t bytes = sizeof storage;
+        assert_int_equal(getpeername(world->acceptor.results[i], (struct sockaddr *)&storage, &bytes), 0);
+        assert_true(address_from_system(&peer, &storage));
+        if (peer.port == socket_port(dials[0].last)) {
+            receiving.op.socket = world->acceptor.results[i];
+        }
+    }
+    assert_true(receiving.op.socket >= 0);
+    submit(&receiving);
+    RUN_UNTIL(world, receiving.bytes == 40000);
+    io_cancel(world->io, &receiving.op);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.last, -ECANCELED);
+}
+
+/* Sends that are submitted again in every turn, with hardly any room, while somebody else wants to be heard. */
+static void wait__sends_fill_the_room__receives_get_their_share(void **state)
+{
+    struct world *world = *state;
+    struct probe sends[8];
+    struct probe receives[8];
+    struct probe quiet;
+    int32_t dialed[9];
+    int32_t accepted[9];
+    for (uint32_t i = 0; i < 9; i++) {
+        pair_open(world, &dialed[i], &accepted[i]);
+    }
+    world->events_max = 2;
+    probe_init(&quiet, world, IO_RECV, accepted[8]);
+    submit(&quiet);
+    uint64_t offsets[8] = {0};
+    for (uint32_t i = 0; i < 8; i++) {
+        probe_init(&receives[i], world, IO_RECV, accepted[i]);
+        submit(&receives[i]);
+        send_init(&sends[i], world, dialed[i], 0, 1, 64);
+        submit(&sends[i]);
+    }
+    uint8_t first = pattern(0);
+    assert_int_equal(send(dialed[8], &first, 1, MSG_NOSIGNAL), 1);
+    for (uint32_t turns = 0; quiet.bytes == 0; turns++) {
+        assert_true(turns < 1000);
+        turn(world, LIMIT_NS);
+        for (uint32_t i = 0; i < 8; i++) {
+            receives[i].count = 0;
+            if (!io_op_busy(&sends[i].op)) {
+                assert_int_equal(sends[i].last, 64);
+                offsets[i] += 64;
+                send_bufs_return(&sends[i]);
+                send_init(&sends[i], world, dialed[i], offsets[i], 1, 64);
+                submit(&sends[i]);
+            }
+        }
+    }
+    world->events_max = EVENTS_MAX;
+    stop(&quiet);
+    for (uint32_t i = 0; i < 8; i++) {
+        run_idle(world, &sends[i]);
+        send_bufs_return(&sends[i]);
+        stop(&receives[i]);
+    }
+}
+
+static void *wake_later(void *context)
+{
+    struct world *world = context;
+    world->backend->wake(world->io);
+    return NULL;
+}
+
+static void wake__other_thread__wait_returns(void **state)
+{
+    struct world *world = *state;
+    turn(world, 0);
+    for (uint32_t i = 0; i < 20; i++) {
+        pthread_t thread;
+        uint64_t begin_ns = world->backend->now_ns(world->io);
+        assert_int_equal(pthread_create(&thread, NULL, wake_later, world), 0);
+        assert_int_equal(turn(world, LIMIT_NS), 0);
+        assert_true(world->backend->now_ns(world->io) - begin_ns < LIMIT_NS);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+}
+
+static void wake__before_wait__not_lost_and_not_repeated(void **state)
+{
+    struct world *world = *state;
+    turn(world, 0);
+    world->backend->wake(world->io);
+    world->backend->wake(world->io);
+    uint64_t begin_ns = world->backend->now_ns(world->io);
+    assert_int_equal(turn(world, LIMIT_NS), 0);
+    uint64_t woken_ns = world->backend->now_ns(world->io);
+    assert_true(woken_ns - begin_ns < LIMIT_NS);
+    /* Used up: the next wait sleeps. */
+    assert_int_equal(turn(world, 2000000), 0);
+    assert_true(world->backend->now_ns(world->io) - woken_ns >= 2000000);
+}
+
+static void wait__timeout__not_early(void **state)
+{
+    static const uint64_t timeouts_ns[] = {1, 1000, 300000, 1500001, 3000000};
+    struct world *world = *state;
+    turn(world, 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        uint64_t begin_ns = world->backend->now_ns(world->io);
+        assert_int_equal(turn(world, timeouts_ns[i]), 0);
+        uint64_t took_ns = world->backend->now_ns(world->io) - begin_ns;
+        assert_true(took_ns >= timeouts_ns[i]);
+        assert_true(took_ns < LIMIT_NS);
+    }
+}
+
+static void wait__busy_poll__never_sleeps(void **state)
+{
+    struct world *world = *state;
+    struct io_options options = {.recv_bufs = 4, .recv_buf_bytes = 4096, .operations_max = 16, .busy_poll = true};
+    struct io *busy = NULL;
+    struct io_event event;
+    assert_int_equal(world->backend->open(NULL, &options, &busy, NULL), WEFT_OK);
+    uint64_t begin_ns = world->backend->now_ns(busy);
+    assert_int_equal(world->backend->wait(busy, LIMIT_NS, &event, 1), 0);
+    assert_int_equal(world->backend->wait(busy, IO_TIMEOUT_NEVER, &event, 1), 0);
+    assert_true(world->backend->now_ns(busy) - begin_ns < LIMIT_NS);
+    world->backend->close(busy);
+}
+
+static void counters__work_done__counted(void **state)
+{
+    struct world *world = *state;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    send_range(world, dialed, 0, 10, SEND_BUF_BYTES);
+    assert_int_equal(world->io->counters.operations, 3);
+    assert_int_equal(world->io->counters.completions, 3);
+    assert_true(world->io->counters.enters > 0);
+}
+
+static void machine__clocks_and_entropy__plausible(void **state)
+{
+    struct world *world = *state;
+    uint8_t first[600] = {0};
+    uint8_t second[600] = {0};
+    uint64_t before_ns = world->backend->now_ns(world->io);
+    assert_true(world->backend->now_ns(world->io) >= before_ns);
+    /* Later than 2020. */
+    assert_true(world->backend->wall_ns(world->io) > UINT64_C(1577836800) * 1000000000u);
+    world->backend->entropy(world->io, first, sizeof first);
+    world->backend->entropy(world->io, second, sizeof second);
+    assert_memory_not_equal(first, second, sizeof first);
+    assert_memory_not_equal(first + 500, second + 500, 100);
+}
+
+static void listen__taken__error_names_address_and_remedy(void **state)
+{
+    struct world *world = *state;
+    char expected[128];
+    int32_t second = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct io_listen_options options = {.reuse_port = i == 1};
+        struct weft_error why = {.code = WEFT_OK};
+        assert_int_equal(world->backend->listen(NULL, &world->address, &options, &second, &why), WEFT_ERR_SYSTEM);
+        assert_int_equal(second, IO_SOCKET_NONE);
+        snprintf(expected, sizeof expected, "listen 127.0.0.1:%u: address already in use", world->address.port);
+        assert_non_null(strstr(why.text, expected));
+        assert_non_null(strstr(why.text, "storage_port"));
+        assert_int_equal(why.os_errno, EADDRINUSE);
+    }
+    struct address elsewhere = world->address;
+    struct io_listen_options options = {.reuse_port = false};
+    struct weft_error why = {.code = WEFT_OK};
+    assert_int_equal(address_parse(&elsewhere, "192.0.2.1", 0), WEFT_OK);
+    assert_int_equal(world->backend->listen(NULL, &elsewhere, &options, &second, &why), WEFT_ERR_SYSTEM);
+    assert_non_null(strstr(why.text, "listen 192.0.2.1:0: "));
+    assert_non_null(strstr(why.text, "listen_address"));
+}
+
+/* The kernel would let one user's processes share a port; a forgotten process must be noticed all the same. */
+static void listen__shared_by_shards__not_by_processes(void **state)
+{
+    struct world *world = *state;
+    struct io_listen_options options = {.reuse_port = true};
+    struct address address = world->address;
+    int32_t shards[3];
+    int32_t unrelated;
+    address.port = 0;
+    assert_int_equal(world->backend->listen(NULL, &address, &options, &unrelated, NULL), WEFT_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(world->backend->listen(NULL, &address, &options, &shards[i], NULL), WEFT_OK);
+        address.port = socket_port(shards[i]);
+    }
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        /* Descriptors are inherited, so the child gives up its own first: then it is a stranger, who
+         * listens only elsewhere. */
+        struct weft_error why = {.code = WEFT_OK};
+        int32_t stolen;
+        for (uint32_t i = 0; i < 3; i++) {
+            close(shards[i]);
+        }
+        enum weft_err err = world->backend->listen(NULL, &address, &options, &stolen, &why);
+        _exit(err == WEFT_ERR_SYSTEM && why.os_errno == EADDRINUSE ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        world->backend->listen_close(NULL, shards[i]);
+    }
+    world->backend->listen_close(NULL, unrelated);
+}
+
+static void listen__ipv6_loopback__reports_ipv6_peer(void **state)
+{
+    struct world *world = *state;
+    struct io_listen_options options = {.reuse_port = false};
+    struct address address;
+    struct probe accepting;
+    struct probe dial;
+    int32_t listener;
+    assert_int_equal(address_parse(&address, "::1", 0), WEFT_OK);
+    if (world->backend->listen(NULL, &address, &options, &listener, NULL) != WEFT_OK) {
+        return; /* a machine without IPv6 */
+    }
+    address.port = socket_port(listener);
+    probe_init(&accepting, world, IO_ACCEPT, listener);
+    accepting.op.accept.options = &world->options;
+    dial_init(&dial, world);
+    dial.op.connect.remote = address;
+    dial.op.connect.local = address;
+    dial.op.connect.local.port = 0;
+    submit(&accepting);
+    submit(&dial);
+    RUN_UNTIL(world, !io_op_busy(&dial.op) && accepting.count == 1);
+    socket_remember(world, dial.last);
+    socket_remember(world, accepting.last);
+    assert_true(address_same_ip(&accepting.from, &address));
+    assert_int_equal(accepting.from.port, socket_port(dial.last));
+    stop(&accepting);
+    world->backend->listen_close(NULL, listener);
+}
+
+/* Only epoll has a table of sockets, sized by the limit at its opening. */
+static void socket__beyond_the_table__emfile(void **state)
+{
+    struct world *world = *state;
+    struct io_options options = {.recv_bufs = 4, .recv_buf_bytes = 4096, .operations_max = 16, .busy_poll = false};
+    struct rlimit limit;
+    struct rlimit low;
+    struct io *small = NULL;
+    struct io *whole = world->io;
+    struct probe receiving;
+    struct probe sending;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = limit;
+    low.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    enum weft_err err = io_epoll_backend.open(NULL, &options, &small, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(err, WEFT_OK);
+    int32_t high = fcntl(accepted, F_DUPFD_CLOEXEC, 200);
+    assert_true(high >= 200);
+    world->io = small;
+    probe_init(&receiving, world, IO_RECV, high);
+    send_init(&sending, world, high, 0, 1, 10);
+    submit(&receiving);
+    submit(&sending);
+    run_idle(world, &receiving);
+    run_idle(world, &sending);
+    assert_int_equal(receiving.last, -EMFILE);
+    assert_int_equal(sending.last, -EMFILE);
+    send_bufs_return(&sending);
+    socket_shut(world, high);
+    world->io = whole;
+    io_epoll_backend.close(small);
+}
+
+/* A child process may hold a socket open that we closed; epoll then still reports it, under a number that may be in use
+ * again.  A hanging dial must not take such a report for its own success. */
+static void socket__closed_but_held_elsewhere__reports_ignored(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    struct probe dials[5];
+    struct address address;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    turn(world, 0);
+    stop(&receiving);
+    int32_t held = fcntl(accepted, F_DUPFD_CLOEXEC, 0);
+    int32_t deaf = deaf_listen(world, &address);
+    for (uint32_t i = 0; i < 5; i++) {
+        if (i == 4) {
+            socket_shut(world, accepted);
+        }
+        dial_init(&dials[i], world);
+        dials[i].op.connect.remote = address;
+        submit(&dials[i]);
+        turn(world, 0);
+        turn(world, 0);
+    }
+    assert_true(io_op_busy(&dials[4].op));
+    assert_int_equal(dials[4].op.socket, accepted);
+    socket_shut(world, dialed);
+    turn(world, 0);
+    assert_true(io_op_busy(&dials[4].op));
+    for (uint32_t i = 0; i < 5; i++) {
+        if (io_op_busy(&dials[i].op)) {
+            stop(&dials[i]);
+        }
+        if (dials[i].last >= 0) {
+            socket_remember(world, dials[i].last);
+        }
+    }
+    close(held);
+    close(deaf);
+}
+
+static void congestion__names__known_or_explained(void **state)
+{
+    struct weft_error why = {.code = WEFT_OK};
+    (void)state;
+    assert_int_equal(socket_congestion_check("reno", &why), WEFT_OK);
+    assert_int_equal(socket_congestion_check("fastest", &why), WEFT_ERR_INVALID);
+    assert_non_null(strstr(why.text, "tcp_congestion \"fastest\""));
+    assert_non_null(strstr(why.text, "reno"));
+    assert_int_equal(socket_congestion_check("", NULL), WEFT_ERR_INVALID);
+    assert_int_equal(socket_congestion_check("reno0123456789abcdef", NULL), WEFT_ERR_INVALID);
+}
+
+#define ON(backend_, test_)                                                                                            \
+    {                                                                                                                  \
+#backend_ ": " #test_, world_run, world_setup, world_teardown, &(struct world_case)                            \
+        {                                                                                                              \
+            &io_##backend_##_backend, test_                                                                            \
+        }                                                                                                              \
+    }
+
+#define BACKEND_TESTS(X)                                                                                               \
+    ON(X, accept__dialed__reports_peer_and_sets_options), ON(X, accept__nagle_and_congestion_asked__set),              \
+        ON(X, accept__many_dial_at_once__all_reported),                                                                \
+        ON(X, accept__no_descriptor_left__ends_and_can_be_armed_again), ON(X, connect__source_given__bound_to_it),     \
+        ON(X, connect__nobody_listens__refused), ON(X, connect__impossible_source__error),                             \
+        ON(X, recv__stream_both_ways__arrives_in_order), ON(X, send__sixteen_buffers__arrive_as_one_stream),           \
+        ON(X, send__peer_does_not_read__waits_and_goes_on), ON(X, send__peer_reset__error_without_signal),             \
+        ON(X, recv__peer_closes__data_then_zero), ON(X, recv__peer_closes_while_armed__zero),                          \
+        ON(X, recv__peer_resets__econnreset), ON(X, recv__peer_resets_after_data__data_then_econnreset),               \
+        ON(X, recv__every_buffer_kept__enobufs_until_returned), ON(X, shutdown__one_side__other_direction_lives),      \
+        ON(X, close__open_socket__is_closed_once), ON(X, close__number_used_again__new_socket_works),                  \
+        ON(X, cancel__armed_recv__ends_and_keeps_the_data), ON(X, cancel__armed_accept__ends_and_can_be_armed_again),  \
+        ON(X, cancel__hanging_connect__ends_without_socket), ON(X, cancel__waiting_send__buffers_come_back),           \
+        ON(X, cancel__queued_not_started__ends_untouched), ON(X, wait__room_for_one_event__the_rest_follows),          \
+        ON(X, wait__sends_fill_the_room__receives_get_their_share), ON(X, wake__other_thread__wait_returns),           \
+        ON(X, wake__before_wait__not_lost_and_not_repeated), ON(X, wait__timeout__not_early),                          \
+        ON(X, wait__busy_poll__never_sleeps), ON(X, counters__work_done__counted),                                     \
+        ON(X, machine__clocks_and_entropy__plausible), ON(X, listen__taken__error_names_address_and_remedy),           \
+        ON(X, listen__shared_by_shards__not_by_processes), ON(X, listen__ipv6_loopback__reports_ipv6_peer)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BACKEND_TESTS(epoll),
+        BACKEND_TESTS(uring),
+        ON(epoll, socket__beyond_the_table__emfile),
+        ON(epoll, socket__closed_but_held_elsewhere__reports_ignored),
+        cmocka_unit_test(congestion__names__known_or_explained),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

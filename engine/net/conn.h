@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection: one socket, an optional record layer, and a bounded queue of bytes to send.
+ *
+ * Split by event: conn.c (life and end), conn_send.c (queue, sealing, one batched send per turn), conn_recv.c
+ * (receiving, opening, pausing), conn_secure.c (the handshake).
+ *
+ *     CONNECTING -> SECURING -> OPEN -> DRAINING -> LINGERING -> CLOSING -> (gone)
+ *
+ * CONNECTING  the dial is in flight
+ * SECURING    the record layer's handshake; nothing of the user's moves
+ * OPEN        bytes go both ways
+ * DRAINING    no new bytes are taken; what is queued goes out, then the closing record, then shutdown
+ * LINGERING   everything went out; waits for the peer's end of stream, discarding
+ * CLOSING     operations are being ended; then the socket is closed and `closed` called
+ *
+ * Any state can go to CLOSING.  The user's object begins with a struct conn and lives in a slot of `net`; after the
+ * closed event it is gone. */
+#ifndef ENGINE_NET_CONN_H
+#define ENGINE_NET_CONN_H
+
+#include "engine/io/io.h"
+#include "engine/net/net.h"
+#include "engine/net/secure.h"
+
+#define CONN_STATES(X) X(FREE) X(CONNECTING) X(SECURING) X(OPEN) X(DRAINING) X(LINGERING) X(CLOSING)
+
+enum conn_state {
+#define CONN_X(name) CONN_##name,
+    CONN_STATES(CONN_X) CONN_STATE_COUNT
+#undef CONN_X
+};
+
+struct conn;
+
+/* What happens to a connection, told to its user.  Never called from inside a call of the user's. */
+struct conn_events {
+    void (*opened)(struct conn *conn);
+    /* Bytes arrived; all are consumed.  Borrowed until return. */
+    void (*received)(struct conn *conn, struct weft_span bytes);
+    /* The queue fell below half of its high mark after it had been above. */
+    void (*drained)(struct conn *conn);
+    /* More of the queue was handed to the network; called at the end of a turn. */
+    void (*handed)(struct conn *conn);
+    /* A TLS listener was spoken to in plaintext.  The record layer is gone; the bytes follow by `received`. */
+    void (*misdirected)(struct conn *conn);
+    /* The end; conn->error says why.  The object is freed when this returns. */
+    void (*closed)(struct conn *conn);
+};
+
+struct conn {
+    struct net *net;
+    const struct conn_events *events;
+    struct list_node live;
+    uint32_t index;      /* slot */
+    uint32_t generation; /* of the slot */
+    enum conn_state state;
+    bool accepted;
+    bool paused;      /* reading is off */
+    bool above_high;  /* the queue passed its high mark */
+    bool peer_ended;  /* the peer's end of stream was seen */
+    bool shut_sealed; /* the closing record was produced */
+    bool first_byte_seen;
+    int32_t socket;
+    struct address remote;
+    struct io_op life; /* connect, shutdown, close: one after the other */
+    struct io_op recv;
+    struct io_op send;
+    struct flush_hook flush;
+    struct task reap;
+    struct timer deadline;
+    enum weft_reason deadline_reason;
+    struct list outbox; /* struct buf: bytes of the user, not sealed yet */
+    struct list sealed; /* struct buf: wire bytes, ready to send */
+    uint32_t outbox_bytes;
+    uint64_t queued_total; /* bytes ever taken from the user */
+    uint64_t handed_total; /* of these, handed to the record layer or the kernel: they can have reached the peer */
+    struct secure *secure; /* NULL: plain */
+    struct weft_error error;
+};
+
+/* Dial.  @param factory NULL for plain   @return ok: the object is given, zeroed behind its conn; its events follow.
+ *  QUEUE_FULL: too many connections.  NO_MEMORY, TLS: no session. */
+WEFT_NODISCARD enum weft_err conn_dial(struct net *net, const struct address *remote, const struct address *local,
+                                       struct secure_factory *factory, const struct conn_events *events,
+                                       struct conn **conn, struct weft_error *why);
+
+/* Take over an accepted socket.  On error the socket is closed. */
+WEFT_NODISCARD enum weft_err conn_accept(struct net *net, int32_t socket, const struct address *remote,
+                                         struct secure_factory *factory, const struct conn_events *events,
+                                         struct conn **conn, struct weft_error *why);
+
+/* Queue a message of two parts, both copied, as a whole or not at all.
+ *  @return ok | QUEUE_FULL (over the connection's bound, or the shard is out of send buffers) | CLOSED */
+WEFT_NODISCARD enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body);
+
+/* Stop and resume reading; bytes that are on their way still arrive. */
+void conn_pause(struct conn *conn);
+void conn_resume(struct conn *conn);
+
+/* End in good order: send what is queued, then close.  The first reason stays. */
+void conn_close(struct conn *conn, enum weft_reason reason);
+/* End now; unsent bytes are lost. */
+void conn_abort(struct conn *conn, enum weft_err code, enum weft_reason reason);
+
+/* Abort with this reason unless stopped in time. */
+void conn_deadline_start(struct conn *conn, uint64_t delay_ns, enum weft_reason reason);
+void conn_deadline_stop(struct conn *conn);
+
+const char *conn_state_name(enum conn_state state);
+
+static inline bool conn_is_open(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN;
+}
+
+/* Between the files of the connection. */
+void conn_to(struct conn *conn, enum conn_state state);
+void conn_opened(struct conn *conn);
+void conn_mark_dirty(struct conn *conn);
+void conn_flush(struct flush_hook *hook);
+void conn_send_done(struct io_op *op, const struct io_event *event);
+void conn_recv_start(struct conn *conn);
+void conn_recv_done(struct io_op *op, const struct io_event *event);
+void conn_handshake(struct conn *conn, struct secure_in *in);
+void conn_secure_failed(struct conn *conn);
+/* The buffer at the end of `sealed` that has room, or a fresh one; NULL: the shard is out of buffers. */
+struct buf *conn_sealed_room(struct conn *conn);
+/* Give the last buffer back if nothing was written to it. */
+void conn_sealed_trim(struct conn *conn);
+/* Queue wire bytes; false: aborted for lack of buffers. */
+bool conn_sealed_append(struct conn *conn, struct weft_span bytes);
+void conn_drop_output(struct conn *conn);
+bool conn_has_output(const struct conn *conn);
+void conn_try_reap(struct conn *conn);
+void conn_linger(struct conn *conn);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sending: messages are copied once into the outbox; at the end of the turn everything queued goes out in one send
+ * operation, sealed first where there is a record layer.
+ *
+ * Failure modes: a message that does not fit is refused whole; a short send is continued; an error of the send ends
+ * the connection.  If the shard runs out of send buffers in the middle of sealing, the rest waits for the next send
+ * to complete. */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/net/conn.h"
+
+static struct weft_shard *conn_shard(const struct conn *conn)
+{
+    return conn->net->shard;
+}
+
+static struct buf *list_buf(struct list_node *node)
+{
+    return WEFT_CONTAINER_OF(node, struct buf, link);
+}
+
+void conn_mark_dirty(struct conn *conn)
+{
+    shard_mark_dirty(conn_shard(conn), &conn->flush);
+}
+
+static void list_give_back(struct weft_shard *shard, struct list *list)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(list)) != NULL) {
+        buf_give_back(&shard->send_pool, list_buf(node));
+    }
+}
+
+void conn_drop_output(struct conn *conn)
+{
+    list_give_back(conn_shard(conn), &conn->outbox);
+    list_give_back(conn_shard(conn), &conn->sealed);
+    conn->outbox_bytes = 0;
+}
+
+bool conn_has_output(const struct conn *conn)
+{
+    return conn->outbox_bytes > 0 || !list_empty(&conn->sealed) || io_op_busy(&conn->send);
+}
+
+/* Room is there: conn_send checked. */
+static void outbox_append(struct conn *conn, struct weft_span bytes)
+{
+    struct list_node *node = list_last(&conn->outbox);
+    struct buf *tail = node != NULL ? list_buf(node) : NULL;
+    while (bytes.bytes > 0) {
+        if (tail == NULL || buf_room(tail) == 0) {
+            tail = buf_take(&conn_shard(conn)->send_pool, conn);
+            WEFT_ASSERT(tail != NULL);
+            list_push_back(&conn->outbox, &tail->link);
+        }
+        uint32_t part = bytes.bytes < buf_room(tail) ? bytes.bytes : buf_room(tail);
+        memcpy(tail->data + tail->end, bytes.data, part);
+        tail->end += part;
+        bytes.data += part;
+        bytes.bytes -= part;
+    }
+}
+
+static bool outbox_fits(const struct conn *conn, uint64_t bytes)
+{
+    if (conn->outbox_bytes > 0 && conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_MAX) {
+        return false;
+    }
+    struct list_node *node = list_last(&conn->outbox);
+    uint64_t room = node != NULL ? buf_room(list_buf(node)) : 0;
+    return bytes <= room ||
+           (bytes - room + SEND_BUF_BYTES - 1) / SEND_BUF_BYTES <= conn_shard(conn)->send_pool.free_count;
+}
+
+enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body)
+{
+    if (WEFT_UNLIKELY(conn->state != CONN_OPEN)) {
+        return WEFT_ERR_CLOSED;
+    }
+    uint64_t bytes = (uint64_t)head.bytes + body.bytes;
+    if (WEFT_UNLIKELY(!outbox_fits(conn, bytes))) {
+        return WEFT_ERR_QUEUE_FULL;
+    }
+    outbox_append(conn, head);
+    outbox_append(conn, body);
+    conn->outbox_bytes += (uint32_t)bytes;
+    conn->queued_total += bytes;
+    conn->above_high |= conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH;
+    conn_mark_dirty(conn);
+    return WEFT_OK;
+}
+
+struct buf *conn_sealed_room(struct conn *conn)
+{
+    struct list_node *node = list_last(&conn->sealed);
+    if (node != NULL && buf_room(list_buf(node)) >= SECURE_RECORD_OVERHEAD * 2) {
+        return list_buf(node);
+    }
+    struct buf *buf = buf_take(&conn_shard(conn)->send_pool, conn);
+    if (buf != NULL) {
+        list_push_back(&conn->sealed, &buf->link);
+    }
+    return buf;
+}
+
+void conn_sealed_trim(struct conn *conn)
+{
+    struct list_node *node = list_last(&conn->sealed);
+    if (node != NULL && buf_used(list_buf(node)) == 0) {
+        list_remove(node);
+        buf_give_back(&conn_shard(conn)->send_pool, list_buf(node));
+    }
+}
+
+bool conn_sealed_append(struct conn *conn, struct weft_span bytes)
+{
+    struct buf *room = conn_sealed_room(conn);
+    if (room != NULL && buf_room(room) < bytes.bytes) {
+        room = buf_take(&conn_shard(conn)->send_pool, conn);
+        if (room != NULL) {
+            list_push_back(&conn->sealed, &room->link);
+        }
+    }
+    if (room == NULL) {
+        conn_abort(conn, WEFT_ERR_NO_MEMORY, WEFT_REASON_OUT_OF_BUFFERS);
+        return false;
+    }
+    memcpy(room->data + room->end, bytes.data, bytes.bytes);
+    room->end += bytes.bytes;
+    conn_mark_dirty(conn);
+    return true;
+}
+
+static uint32_t list_count_max(const struct list *list, uint32_t most)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(node, list)
+    {
+        if (count == most) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* Seal the outbox into at most one send's worth of buffers.  Records are cut so that they fit the buffer. */
+static void conn_seal(struct conn *conn)
+{
+    uint32_t buffers = list_count_max(&conn->sealed, SEND_BUFS_MAX);
+    while (conn->outbox_bytes > 0 && conn->state != CONN_CLOSING) {
+        struct buf *source = list_buf(list_first(&conn->outbox));
+        struct list_node *last = list_last(&conn->sealed);
+        struct buf *room = last != NULL ? list_buf(last) : NULL;
+        if (room == NULL || buf_room(room) < SECURE_RECORD_OVERHEAD * 2) {
+            room = buffers < SEND_BUFS_MAX ? conn_sealed_room(conn) : NULL;
+            if (room == NULL) {
+                break;
+            }
+            buffers++;
+        }
+        uint32_t most = buf_room(room) - SECURE_RECORD_OVERHEAD;
+        uint32_t part = buf_used(source) < most ? buf_used(source) : most;
+        struct secure_in in = {source->data + source->begin, part};
+        struct secure_out out = {room->data + room->end, buf_room(room), 0};
+        enum secure_step step = conn->secure->ops->seal(conn->secure, &in, &out);
+        room->end += out.used;
+        uint32_t taken = part - in.bytes;
+        source->begin += taken;
+        conn->outbox_bytes -= taken;
+        conn->handed_total += taken;
+        if (buf_used(source) == 0) {
+            list_remove(&source->link);
+            buf_give_back(&conn_shard(conn)->send_pool, source);
+        }
+        if (step == SECURE_FAILED) {
+            conn->error = conn->secure->error;
+            conn_abort(conn, WEFT_ERR_TLS, WEFT_REASON_TLS_FAILED);
+        }
+    }
+    if (conn->outbox_bytes > 0 && list_empty(&conn->sealed)) {
+        conn_abort(conn, WEFT_ERR_NO_MEMORY, WEFT_REASON_OUT_OF_BUFFERS);
+    }
+}
+
+static void conn_seal_shut(struct conn *conn)
+{
+    struct buf *room = conn_sealed_room(conn);
+    conn->shut_sealed = true;
+    if (room == NULL) {
+        return; /* the peer will see a truncated stream, which is what a shard without buffers can offer */
+    }
+    struct secure_out out = {room->data + room->end, buf_room(room), 0};
+    (void)conn->secure->ops->shut(conn->secure, &out);
+    room->end += out.used;
+    conn_sealed_trim(conn);
+}
+
+/* Start one send with everything that is ready. */
+static void conn_send_start(struct conn *conn, struct list *source)
+{
+    struct io_op *op = &conn->send;
+    op->send.count = 0;
+    while (op->send.count < SEND_BUFS_MAX) {
+        struct list_node *node = list_pop_front(source);
+        if (node == NULL) {
+            break;
+        }
+        struct buf *buf = list_buf(node);
+        op->send.bufs[op->send.count++] = buf;
+        if (source == &conn->outbox) {
+            conn->outbox_bytes -= buf_used(buf);
+            conn->handed_total += buf_used(buf);
+        }
+    }
+    if (op->send.count > 0) {
+        op->socket = conn->socket;
+        io_submit(conn_shard(conn)->io, op);
+    }
+}
+
+static void conn_flush_open(struct conn *conn)
+{
+    if (io_op_busy(&conn->send)) {
+        return;
+    }
+    if (conn->secure == NULL || conn->state == CONN_SECURING) {
+        conn_send_start(conn, list_empty(&conn->sealed) ? &conn->outbox : &conn->sealed);
+        return;
+    }
+    conn_seal(conn);
+    if (conn->state == CONN_CLOSING) {
+        return;
+    }
+    if (conn->state == CONN_DRAINING && conn->outbox_bytes == 0 && !conn->shut_sealed) {
+        conn_seal_shut(conn);
+    }
+    conn_send_start(conn, &conn->sealed);
+}
+
+void conn_flush(struct flush_hook *hook)
+{
+    struct conn *conn = WEFT_CONTAINER_OF(hook, struct conn, flush);
+    if (conn->state == CONN_SECURING || conn->state == CONN_OPEN || conn->state == CONN_DRAINING) {
+        uint64_t handed = conn->handed_total;
+        conn_flush_open(conn);
+        if (conn->handed_total != handed) {
+            conn->events->handed(conn);
+        }
+    }
+    if (conn->state == CONN_DRAINING && !conn_has_output(conn)) {
+        conn_linger(conn);
+    }
+}
+
+/* Put what was not accepted back to the front of the wire queue, and free the rest. */
+static void conn_send_account(struct conn *conn, uint32_t accepted)
+{
+    struct io_op *op = &conn->send;
+    struct list rest;
+    list_init(&rest);
+    for (uint32_t i = 0; i < op->send.count; i++) {
+        struct buf *buf = op->send.bufs[i];
+        uint32_t part = accepted < buf_used(buf) ? accepted : buf_used(buf);
+        buf->begin += part;
+        accepted -= part;
+        if (buf_used(buf) == 0) {
+            buf_give_back(&conn_shard(conn)->send_pool, buf);
+        } else {
+            list_push_back(&rest, &buf->link);
+        }
+    }
+    op->send.count = 0;
+    list_splice_back(&rest, &conn->sealed);
+    list_splice_back(&conn->sealed, &rest);
+}
+
+static void conn_tell_drained(struct conn *conn)
+{
+    if (conn->above_high && conn->outbox_bytes < SEND_QUEUE_BYTES_HIGH / 2) {
+        conn->above_high = false;
+        if (conn->state == CONN_OPEN) {
+            conn->events->drained(conn);
+        }
+    }
+}
+
+void conn_send_done(struct io_op *op, const struct io_event *event)
+{
+    struct conn *conn = WEFT_CONTAINER_OF(op, struct conn, send);
+    uint32_t accepted = event->result > 0 ? (uint32_t)event->result : 0;
+    COUNT_ADD(conn_shard(conn), bytes_sent, accepted);
+    if (conn->secure == NULL) {
+        COUNT_ADD(conn_shard(conn), plain_bytes_sent, accepted);
+    } else {
+        COUNT_ADD(conn_shard(conn), tls_bytes_sent, accepted);
+    }
+    conn_send_account(conn, accepted);
+    if (conn->state == CONN_CLOSING) {
+        conn_try_reap(conn);
+        return;
+    }
+    if (event->result < 0 && event->result != -EAGAIN && event->result != -EINTR) {
+        weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -event->result, "send");
+        conn_abort(conn, WEFT_ERR_CLOSED,
+                   event->result == -ECONNRESET || event->result == -EPIPE ? WEFT_REASON_CONNECTION_RESET
+                                                                           : WEFT_REASON_CLOSED_BY_PEER);
+        return;
+    }
+    conn_tell_drained(conn);
+    if (conn_has_output(conn) || conn->state == CONN_DRAINING) {
+        conn_mark_dirty(conn);
+    }
+}

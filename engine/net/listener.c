@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/net/listener.h"
+
+#include <errno.h>
+
+/* How long a shard stops accepting when descriptors ran out: long enough for some to come back, short enough to stay
+ * below a second. */
+#define ACCEPT_PAUSE_NS UINT64_C(100000000)
+
+enum weft_err listener_group_open(const struct io_place *place, const struct address *address, uint32_t count,
+                                  int32_t *sockets, struct weft_error *why)
+{
+    const struct io_listen_options options = {.reuse_port = count > 1};
+    for (uint32_t i = 0; i < count; i++) {
+        enum weft_err err = place->backend->listen(place->host, address, &options, &sockets[i], why);
+        if (err != WEFT_OK) {
+            listener_group_close(place, i, sockets);
+            return err;
+        }
+    }
+    return WEFT_OK;
+}
+
+void listener_group_close(const struct io_place *place, uint32_t count, int32_t *sockets)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        place->backend->listen_close(place->host, sockets[i]);
+        sockets[i] = IO_SOCKET_NONE;
+    }
+}
+
+static void listener_arm(struct listener *listener)
+{
+    listener->accept.socket = listener->socket;
+    listener->accept.accept.options = &listener->net->options.socket;
+    io_submit(listener->net->shard->io, &listener->accept);
+}
+
+static void listener_pause_over(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    listener_arm(ctx);
+}
+
+static void listener_accept_done(struct io_op *op, const struct io_event *event)
+{
+    struct listener *listener = WEFT_CONTAINER_OF(op, struct listener, accept);
+    if (event->result >= 0) {
+        if (listener->closing) {
+            listener->net->shard->place.backend->listen_close(listener->net->shard->place.host, event->result);
+        } else {
+            listener->accepted(listener, event->result, &event->from);
+        }
+    }
+    if (event->more || listener->closing) {
+        return;
+    }
+    if (event->result == -EMFILE || event->result == -ENFILE || event->result == -ENOMEM || event->result == -ENOBUFS) {
+        shard_timer_start(listener->net->shard, &listener->pause, ACCEPT_PAUSE_NS);
+    } else {
+        listener_arm(listener);
+    }
+}
+
+void listener_start(struct listener *listener, struct net *net, int32_t socket, listener_accepted_fn *accepted,
+                    void *ctx)
+{
+    *listener = (struct listener){.net = net, .accepted = accepted, .ctx = ctx, .socket = socket};
+    io_op_init(&listener->accept, IO_ACCEPT, listener_accept_done);
+    listener->pause = (struct timer){.fn = listener_pause_over, .ctx = listener};
+    listener_arm(listener);
+}
+
+void listener_stop(struct listener *listener)
+{
+    if (listener->net == NULL || listener->closing) {
+        return;
+    }
+    listener->closing = true;
+    timer_wheel_stop(&listener->net->shard->wheel, &listener->pause);
+    io_cancel(listener->net->shard->io, &listener->accept);
+}
+
+bool listener_idle(const struct listener *listener)
+{
+    return listener->net == NULL || !io_op_busy(&listener->accept);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening: one socket per shard on the same address (a group), each accepted from by its own shard.
+ *
+ * The group is opened by the thread that starts the node, in shard order and before anybody accepts, so that either
+ * all of it listens or nothing does.  Accepting that ends for lack of descriptors is armed again after a pause. */
+#ifndef ENGINE_NET_LISTENER_H
+#define ENGINE_NET_LISTENER_H
+
+#include "engine/net/net.h"
+
+struct listener;
+
+/* A socket arrived; taken. */
+typedef void listener_accepted_fn(struct listener *listener, int32_t socket, const struct address *from);
+
+struct listener {
+    struct net *net;
+    struct io_op accept;
+    struct timer pause;
+    listener_accepted_fn *accepted;
+    void *ctx;
+    int32_t socket;
+    bool closing;
+};
+
+/* Open `count` sockets on one address.  @param sockets given; on error none stays open */
+WEFT_NODISCARD enum weft_err listener_group_open(const struct io_place *place, const struct address *address,
+                                                 uint32_t count, int32_t *sockets, struct weft_error *why);
+void listener_group_close(const struct io_place *place, uint32_t count, int32_t *sockets);
+
+/* Start accepting on this shard.  The socket stays the group's. */
+void listener_start(struct listener *listener, struct net *net, int32_t socket, listener_accepted_fn *accepted,
+                    void *ctx);
+/* Stop accepting; listener_idle tells when the socket may be closed. */
+void listener_stop(struct listener *listener);
+bool listener_idle(const struct listener *listener);
+
+#endif

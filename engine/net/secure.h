@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record layer: a pure transformation between application bytes and wire bytes.  No sockets, no clock, no
+ * threads.  A connection without a record layer is plain: its bytes go by untouched.
+ *
+ * Inputs are consumed from the front (`data`/`bytes` move on), outputs are appended behind `used`.  Input that does
+ * not make a whole record yet is consumed and kept by the session: after a call that asks for more, `in` is empty.
+ */
+#ifndef ENGINE_NET_SECURE_H
+#define ENGINE_NET_SECURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weft/error.h>
+
+/* The most that sealing adds to one record of SECURE_RECORD_BYTES (TLS 1.3: 22, TLS 1.2: 29), rounded up. */
+#define SECURE_RECORD_BYTES 16384u
+#define SECURE_RECORD_OVERHEAD 64u
+
+struct secure_in {
+    const uint8_t *data;
+    uint32_t bytes;
+};
+
+struct secure_out {
+    uint8_t *data;
+    uint32_t bytes_max;
+    uint32_t used;
+};
+
+enum secure_step {
+    SECURE_MORE = 0, /* all input is used up (or all that fits was produced): call again with more */
+    SECURE_DONE,     /* handshake: finished */
+    SECURE_ROOM,     /* the output is full: empty it and call again with the same input */
+    SECURE_CLOSED,   /* open: the peer's close_notify arrived */
+    SECURE_FAILED    /* secure->error says why; output may hold an alert to send */
+};
+
+struct secure;
+
+/* What is known once the handshake is done. */
+struct secure_facts {
+    char version[16];   /* "TLSv1.3" */
+    char cipher[64];    /* "TLS_AES_256_GCM_SHA384" */
+    bool peer_verified; /* the peer showed a certificate, and it verified */
+};
+
+struct secure_ops {
+    const char *name;
+    /* Drive the handshake.  MORE: send out, wait for input.  DONE: send out, then open and seal. */
+    enum secure_step (*handshake)(struct secure *secure, struct secure_in *in, struct secure_out *out);
+    /* Seal up to all of plain into records.  ROOM: out cannot take another whole record. */
+    enum secure_step (*seal)(struct secure *secure, struct secure_in *plain, struct secure_out *out);
+    /* Open records of in into plain.  `out` receives what the record layer itself wants to send. */
+    enum secure_step (*open)(struct secure *secure, struct secure_in *in, struct secure_out *plain,
+                             struct secure_out *out);
+    /* Produce the closing record. */
+    enum secure_step (*shut)(struct secure *secure, struct secure_out *out);
+    void (*facts)(const struct secure *secure, struct secure_facts *facts);
+    /* Wipe and release. */
+    void (*close)(struct secure *secure);
+};
+
+/* Every record layer's session begins with this. */
+struct secure {
+    const struct secure_ops *ops;
+    struct weft_error error; /* the first cause */
+};
+
+/* Makes sessions for one shard. */
+struct secure_factory {
+    /* @param server true for an accepted connection   @param session given */
+    enum weft_err (*make)(struct secure_factory *factory, bool server, struct secure **session, struct weft_error *why);
+};
+
+#endif

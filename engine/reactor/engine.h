@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine: a fixed number of shards, each on a thread of its own, or all stepped by the caller (`driven`: the
+ * simulator).  Starting waits until every shard runs; if one cannot, all are stopped and its error is reported. */
+#ifndef ENGINE_REACTOR_ENGINE_H
+#define ENGINE_REACTOR_ENGINE_H
+
+#include <pthread.h>
+
+#include "engine/reactor/shard.h"
+
+struct engine_options {
+    struct io_place place;
+    uint32_t shard_count;
+    const char *thread_name;                /* up to 11 bytes; the shard's number is appended */
+    void (*pin)(void *ctx, uint32_t shard); /* on the new thread, before it allocates; may be NULL */
+    enum weft_err (*on_open)(void *ctx, struct weft_shard *shard, struct weft_error *why); /* before the first turn */
+    void (*on_close)(void *ctx, struct weft_shard *shard);                                 /* after the last */
+    void (*on_signal)(void *ctx, struct weft_shard *shard); /* engine_signal was called */
+    void *ctx;
+    bool driven;
+    struct shard_options shard;
+};
+
+struct engine {
+    struct engine_options options;
+    struct weft_shard **shards;
+    pthread_t *threads;
+    pthread_mutex_t lock; /* guards the fields below, and the control thread's side of the mailboxes */
+    pthread_cond_t changed;
+    uint32_t opened;
+    uint32_t failed;
+    struct weft_error error;
+    atomic_uint signal; /* counts engine_signal */
+};
+
+WEFT_NODISCARD enum weft_err engine_create(struct engine **engine, const struct engine_options *options,
+                                           struct weft_error *why);
+WEFT_NODISCARD enum weft_err engine_start(struct engine *engine, struct weft_error *why);
+/* Wait until every shard's owner has set stop_asked and its loop ended.  Threads only. */
+void engine_join(struct engine *engine);
+/* Every shard must have ended; driven shards that have not are closed here. */
+void engine_destroy(struct engine *engine);
+
+/* Run fn on a shard, from any thread that is not one of the engine's.  @return ok | QUEUE_FULL */
+WEFT_NODISCARD enum weft_err engine_post(struct engine *engine, uint32_t shard, weft_task_fn *fn, void *ctx);
+/* The same, and wait until it ran.  false if the shard no longer runs. */
+bool engine_run(struct engine *engine, uint32_t shard, weft_task_fn *fn, void *ctx);
+
+/* Have on_signal run on every shard.  Any thread, and signal handlers. */
+void engine_signal(struct engine *engine);
+bool engine_signal_pending(const struct weft_shard *shard);
+void engine_signal_deliver(struct weft_shard *shard);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A shard's resources, and what public callers ask of it. */
+#include "engine/reactor/shard.h"
+
+#include "engine/base/error.h"
+
+/* The smallest block of the arena: a short argument list that waits for a connection. */
+#define ARENA_BLOCK_BYTES 512u
+
+static enum weft_err shard_open_memory(struct weft_shard *shard, const struct shard_options *options,
+                                       struct weft_error *why)
+{
+    if (buf_pool_init(&shard->send_pool, options->send_bufs, SEND_BUF_BYTES) != WEFT_OK ||
+        arena_init(&shard->arena, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY,
+                              "shard %u: no memory for %u send buffers and an arena of %llu bytes", shard->index,
+                              options->send_bufs, (unsigned long long)options->arena_bytes);
+    }
+    return WEFT_OK;
+}
+
+enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *options, struct weft_error *why)
+{
+    const struct io_options io_options = {
+        .recv_bufs = options->recv_bufs,
+        .recv_buf_bytes = RECV_BUF_BYTES,
+        .operations_max = options->operations_max,
+        .busy_poll = options->busy_poll,
+    };
+    list_init(&shard->dirty);
+    list_init(&shard->tasks);
+    WEFT_TRY(shard->place.backend->open(shard->place.host, &io_options, &shard->io, why));
+    enum weft_err err = shard_open_memory(shard, options, why);
+    if (err != WEFT_OK) {
+        shard_close(shard);
+        return err;
+    }
+    uint64_t seed;
+    shard->io->backend->entropy(shard->io, &seed, sizeof seed);
+    prng_init(&shard->prng, seed);
+    shard->now_ns = shard->io->backend->now_ns(shard->io);
+    timer_wheel_init(&shard->wheel, shard->now_ns);
+    return WEFT_OK;
+}
+
+void shard_close(struct weft_shard *shard)
+{
+    if (shard->io != NULL) {
+        shard->io->backend->close(shard->io);
+        shard->io = NULL;
+    }
+    buf_pool_fini(&shard->send_pool);
+    arena_fini(&shard->arena);
+}
+
+uint32_t weft_shard_index(const weft_shard *shard)
+{
+    return shard->index;
+}
+
+uint64_t weft_shard_now_ns(const weft_shard *shard)
+{
+    return shard->now_ns;
+}
+
+/* A public timer: the internal one in the caller's memory, and what the caller wants to happen. */
+struct public_timer {
+    struct timer timer; /* its ctx is the shard */
+    weft_task_fn *fn;
+    void *ctx;
+};
+
+_Static_assert(sizeof(struct public_timer) <= sizeof(struct weft_timer), "the caller's memory must hold the timer");
+_Static_assert(_Alignof(struct public_timer) <= _Alignof(struct weft_timer), "and be aligned for it");
+
+static void public_timer_fired(struct timer *timer, void *ctx)
+{
+    struct public_timer *public = WEFT_CONTAINER_OF(timer, struct public_timer, timer);
+    public->fn(public->ctx, ctx);
+}
+
+void weft_timer_start(weft_shard *shard, struct weft_timer *timer, uint64_t delay_ns, weft_task_fn *fn, void *ctx)
+{
+    struct public_timer *public = (struct public_timer *)(void *)timer;
+    timer_wheel_stop(&shard->wheel, &public->timer);
+    public->timer = (struct timer){.fn = public_timer_fired, .ctx = shard};
+    public->fn = fn;
+    public->ctx = ctx;
+    shard_timer_start(shard, &public->timer, delay_ns);
+}
+
+void weft_timer_stop(weft_shard *shard, struct weft_timer *timer)
+{
+    struct public_timer *public = (struct public_timer *)(void *)timer;
+    timer_wheel_stop(&shard->wheel, &public->timer);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A shard: one thread's reactor, with its memory, its timers and its mail.  Nothing here is shared for writing,
+ * except where a comment says so.
+ *
+ * The life of the thread is the turn (turn.c): wait for completions, dispatch them, take mail, fire timers, run
+ * tasks, flush what became dirty; each phase has a budget, and what is left makes the next wait not sleep. */
+#ifndef ENGINE_REACTOR_SHARD_H
+#define ENGINE_REACTOR_SHARD_H
+
+#include <stdatomic.h>
+
+#include <weft/node.h>
+#include <weft/shard.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/buf.h"
+#include "engine/base/prng.h"
+#include "engine/base/spsc.h"
+#include "engine/io/io.h"
+#include "engine/reactor/timer_wheel.h"
+
+/* Something whose output is written once per turn. */
+struct flush_hook {
+    struct list_node link;
+    void (*flush)(struct flush_hook *hook);
+};
+
+/* Something to run later in this turn, or in the next: for what must not happen inside the call that caused it. */
+struct task {
+    struct list_node link;
+    void (*run)(struct task *task);
+};
+
+struct shard_options {
+    uint32_t recv_bufs;
+    uint32_t send_bufs;
+    uint64_t arena_bytes; /* a power of two */
+    uint32_t operations_max;
+    bool busy_poll;
+};
+
+struct engine;
+
+struct weft_shard {
+    struct io *io;
+    struct io_place place;
+    uint64_t now_ns; /* of this turn */
+    struct timer_wheel wheel;
+    struct list dirty;    /* struct flush_hook */
+    struct list tasks;    /* struct task */
+    struct spsc *inboxes; /* one per sending shard, then one for the control thread */
+    uint32_t inbox_count;
+    uint32_t inbox_next;  /* whose turn it is to be read first */
+    bool work_left;       /* a phase ran out of budget */
+    bool stop_asked;      /* by the owner: the loop ends after this turn */
+    bool open;            /* guarded by the engine's lock: it runs, or ran */
+    bool ended;           /* guarded by the engine's lock: takes no more mail */
+    atomic_bool sleeping; /* other threads read and clear it */
+    uint32_t signal_seen;
+    uint32_t index;
+    struct engine *engine;
+    struct buf_pool send_pool;
+    struct arena arena; /* frames that must be assembled, arguments that must wait */
+    struct prng prng;
+    struct weft_counters counters; /* written here only, by COUNT; read by anybody, relaxed */
+    void *user;
+    struct io_event events[TURN_COMPLETIONS_MAX];
+};
+
+/* Count on a shard's own counters. */
+#define COUNT_ADD(shard, name, n)                                                                                      \
+    __atomic_store_n(&(shard)->counters.name, (shard)->counters.name + (n), __ATOMIC_RELAXED)
+#define COUNT(shard, name) COUNT_ADD(shard, name, 1)
+
+/* Open on the thread that will run the turns; close when nobody can wake the shard any more. */
+WEFT_NODISCARD enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *options,
+                                        struct weft_error *why);
+void shard_close(struct weft_shard *shard);
+
+/* One turn. */
+void shard_turn(struct weft_shard *shard);
+
+static inline void shard_mark_dirty(struct weft_shard *shard, struct flush_hook *hook)
+{
+    if (!list_node_linked(&hook->link)) {
+        list_push_back(&shard->dirty, &hook->link);
+    }
+}
+
+static inline void shard_run_later(struct weft_shard *shard, struct task *task)
+{
+    if (!list_node_linked(&task->link)) {
+        list_push_back(&shard->tasks, &task->link);
+    }
+}
+
+static inline void shard_timer_start(struct weft_shard *shard, struct timer *timer, uint64_t delay_ns)
+{
+    timer_wheel_start(&shard->wheel, timer, shard->now_ns + delay_ns);
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One turn of a shard: the life of its thread, phase by phase. */
+#include "engine/reactor/engine.h"
+#include "engine/reactor/mailbox.h"
+#include "engine/reactor/shard.h"
+
+/* How long this turn may sleep. */
+static uint64_t turn_timeout(struct weft_shard *shard)
+{
+    if (shard->work_left || !list_empty(&shard->tasks) || !list_empty(&shard->dirty)) {
+        return 0;
+    }
+    uint64_t next_ns = timer_wheel_next_ns(&shard->wheel);
+    if (next_ns == UINT64_MAX) {
+        return IO_TIMEOUT_NEVER;
+    }
+    uint64_t now_ns = shard->io->backend->now_ns(shard->io);
+    return next_ns > now_ns ? next_ns - now_ns : 0;
+}
+
+/* Announce the sleep before the last look into the mailboxes, so that a sender either sees the announcement or its
+ * mail is seen. */
+static uint64_t turn_announce_sleep(struct weft_shard *shard, uint64_t timeout_ns)
+{
+    atomic_store_explicit(&shard->sleeping, true, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+    return mailbox_pending(shard) || engine_signal_pending(shard) ? 0 : timeout_ns;
+}
+
+static void turn_completions(struct weft_shard *shard, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        io_deliver(shard->io, &shard->events[i]);
+    }
+    if (count == TURN_COMPLETIONS_MAX) {
+        shard->work_left = true;
+    }
+}
+
+static void turn_timers(struct weft_shard *shard)
+{
+    for (uint32_t fired = 0; fired < TURN_TIMERS_MAX; fired++) {
+        struct timer *timer = timer_wheel_expire(&shard->wheel, shard->now_ns);
+        if (timer == NULL) {
+            return;
+        }
+        timer->fn(timer, timer->ctx);
+    }
+    shard->work_left = true;
+}
+
+static void turn_tasks(struct weft_shard *shard)
+{
+    for (uint32_t ran = 0; ran < TURN_TASKS_MAX; ran++) {
+        struct list_node *node = list_pop_front(&shard->tasks);
+        if (node == NULL) {
+            return;
+        }
+        struct task *task = WEFT_CONTAINER_OF(node, struct task, link);
+        task->run(task);
+    }
+    shard->work_left = true;
+}
+
+static void turn_flush(struct weft_shard *shard)
+{
+    struct list dirty;
+    list_init(&dirty);
+    list_splice_back(&dirty, &shard->dirty);
+    struct list_node *node;
+    while ((node = list_pop_front(&dirty)) != NULL) {
+        struct flush_hook *hook = WEFT_CONTAINER_OF(node, struct flush_hook, link);
+        hook->flush(hook);
+    }
+}
+
+static void turn_publish_counters(struct weft_shard *shard)
+{
+    const struct io_counters *io = &shard->io->counters;
+    COUNT(shard, turns);
+    __atomic_store_n(&shard->counters.enters, io->enters, __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->counters.operations, io->operations, __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->counters.completions, io->completions, __ATOMIC_RELAXED);
+}
+
+void shard_turn(struct weft_shard *shard)
+{
+    uint64_t timeout_ns = turn_timeout(shard);
+    if (timeout_ns > 0) {
+        timeout_ns = turn_announce_sleep(shard, timeout_ns);
+    }
+    shard->work_left = false;
+    uint32_t count = shard->io->backend->wait(shard->io, timeout_ns, shard->events, TURN_COMPLETIONS_MAX);
+    atomic_store_explicit(&shard->sleeping, false, memory_order_relaxed);
+    shard->now_ns = shard->io->backend->now_ns(shard->io);
+
+    turn_completions(shard, count);
+    if (mailbox_deliver(shard, TURN_MAILS_MAX) == TURN_MAILS_MAX) {
+        shard->work_left = true;
+    }
+    engine_signal_deliver(shard);
+    turn_timers(shard);
+    turn_tasks(shard);
+    turn_flush(shard);
+    turn_publish_counters(shard);
+}

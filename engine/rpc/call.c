@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dialer's half of the protocol: calls, and their ends.
+ *
+ * Whether a call that failed can have been executed follows from one comparison: its first byte was handed to the
+ * network, or it was not. */
+#include "engine/rpc/call.h"
+
+#include <string.h>
+
+#include "engine/base/error.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+/* The id on the wire: generation above, slot below. */
+#define CALL_INDEX_BITS 20u
+
+static int64_t call_id(const struct call *call)
+{
+    return (int64_t)((uint64_t)call->generation << CALL_INDEX_BITS | call->index);
+}
+
+static struct call *call_find(struct rpc *rpc, int64_t id)
+{
+    uint64_t bits = (uint64_t)id;
+    if (bits >> CALL_INDEX_BITS > UINT32_MAX) {
+        return NULL;
+    }
+    return slots_find(&rpc->calls, (uint32_t)(bits & ((1u << CALL_INDEX_BITS) - 1)),
+                      (uint32_t)(bits >> CALL_INDEX_BITS));
+}
+
+/* Ends the call: its slot is free before the callback runs, so that the callback can call again. */
+static void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
+{
+    struct rpc *rpc = call->rpc;
+    weft_reply_fn *fn = call->fn;
+    void *ctx = call->ctx;
+    list_remove(&call->link);
+    timer_wheel_stop(&rpc->shard->wheel, &call->timer);
+    if (call->args != NULL) {
+        arena_give_back(&rpc->shard->arena, call->args);
+    }
+    if (call->channel != NULL) {
+        call->channel->call_count--;
+    }
+    slots_give_back(&rpc->calls, call);
+    if (fn != NULL) {
+        fn(ctx, err, reply);
+    }
+}
+
+static bool call_was_handed(const struct call *call)
+{
+    return call->channel != NULL && call->channel->conn.handed_total > call->begin;
+}
+
+static void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed)
+{
+    struct weft_reply *reply = &call->rpc->reply;
+    memset(reply, 0, sizeof *reply);
+    reply->error = *why;
+    reply->executed = executed;
+    reply->handler_us = WIRE_DURATION_NONE;
+    COUNT(call->rpc->shard, calls_failed);
+    call_finish(call, why->code, reply);
+}
+
+static void call_deadline_passed(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    struct call *call = ctx;
+    struct weft_error why = {0};
+    weft_error_set(&why, WEFT_ERR_TIMEOUT, "no answer before the deadline");
+    COUNT(call->rpc->shard, calls_expired);
+    call_fail(call, &why, call_was_handed(call) ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO);
+}
+
+static struct call *call_make(struct rpc *rpc, const struct call_request *request)
+{
+    uint32_t index;
+    uint32_t generation;
+    struct call *call = slots_take(&rpc->calls, &index, &generation);
+    if (call == NULL) {
+        return NULL;
+    }
+    list_node_init(&call->link);
+    call->timer = (struct timer){.fn = call_deadline_passed, .ctx = call};
+    call->rpc = rpc;
+    call->channel = NULL;
+    call->fn = request->fn;
+    call->ctx = request->ctx;
+    call->verb = request->verb;
+    call->args = NULL;
+    call->args_bytes = 0;
+    call->index = index;
+    call->generation = generation;
+    call->one_way = request->one_way;
+    timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
+    COUNT(rpc->shard, calls_started);
+    return call;
+}
+
+/* The request is put on the wire in this turn, so what is left now is what the peer is told. */
+static uint64_t call_timeout_ms(const struct call *call)
+{
+    uint64_t now_ns = call->rpc->shard->now_ns;
+    uint64_t left_ns = call->timer.deadline_ns > now_ns ? call->timer.deadline_ns - now_ns : 0;
+    uint64_t left_ms = left_ns / NS_PER_MS;
+    return left_ms > 0 ? left_ms : 1; /* 0 would mean no timeout at all */
+}
+
+static enum weft_err call_put(struct call *call, struct channel *channel, struct weft_span args)
+{
+    uint8_t header[FRAME_HEADER_BYTES_MAX];
+    const struct wire_request request = {.timeout_ms = call_timeout_ms(call), .verb = call->verb, .id = call_id(call)};
+    uint32_t bytes = wire_request_write(header, channel->timeout_negotiated, &request, args.bytes);
+    uint64_t begin = channel->conn.queued_total;
+    WEFT_TRY(conn_send(&channel->conn, (struct weft_span){header, bytes}, args));
+    call->begin = begin;
+    call->end = channel->conn.queued_total;
+    call->channel = channel;
+    channel->call_count++;
+    list_remove(&call->link);
+    list_push_back(call->one_way ? &channel->one_ways : &channel->calls, &call->link);
+    return WEFT_OK;
+}
+
+/* Undo call_make for a call that was never accepted: its callback does not run. */
+static void call_unmake(struct call *call)
+{
+    call->fn = NULL;
+    __atomic_store_n(&call->rpc->shard->counters.calls_started, call->rpc->shard->counters.calls_started - 1,
+                     __ATOMIC_RELAXED);
+    call_finish(call, WEFT_OK, NULL);
+}
+
+enum weft_err call_send(struct channel *channel, const struct call_request *request)
+{
+    struct call *call = call_make(channel->rpc, request);
+    if (call == NULL) {
+        return WEFT_ERR_QUEUE_FULL;
+    }
+    enum weft_err err = call_put(call, channel, request->args);
+    if (WEFT_UNLIKELY(err != WEFT_OK)) {
+        call_unmake(call);
+    }
+    return err;
+}
+
+enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call_request *request)
+{
+    struct call *call = call_make(rpc, request);
+    if (call == NULL) {
+        return WEFT_ERR_QUEUE_FULL;
+    }
+    if (request->args.bytes > 0) {
+        call->args = arena_take(&rpc->shard->arena, request->args.bytes);
+        if (call->args == NULL) {
+            call_unmake(call);
+            return WEFT_ERR_NO_MEMORY;
+        }
+        memcpy(call->args, request->args.data, request->args.bytes);
+        call->args_bytes = request->args.bytes;
+    }
+    list_push_back(waiting, &call->link);
+    return WEFT_OK;
+}
+
+void call_send_waiting(struct list *waiting, struct channel *channel)
+{
+    struct list now;
+    list_init(&now);
+    list_splice_back(&now, waiting);
+    struct list_node *node;
+    while ((node = list_first(&now)) != NULL) {
+        struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
+        enum weft_err err = call_put(call, channel, (struct weft_span){call->args, call->args_bytes});
+        if (err != WEFT_OK) {
+            struct weft_error why = {0};
+            weft_error_set(&why, err, "the connection could not take a call that waited for it");
+            call_fail(call, &why, WEFT_EXECUTED_NO);
+        } else if (call->args != NULL) {
+            arena_give_back(&call->rpc->shard->arena, call->args);
+            call->args = NULL;
+        }
+    }
+}
+
+void call_fail_waiting(struct list *waiting, const struct weft_error *why)
+{
+    struct list now;
+    list_init(&now);
+    list_splice_back(&now, waiting);
+    struct list_node *node;
+    while ((node = list_first(&now)) != NULL) {
+        call_fail(WEFT_CONTAINER_OF(node, struct call, link), why, WEFT_EXECUTED_NO);
+    }
+}
+
+static void call_fail_list(struct list *calls, const struct weft_error *why)
+{
+    struct list_node *node;
+    while ((node = list_first(calls)) != NULL) {
+        struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
+        call_fail(call, why, call_was_handed(call) ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO);
+    }
+}
+
+void call_fail_all(struct channel *channel)
+{
+    struct weft_error why = channel->conn.error;
+    why.code = WEFT_ERR_CLOSED;
+    call_fail_list(&channel->calls, &why);
+    call_fail_list(&channel->one_ways, &why);
+    WEFT_ASSERT(channel->call_count == 0);
+}
+
+void call_handed(struct channel *channel)
+{
+    struct list_node *node;
+    while ((node = list_first(&channel->one_ways)) != NULL) {
+        struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
+        if (call->end > channel->conn.handed_total) {
+            return;
+        }
+        struct weft_reply *reply = &call->rpc->reply;
+        memset(reply, 0, sizeof *reply);
+        reply->executed = WEFT_EXECUTED_MAYBE;
+        reply->handler_us = WIRE_DURATION_NONE;
+        COUNT(call->rpc->shard, one_way_sent);
+        call_finish(call, WEFT_OK, reply);
+    }
+}
+
+/* An exception, as the caller sees it; false if it is cut short. */
+static bool call_exception(const struct frame *frame, struct weft_error *why, enum weft_executed *executed)
+{
+    if (frame->payload.bytes < WIRE_EXCEPTION_BYTES) {
+        return false;
+    }
+    uint32_t type = bytes_load32(frame->payload.data);
+    uint32_t bytes = bytes_load32(frame->payload.data + 4);
+    const uint8_t *data = frame->payload.data + WIRE_EXCEPTION_BYTES;
+    if (bytes > frame->payload.bytes - WIRE_EXCEPTION_BYTES) {
+        return false;
+    }
+    *executed = WEFT_EXECUTED_NO;
+    switch (type) {
+    case WIRE_EXCEPTION_USER:
+        *executed = WEFT_EXECUTED_YES;
+        weft_error_set(why, WEFT_ERR_REMOTE, "%.*s",
+                       (int)(bytes < EXCEPTION_TEXT_BYTES_MAX ? bytes : EXCEPTION_TEXT_BYTES_MAX), (const char *)data);
+        return true;
+    case WIRE_EXCEPTION_UNKNOWN_VERB:
+        weft_error_set(why, WEFT_ERR_UNKNOWN_VERB, "the peer has no handler for this verb");
+        return bytes == 8;
+    case WIRE_EXCEPTION_BUSY:
+        weft_error_set(why, WEFT_ERR_BUSY, "the peer has no room for this request now");
+        return true;
+    case WIRE_EXCEPTION_EXPIRED:
+        weft_error_set(why, WEFT_ERR_EXPIRED, "the deadline passed at the peer before the handler ran");
+        return true;
+    default:
+        *executed = WEFT_EXECUTED_MAYBE;
+        weft_error_set(why, WEFT_ERR_REMOTE, "exception of unknown type %u", type);
+        return true;
+    }
+}
+
+static bool call_failed_remotely(struct call *call, const struct frame *frame)
+{
+    struct weft_error why = {0};
+    enum weft_executed executed = WEFT_EXECUTED_YES;
+    if (frame->skipped) {
+        weft_error_set(&why, WEFT_ERR_NO_MEMORY, "no memory left for an answer of %u bytes", frame->payload.bytes);
+    } else if (!call_exception(frame, &why, &executed)) {
+        return false;
+    }
+    call_fail(call, &why, executed);
+    return true;
+}
+
+bool call_reply_received(struct channel *channel, const struct frame *frame)
+{
+    struct rpc *rpc = channel->rpc;
+    struct wire_response response = wire_response_read(frame->header, channel->duration_negotiated);
+    struct call *call = call_find(rpc, response.id);
+    if (WEFT_UNLIKELY(call == NULL || call->channel != channel || call->one_way)) {
+        COUNT(rpc->shard, late_replies);
+        return true;
+    }
+    if (WEFT_UNLIKELY(response.exception || frame->skipped)) {
+        return call_failed_remotely(call, frame);
+    }
+    struct weft_reply *reply = &rpc->reply;
+    reply->payload = frame->payload;
+    reply->error.code = WEFT_OK;
+    reply->error.reason = WEFT_REASON_NONE;
+    reply->error.text[0] = '\0';
+    reply->executed = WEFT_EXECUTED_YES;
+    reply->handler_us = response.handler_us;
+    COUNT(rpc->shard, calls_answered);
+    call_finish(call, WEFT_OK, reply);
+    return true;
+}
+
+const char *weft_executed_name(enum weft_executed executed)
+{
+    switch (executed) {
+    case WEFT_EXECUTED_NO:
+        return "no";
+    case WEFT_EXECUTED_MAYBE:
+        return "maybe";
+    case WEFT_EXECUTED_YES:
+        return "yes";
+    }
+    return "unknown";
+}
+
+const char *weft_lane_name(enum weft_lane lane)
+{
+    switch (lane) {
+    case WEFT_LANE_NORMAL:
+        return "normal";
+    case WEFT_LANE_CONTROL:
+        return "control";
+    case WEFT_LANE_BULK:
+        return "bulk";
+    case WEFT_LANE_COUNT:
+        break;
+    }
+    return "unknown";
+}

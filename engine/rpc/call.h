@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call: from the moment it was accepted until its callback ran, exactly once.
+ *
+ * It waits in an owner's list until a channel is up, is then sent, and ends by a reply, an exception, its deadline or
+ * the end of the channel.  The id on the wire names slot and generation, so a late or foreign reply finds nobody. */
+#ifndef ENGINE_RPC_CALL_H
+#define ENGINE_RPC_CALL_H
+
+#include "engine/rpc/channel.h"
+
+struct call {
+    struct list_node link; /* of the waiting list, or of the channel's calls or one-ways */
+    struct timer timer;
+    struct rpc *rpc;
+    struct channel *channel; /* NULL while waiting */
+    weft_reply_fn *fn;       /* NULL: nobody wants to know */
+    void *ctx;
+    uint64_t verb;
+    uint64_t begin; /* where in the connection's stream the request stands */
+    uint64_t end;
+    uint8_t *args; /* of a waiting call */
+    uint32_t args_bytes;
+    uint32_t index;
+    uint32_t generation;
+    bool one_way;
+};
+
+struct call_request {
+    uint64_t verb;
+    struct weft_span args;
+    uint64_t timeout_ns;
+    bool one_way;
+    weft_reply_fn *fn;
+    void *ctx;
+};
+
+/* Send on a channel that is up.  @return ok | QUEUE_FULL (slots or send queue) | CLOSED */
+WEFT_NODISCARD enum weft_err call_send(struct channel *channel, const struct call_request *request);
+/* Keep until call_send_waiting.  @return ok | QUEUE_FULL | NO_MEMORY (no room for the arguments) */
+WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call_request *request);
+/* Send what waits; what does not fit fails. */
+void call_send_waiting(struct list *waiting, struct channel *channel);
+/* Fail what waits: none of it was executed. */
+void call_fail_waiting(struct list *waiting, const struct weft_error *why);
+/* Bytes were handed to the network: one-ways that were among them are done. */
+void call_handed(struct channel *channel);
+
+#endif

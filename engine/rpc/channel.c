@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a channel: its connection's events, turned into negotiation, frames and the end.
+ *
+ * Failure modes: bytes that are no frame of this protocol end the channel with a named reason; whatever was in flight
+ * then fails, each call exactly once. */
+#include "engine/rpc/channel.h"
+
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/rpc/call.h"
+#include "engine/rpc/serve.h"
+
+static struct weft_shard *channel_shard(const struct channel *channel)
+{
+    return channel->rpc->shard;
+}
+
+static bool channel_frame_received(struct channel *channel, const struct frame *frame)
+{
+    bool fine = channel->conn.accepted ? serve_request_received(channel, frame) : call_reply_received(channel, frame);
+    if (frame->landing != NULL) {
+        arena_give_back(&channel_shard(channel)->arena, frame->landing);
+    }
+    if (!fine) {
+        conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME);
+    }
+    return fine;
+}
+
+static void channel_frames_received(struct channel *channel, struct weft_span *bytes)
+{
+    struct frame frame;
+    while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP) {
+        switch (frame_reader_next(&channel->reader, bytes, &frame)) {
+        case FRAME_MORE:
+            return;
+        case FRAME_WHOLE:
+            if (!channel_frame_received(channel, &frame)) {
+                return;
+            }
+            break;
+        case FRAME_LAND:
+            frame_reader_land(&channel->reader, arena_take(&channel_shard(channel)->arena, frame.payload.bytes));
+            break;
+        case FRAME_TOO_LARGE:
+            conn_abort(&channel->conn, WEFT_ERR_TOO_LARGE, WEFT_REASON_FRAME_TOO_LARGE);
+            return;
+        }
+    }
+}
+
+static void channel_received(struct conn *conn, struct weft_span bytes)
+{
+    struct channel *channel = channel_of(conn);
+    if (WEFT_UNLIKELY(channel->state == CHANNEL_GREETING)) {
+        channel_greet_received(channel, &bytes);
+    }
+    if (WEFT_LIKELY(channel->state == CHANNEL_UP)) {
+        channel_frames_received(channel, &bytes);
+    }
+}
+
+static void channel_opened(struct conn *conn)
+{
+    channel_greet_opened(channel_of(conn));
+}
+
+static void channel_misdirected(struct conn *conn)
+{
+    struct channel *channel = channel_of(conn);
+    channel->misdirected = true;
+    channel_greet_opened(channel);
+}
+
+/* The peer takes its answers again: read its requests again. */
+static void channel_drained(struct conn *conn)
+{
+    if (conn->accepted && conn->paused) {
+        conn_resume(conn);
+    }
+}
+
+static void channel_handed(struct conn *conn)
+{
+    call_handed(channel_of(conn));
+}
+
+static void channel_closed(struct conn *conn)
+{
+    struct channel *channel = channel_of(conn);
+    struct weft_shard *shard = channel_shard(channel);
+    channel->state = CHANNEL_DOWN;
+    channel_greet_end(channel);
+    uint8_t *landing = frame_reader_abandon(&channel->reader);
+    if (landing != NULL) {
+        arena_give_back(&shard->arena, landing);
+    }
+    call_fail_all(channel);
+    channel->events->down(channel);
+}
+
+static const struct conn_events channel_conn_events = {
+    .opened = channel_opened,
+    .received = channel_received,
+    .drained = channel_drained,
+    .handed = channel_handed,
+    .misdirected = channel_misdirected,
+    .closed = channel_closed,
+};
+
+static void channel_init(struct channel *channel, struct rpc *rpc, const struct channel_events *events, void *owner)
+{
+    channel->rpc = rpc;
+    channel->events = events;
+    channel->owner = owner;
+    channel->lane = WEFT_LANE_NORMAL;
+    list_init(&channel->calls);
+    list_init(&channel->one_ways);
+}
+
+enum weft_err channel_dial(struct rpc *rpc, const struct address *remote, const struct address *local,
+                           struct secure_factory *factory, const struct channel_events *events, void *owner,
+                           struct channel **out, struct weft_error *why)
+{
+    struct conn *conn;
+    WEFT_TRY(conn_dial(rpc->net, remote, local, factory, &channel_conn_events, &conn, why));
+    *out = channel_of(conn);
+    channel_init(*out, rpc, events, owner);
+    return WEFT_OK;
+}
+
+enum weft_err channel_accept(struct rpc *rpc, int32_t socket, const struct address *remote,
+                             struct secure_factory *factory, const struct channel_events *events, void *owner,
+                             struct channel **out, struct weft_error *why)
+{
+    struct conn *conn;
+    WEFT_TRY(conn_accept(rpc->net, socket, remote, factory, &channel_conn_events, &conn, why));
+    *out = channel_of(conn);
+    channel_init(*out, rpc, events, owner);
+    return WEFT_OK;
+}
+
+enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_options *options)
+{
+    memset(rpc, 0, sizeof *rpc);
+    rpc->shard = net->shard;
+    rpc->net = net;
+    rpc->verbs = options->verbs;
+    WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
+    return slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request));
+}
+
+void rpc_fini(struct rpc *rpc)
+{
+    WEFT_ASSERT(slots_in_use(&rpc->calls) == 0);
+    slots_fini(&rpc->calls);
+    slots_fini(&rpc->requests);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A channel: one connection that speaks the protocol.  Its role is fixed: the dialer calls, the acceptor serves.
+ *
+ * Split by event: channel.c (life), channel_greet.c (the negotiation), call.c (calls and their replies, the dialer's
+ * half), serve.c (requests and their answers, the acceptor's half).
+ *
+ *     GREETING -> UP -> DOWN        GREETING -> REFUSING -> DOWN */
+#ifndef ENGINE_RPC_CHANNEL_H
+#define ENGINE_RPC_CHANNEL_H
+
+#include "engine/net/conn.h"
+#include "engine/rpc/frame_reader.h"
+#include "engine/rpc/negotiation.h"
+#include "engine/rpc/rpc.h"
+#include "engine/rpc/wire.h"
+
+enum channel_state { CHANNEL_GREETING = 0, CHANNEL_UP, CHANNEL_REFUSING, CHANNEL_DOWN };
+
+struct channel;
+
+/* What the owner of channels decides and is told. */
+struct channel_events {
+    /* Fill what our side offers (dialer), or answers to `offer` (acceptor). */
+    void (*introduce)(struct channel *channel, const struct negotiation *offer, struct negotiation *own);
+    /* May this peer stay?  The dialer is asked with the acceptor's answer, the acceptor with the dialer's offer.
+     * Anything but WEFT_REASON_NONE refuses. */
+    enum weft_reason (*admit)(struct channel *channel, const struct negotiation *theirs);
+    /* The code that the peer is told instead of the true reason. */
+    enum weft_reason (*disclose)(struct channel *channel, enum weft_reason reason);
+    void (*up)(struct channel *channel);
+    /* The end, after its calls have failed; channel->conn.error says why. */
+    void (*down)(struct channel *channel);
+};
+
+struct channel_greeting; /* lives from the opening to the end of the negotiation */
+
+struct channel {
+    struct conn conn; /* first: the connection's slot holds the channel */
+    struct rpc *rpc;
+    const struct channel_events *events;
+    void *owner;
+    enum channel_state state;
+    enum weft_reason decision; /* why plain or TLS, the owner's */
+    enum weft_lane lane;
+    bool timeout_negotiated;
+    bool duration_negotiated;
+    bool peer_hello;      /* the peer is a weft node */
+    bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
+    bool misdirected;     /* plaintext on a TLS listener */
+    uint8_t peer_id[UUID_BYTES];
+    uint64_t peer_incarnation;
+    struct channel_greeting *greeting;
+    struct frame_reader reader;
+    struct list calls;    /* struct call: sent, not answered */
+    struct list one_ways; /* struct call: queued, not yet handed to the network */
+    uint32_t call_count;
+    uint32_t request_count; /* unanswered */
+};
+
+/* Dial.  The channel is given; its events follow. */
+WEFT_NODISCARD enum weft_err channel_dial(struct rpc *rpc, const struct address *remote, const struct address *local,
+                                          struct secure_factory *factory, const struct channel_events *events,
+                                          void *owner, struct channel **channel, struct weft_error *why);
+/* Take over an accepted socket. */
+WEFT_NODISCARD enum weft_err channel_accept(struct rpc *rpc, int32_t socket, const struct address *remote,
+                                            struct secure_factory *factory, const struct channel_events *events,
+                                            void *owner, struct channel **channel, struct weft_error *why);
+
+static inline bool channel_is_up(const struct channel *channel)
+{
+    return channel->state == CHANNEL_UP && conn_is_open(&channel->conn);
+}
+
+static inline struct channel *channel_of(struct conn *conn)
+{
+    return WEFT_CONTAINER_OF(conn, struct channel, conn);
+}
+
+/* Between the files of the channel. */
+void channel_greet_opened(struct channel *channel);
+void channel_greet_received(struct channel *channel, struct weft_span *bytes);
+void channel_greet_end(struct channel *channel);
+/* A whole reply; false: the channel must end for bad_frame. */
+bool call_reply_received(struct channel *channel, const struct frame *frame);
+void call_fail_all(struct channel *channel);
+/* A whole request; false: the channel must end for bad_frame. */
+bool serve_request_received(struct channel *channel, const struct frame *frame);
+
+#endif

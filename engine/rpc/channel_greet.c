@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The negotiation: one frame each way, and the decision whether the peer may stay.
+ *
+ * Happy path, dialer: opened, offer sent, answer read, admitted, up.  Acceptor: offer read, admitted, answer sent, up.
+ * Failure modes: a wrong first byte, a broken frame or a stream's connection end without an answer; a refusal is
+ * answered by a REFUSAL record where the peer speaks weft, and both sides log the same reason; a peer that says
+ * nothing runs into the deadline. */
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/rpc/channel.h"
+
+/* First bytes of a TLS record, which a plain listener recognises. */
+#define TLS_RECORD_HANDSHAKE 0x16
+#define TLS_RECORD_MAJOR 0x03
+
+struct channel_greeting {
+    struct negotiation_reader reader;
+    struct negotiation theirs;
+    bool first_byte_seen;
+};
+
+static struct channel_greeting *greeting_of(struct channel *channel)
+{
+    if (channel->greeting == NULL) {
+        uint8_t *memory = arena_take(&channel->rpc->shard->arena, sizeof(struct channel_greeting));
+        if (memory == NULL) {
+            conn_abort(&channel->conn, WEFT_ERR_NO_MEMORY, WEFT_REASON_OUT_OF_BUFFERS);
+            return NULL;
+        }
+        channel->greeting = (struct channel_greeting *)(void *)memory;
+        memset(channel->greeting, 0, sizeof *channel->greeting);
+        negotiation_reader_init(&channel->greeting->reader);
+    }
+    return channel->greeting;
+}
+
+void channel_greet_end(struct channel *channel)
+{
+    if (channel->greeting != NULL) {
+        arena_give_back(&channel->rpc->shard->arena, (uint8_t *)channel->greeting);
+        channel->greeting = NULL;
+    }
+}
+
+static void greet_send(struct channel *channel, const struct negotiation *own)
+{
+    uint8_t frame[NEGOTIATION_WRITE_BYTES_MAX];
+    uint32_t bytes = negotiation_write(own, frame, sizeof frame);
+    WEFT_ASSERT(bytes > 0);
+    if (conn_send(&channel->conn, (struct weft_span){frame, bytes}, (struct weft_span){NULL, 0}) != WEFT_OK) {
+        conn_abort(&channel->conn, WEFT_ERR_NO_MEMORY, WEFT_REASON_OUT_OF_BUFFERS);
+    }
+}
+
+void channel_greet_opened(struct channel *channel)
+{
+    if (channel->state != CHANNEL_GREETING) {
+        return; /* the offer came along with the end of the handshake */
+    }
+    conn_deadline_start(&channel->conn, channel->rpc->net->options.handshake_timeout_ns, WEFT_REASON_HELLO_TIMEOUT);
+    if (!channel->conn.accepted) {
+        struct negotiation own;
+        memset(&own, 0, sizeof own);
+        channel->events->introduce(channel, NULL, &own);
+        greet_send(channel, &own);
+    }
+}
+
+static void greet_up(struct channel *channel, const struct negotiation *agreed)
+{
+    channel->timeout_negotiated = agreed->timeout;
+    channel->duration_negotiated = agreed->handler_duration;
+    if (channel->conn.accepted) {
+        uint32_t header_bytes = wire_request_bytes(agreed->timeout);
+        frame_reader_init(&channel->reader, header_bytes, header_bytes - 4);
+    } else {
+        frame_reader_init(&channel->reader, wire_response_bytes(agreed->handler_duration), 8);
+    }
+    conn_deadline_stop(&channel->conn);
+    channel->state = CHANNEL_UP;
+    channel->events->up(channel);
+}
+
+static void greet_note_peer(struct channel *channel, const struct negotiation *theirs)
+{
+    channel->peer_hello = theirs->has_hello;
+    if (theirs->has_hello) {
+        memcpy(channel->peer_id, theirs->hello.id, UUID_BYTES);
+        channel->peer_incarnation = theirs->hello.incarnation;
+    }
+}
+
+/* Refuse a peer: tell it if it speaks weft, then close in good order. */
+static void greet_refuse(struct channel *channel, const struct negotiation *offer, enum weft_reason reason)
+{
+    weft_error_set_reason(&channel->conn.error, WEFT_ERR_REFUSED, reason, "%s", weft_reason_name(reason));
+    channel->state = CHANNEL_REFUSING;
+    if (channel->conn.accepted && offer->has_hello) {
+        struct negotiation answer;
+        memset(&answer, 0, sizeof answer);
+        answer.has_refusal = true;
+        answer.refusal = channel->events->disclose(channel, reason);
+        greet_send(channel, &answer);
+    }
+    conn_close(&channel->conn, reason);
+}
+
+static void greet_accept(struct channel *channel, const struct negotiation *offer)
+{
+    if (offer->has_stream_parent) {
+        conn_close(&channel->conn, WEFT_REASON_STREAMS_UNSUPPORTED);
+        return;
+    }
+    greet_note_peer(channel, offer);
+    enum weft_reason reason =
+        channel->misdirected ? WEFT_REASON_PLAINTEXT_ON_TLS_PORT : channel->events->admit(channel, offer);
+    if (reason != WEFT_REASON_NONE) {
+        greet_refuse(channel, offer, reason);
+        return;
+    }
+    struct negotiation answer;
+    memset(&answer, 0, sizeof answer);
+    answer.timeout = offer->timeout;
+    answer.handler_duration = offer->handler_duration;
+    answer.has_cookie = offer->has_cookie;
+    answer.cookie_bytes = offer->cookie_bytes;
+    memcpy(answer.cookie, offer->cookie, offer->cookie_bytes);
+    channel->events->introduce(channel, offer, &answer);
+    greet_send(channel, &answer);
+    if (channel->conn.state == CONN_OPEN) {
+        greet_up(channel, &answer);
+    }
+}
+
+static void greet_answered(struct channel *channel, const struct negotiation *answer)
+{
+    greet_note_peer(channel, answer);
+    if (answer->has_refusal) {
+        channel->refused_by_peer = true;
+        weft_error_set_reason(&channel->conn.error, WEFT_ERR_REFUSED, answer->refusal, "refused by the peer: %s",
+                              weft_reason_name(answer->refusal));
+        conn_abort(&channel->conn, WEFT_ERR_REFUSED, answer->refusal);
+        return;
+    }
+    enum weft_reason reason = channel->events->admit(channel, answer);
+    if (reason != WEFT_REASON_NONE) {
+        greet_refuse(channel, answer, reason);
+        return;
+    }
+    greet_up(channel, answer);
+}
+
+/* A TLS client hello on a plain port is answered in its own language: handshake_failure, fatal. */
+static void greet_tls_on_plain(struct channel *channel)
+{
+    static const uint8_t alert[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
+    weft_error_set_reason(&channel->conn.error, WEFT_ERR_REFUSED, WEFT_REASON_TLS_ON_PLAINTEXT_PORT,
+                          "TLS on the plaintext port");
+    if (conn_send(&channel->conn, (struct weft_span){alert, sizeof alert}, (struct weft_span){NULL, 0}) != WEFT_OK) {
+        conn_abort(&channel->conn, WEFT_ERR_REFUSED, WEFT_REASON_TLS_ON_PLAINTEXT_PORT);
+        return;
+    }
+    channel->state = CHANNEL_REFUSING;
+    conn_close(&channel->conn, WEFT_REASON_TLS_ON_PLAINTEXT_PORT);
+}
+
+static bool greet_looks_like_tls(const struct channel *channel, const struct weft_span *bytes)
+{
+    return channel->conn.accepted && channel->conn.secure == NULL && bytes->bytes >= 2 &&
+           bytes->data[0] == TLS_RECORD_HANDSHAKE && bytes->data[1] == TLS_RECORD_MAJOR;
+}
+
+void channel_greet_received(struct channel *channel, struct weft_span *bytes)
+{
+    struct channel_greeting *greeting = greeting_of(channel);
+    if (greeting == NULL) {
+        return;
+    }
+    if (!greeting->first_byte_seen && greet_looks_like_tls(channel, bytes)) {
+        greet_tls_on_plain(channel);
+        return;
+    }
+    greeting->first_byte_seen = true;
+    uint32_t taken = 0;
+    enum weft_reason why = WEFT_REASON_NONE;
+    enum negotiation_step step = negotiation_read(&greeting->reader, *bytes, &taken, &greeting->theirs, &why);
+    bytes->data += taken;
+    bytes->bytes -= taken;
+    if (step == NEGOTIATION_MORE) {
+        return;
+    }
+    if (step == NEGOTIATION_BAD) {
+        if (channel->misdirected) {
+            why = WEFT_REASON_PLAINTEXT_ON_TLS_PORT;
+        }
+        conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, why);
+        return;
+    }
+    if (channel->conn.accepted) {
+        greet_accept(channel, &greeting->theirs);
+    } else {
+        greet_answered(channel, &greeting->theirs);
+    }
+    channel_greet_end(channel);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The acceptor's half of the protocol: requests, and their answers.
+ *
+ * Happy path: a whole request, its verb, a slot, the handler; then, now or later, one answer.
+ * Failure modes: an id below 1 is no request of a sane peer and ends the channel; an unknown verb and a full slot table
+ * are answered; an answer that its caller no longer waits for is dropped; answers that pile up stop the reading. */
+#include "engine/rpc/serve.h"
+
+#include <string.h>
+
+#include "engine/base/error.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_US UINT64_C(1000)
+
+static const struct weft_span nothing = {NULL, 0};
+
+static enum weft_err serve_send(struct channel *channel, const struct wire_response *response, struct weft_span first,
+                                struct weft_span payload)
+{
+    uint8_t head[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES + WIRE_EXCEPTION_BYTES];
+    uint32_t bytes = wire_response_write(head, channel->duration_negotiated, response, first.bytes + payload.bytes);
+    WEFT_ASSERT(bytes + first.bytes <= sizeof head);
+    if (first.bytes > 0) {
+        memcpy(head + bytes, first.data, first.bytes);
+    }
+    enum weft_err err = conn_send(&channel->conn, (struct weft_span){head, bytes + first.bytes}, payload);
+    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
+        conn_abort(&channel->conn, WEFT_ERR_QUEUE_FULL, WEFT_REASON_SEND_OVERFLOW);
+    } else if (WEFT_UNLIKELY(channel->conn.above_high && !channel->conn.paused)) {
+        conn_pause(&channel->conn); /* the peer does not take its answers: take no more of its requests */
+    }
+    return err;
+}
+
+static enum weft_err serve_exception(struct channel *channel, int64_t id, enum wire_exception type, uint32_t handler_us,
+                                     struct weft_span data)
+{
+    uint8_t exception[WIRE_EXCEPTION_BYTES];
+    bytes_store32(exception, (uint32_t)type);
+    bytes_store32(exception + 4, data.bytes);
+    const struct wire_response response = {.id = id, .exception = true, .handler_us = handler_us};
+    COUNT(channel->rpc->shard, requests_failed);
+    return serve_send(channel, &response, (struct weft_span){exception, sizeof exception}, data);
+}
+
+static void serve_unknown_verb(struct channel *channel, const struct wire_request *request)
+{
+    uint8_t verb[8];
+    bytes_store64(verb, request->verb);
+    (void)serve_exception(channel, request->id, WIRE_EXCEPTION_UNKNOWN_VERB, WIRE_DURATION_NONE,
+                          (struct weft_span){verb, sizeof verb});
+}
+
+static void serve_busy(struct channel *channel, const struct wire_request *request)
+{
+    COUNT(channel->rpc->shard, requests_busy);
+    if (channel->peer_hello) {
+        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, WIRE_DURATION_NONE, nothing);
+    } else {
+        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_USER, WIRE_DURATION_NONE,
+                              weft_span_of("busy: no room for this request now"));
+    }
+}
+
+/* weft's own verbs, for peers that said hello. */
+static void serve_own_verb(struct channel *channel, const struct wire_request *request, const struct frame *frame)
+{
+    if (!channel->peer_hello || request->verb != WIRE_VERB_PING) {
+        serve_unknown_verb(channel, request);
+        return;
+    }
+    if (frame->payload.bytes != 8) {
+        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_USER, WIRE_DURATION_NONE,
+                              weft_span_of("a ping carries 8 bytes"));
+        return;
+    }
+    const struct wire_response response = {.id = request->id};
+    COUNT(channel->rpc->shard, heartbeats_answered);
+    (void)serve_send(channel, &response, nothing, frame->payload);
+}
+
+static uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
+{
+    if (timeout_ms == 0 || timeout_ms > (UINT64_MAX - now_ns) / NS_PER_MS - 1) {
+        return UINT64_MAX;
+    }
+    return now_ns + timeout_ms * NS_PER_MS;
+}
+
+static void serve_run(struct channel *channel, const struct verb *verb, const struct wire_request *wire,
+                      const struct frame *frame)
+{
+    uint32_t index;
+    uint32_t generation;
+    struct rpc *rpc = channel->rpc;
+    struct weft_request *request = slots_take(&rpc->requests, &index, &generation);
+    if (WEFT_UNLIKELY(request == NULL)) {
+        serve_busy(channel, wire);
+        return;
+    }
+    request->rpc = rpc;
+    request->conn_index = channel->conn.index;
+    request->conn_generation = channel->conn.generation;
+    request->id = wire->id;
+    request->started_ns = rpc->shard->now_ns;
+    request->deadline_ns = serve_deadline(rpc->shard->now_ns, wire->timeout_ms);
+    request->payload = frame->payload;
+    request->one_way = verb->one_way;
+    channel->request_count++;
+    verb->fn(verb->ctx, request);
+}
+
+bool serve_request_received(struct channel *channel, const struct frame *frame)
+{
+    struct wire_request request = wire_request_read(frame->header, channel->timeout_negotiated);
+    if (WEFT_UNLIKELY(request.id <= 0)) {
+        return false;
+    }
+    COUNT(channel->rpc->shard, requests_received);
+    if (WEFT_UNLIKELY(frame->skipped)) {
+        serve_busy(channel, &request);
+        return true;
+    }
+    if (WEFT_UNLIKELY(request.verb >= WEFT_VERB_RESERVED)) {
+        serve_own_verb(channel, &request, frame);
+        return true;
+    }
+    const struct verb *verb = verb_table_find(channel->rpc->verbs, request.verb);
+    if (WEFT_UNLIKELY(verb == NULL)) {
+        serve_unknown_verb(channel, &request);
+        return true;
+    }
+    serve_run(channel, verb, &request, frame);
+    return true;
+}
+
+struct weft_span weft_request_payload(const weft_request *request)
+{
+    return request->payload;
+}
+
+weft_shard *weft_request_shard(const weft_request *request)
+{
+    return request->rpc->shard;
+}
+
+uint64_t weft_request_remaining_ns(const weft_request *request)
+{
+    uint64_t now_ns = request->rpc->shard->now_ns;
+    if (request->deadline_ns == UINT64_MAX) {
+        return UINT64_MAX;
+    }
+    return request->deadline_ns > now_ns ? request->deadline_ns - now_ns : 0;
+}
+
+/* The channel that still waits for this answer; NULL with the reason in err. */
+static struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
+{
+    struct rpc *rpc = request->rpc;
+    struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
+    *err = WEFT_OK;
+    if (channel != NULL) {
+        channel->request_count--;
+    }
+    if (request->one_way) {
+        COUNT(rpc->shard, one_way_received);
+        return NULL;
+    }
+    if (channel == NULL || !channel_is_up(channel)) {
+        COUNT(rpc->shard, requests_failed);
+        *err = WEFT_ERR_CLOSED;
+        return NULL;
+    }
+    if (rpc->shard->now_ns >= request->deadline_ns) {
+        COUNT(rpc->shard, requests_expired);
+        *err = WEFT_ERR_EXPIRED;
+        return NULL;
+    }
+    return channel;
+}
+
+static uint32_t request_handler_us(const struct weft_request *request)
+{
+    uint64_t us = (request->rpc->shard->now_ns - request->started_ns) / NS_PER_US;
+    return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
+}
+
+static enum weft_err request_end(struct weft_request *request, enum weft_err err)
+{
+    slots_give_back(&request->rpc->requests, request);
+    return err;
+}
+
+enum weft_err weft_reply(weft_request *request, struct weft_span payload)
+{
+    enum weft_err err;
+    struct channel *channel = request_channel(request, &err);
+    if (channel == NULL) {
+        return request_end(request, err);
+    }
+    if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
+        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_USER, request_handler_us(request),
+                              weft_span_of("the answer is over the frame limit"));
+        return request_end(request, WEFT_ERR_TOO_LARGE);
+    }
+    const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
+    COUNT(request->rpc->shard, requests_answered);
+    return request_end(request, serve_send(channel, &response, nothing, payload));
+}
+
+enum weft_err weft_fail(weft_request *request, const char *text)
+{
+    enum weft_err err;
+    struct channel *channel = request_channel(request, &err);
+    if (channel == NULL) {
+        return request_end(request, err);
+    }
+    struct weft_span span = weft_span_of(text);
+    span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
+    return request_end(request,
+                       serve_exception(channel, request->id, WIRE_EXCEPTION_USER, request_handler_us(request), span));
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A directory of certificates for tests: what a pki holds is gone when it is closed. */
+#ifndef TESTS_UNIT_PKI_H
+#define TESTS_UNIT_PKI_H
+
+#include "tls/credentials.h"
+#include "tls/issue.h"
+
+#define PKI_PATH_BYTES 256
+#define PKI_DAY_S 86400
+
+struct pki {
+    char directory[128];
+};
+
+void pki_open(struct pki *pki);
+void pki_close(struct pki *pki);
+
+/* DIRECTORY/file, in a buffer of the caller. */
+const char *pki_path(const struct pki *pki, const char *file, char path[PKI_PATH_BYTES]);
+/* NAME.crt and NAME.key: a CA. */
+void pki_ca(const struct pki *pki, const char *name);
+/* NAME.crt and NAME.key, signed by the CA of that name, valid in the given seconds from now (0, 0: as usual). */
+void pki_node(const struct pki *pki, const char *name, const char *ca, int64_t from_s, int64_t until_s);
+void pki_file(const struct pki *pki, const char *file, const char *text);
+/* Everything of a file; release with free. */
+char *pki_text(const struct pki *pki, const char *file);
+/* A file of other files, one behind the other; the list ends with NULL. */
+void pki_bundle(const struct pki *pki, const char *file, const char *const *parts);
+/* Credentials of NAME.crt and NAME.key (NULL: none) with a trust store file.  They must load. */
+struct tls_credentials *pki_credentials(const struct pki *pki, const char *name, const char *trust);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns one shard's OpenSSL: library context, trust store, the SSL_CTX of accepted and of dialed connections.  Happy
+ * path: all of it is built before the shard's first connection, from credentials that were checked already.  Fails
+ * when memory is out or this OpenSSL lacks what weft demands (a cipher, a group). */
+#include "tls/context.h"
+
+#include <stdlib.h>
+
+#include <openssl/err.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/error.h"
+#include "tls/openssl_context.h"
+#include "tls/openssl_credentials.h"
+
+/* AES-256 first: with AES-NI it costs a tenth more than AES-128.  ChaCha20 last, for peers without AES in hardware. */
+#define CIPHERS_1_3 "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
+#define CIPHERS_1_2                                                                                                    \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                                       \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                                       \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+/* X25519 costs a server a sixth less than P-256. */
+#define GROUPS "X25519:P-256:P-384"
+/* A chain of leaf, a few intermediates and root; also bounds the work of verifying. */
+#define VERIFY_DEPTH_MAX 10
+/* AES-GCM allows about 2^24.5 full records under one key. */
+#define RECORDS_PER_KEY_DEFAULT (UINT64_C(1) << 24)
+
+static enum weft_err context_make(struct secure_factory *factory, bool server, struct secure **session,
+                                  struct weft_error *why)
+{
+    struct tls_context *context = WEFT_CONTAINER_OF(factory, struct tls_context, factory);
+    return session_create(context, server, session, why);
+}
+
+static int context_version(enum tls_version version, int otherwise)
+{
+    switch (version) {
+    case TLS_VERSION_1_2:
+        return TLS1_2_VERSION;
+    case TLS_VERSION_1_3:
+        return TLS1_3_VERSION;
+    case TLS_VERSION_DEFAULT:
+        break;
+    }
+    return otherwise;
+}
+
+static int context_server_verify(enum weft_client_auth client_auth)
+{
+    switch (client_auth) {
+    case WEFT_CLIENT_AUTH_OPTIONAL:
+        return SSL_VERIFY_PEER;
+    case WEFT_CLIENT_AUTH_REQUIRED:
+        return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    case WEFT_CLIENT_AUTH_NONE:
+        break;
+    }
+    return SSL_VERIFY_NONE;
+}
+
+/* What accepted and dialed connections have in common. */
+static bool context_set_rules(SSL_CTX *ssl_context, const struct tls_context_options *options, X509_STORE *store)
+{
+    SSL_CTX_set_options(ssl_context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                         SSL_OP_CIPHER_SERVER_PREFERENCE);
+    /* The chain that is sent is the certificate file's, never one that was completed from the trust store. */
+    SSL_CTX_set_mode(ssl_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                      SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify_depth(ssl_context, VERIFY_DEPTH_MAX);
+    SSL_CTX_set1_cert_store(ssl_context, store);
+    return SSL_CTX_set_num_tickets(ssl_context, 0) == 1 &&
+           SSL_CTX_set_min_proto_version(ssl_context, context_version(options->version_min, TLS1_2_VERSION)) == 1 &&
+           SSL_CTX_set_max_proto_version(ssl_context, context_version(options->version_max, TLS1_3_VERSION)) == 1 &&
+           SSL_CTX_set_ciphersuites(ssl_context, CIPHERS_1_3) == 1 &&
+           SSL_CTX_set_cipher_list(ssl_context, CIPHERS_1_2) == 1 &&
+           SSL_CTX_set1_groups_list(ssl_context, GROUPS) == 1;
+}
+
+static enum weft_err context_build(struct tls_context *context, SSL_CTX **given, bool server,
+                                   const struct tls_credentials *credentials,
+                                   const struct tls_context_options *options, X509_STORE *store,
+                                   struct weft_error *why)
+{
+    SSL_CTX *made = SSL_CTX_new_ex(context->library.context, NULL, server ? TLS_server_method() : TLS_client_method());
+    if (made == NULL) {
+        return library_error(why, WEFT_ERR_TLS, "OpenSSL gives no TLS context");
+    }
+    *given = made;
+    if (!context_set_rules(made, options, store)) {
+        return library_error(why, WEFT_ERR_TLS, "this OpenSSL lacks TLS 1.3, AES-GCM or X25519");
+    }
+    if (server) {
+        SSL_CTX_set_verify(made, context_server_verify(options->client_auth), session_verify);
+    } else {
+        SSL_CTX_set_verify(made, SSL_VERIFY_PEER, session_verify);
+        SSL_CTX_set_cert_cb(made, session_certificate_asked, NULL);
+    }
+    if (!credentials_have_certificate(credentials)) {
+        return WEFT_OK;
+    }
+    return credentials_install(credentials, context->library.context, made, why);
+}
+
+static enum weft_err context_fill(struct tls_context *context, const struct tls_credentials *credentials,
+                                  const struct tls_context_options *options, struct weft_error *why)
+{
+    WEFT_TRY(library_open(&context->library, why));
+    context->method = session_method_new();
+    if (context->method == NULL) {
+        return library_error(why, WEFT_ERR_NO_MEMORY, "no memory for a TLS context");
+    }
+    X509_STORE *store = NULL;
+    WEFT_TRY(credentials_trust(credentials, context->library.context, &store, why));
+    enum weft_err err = context_build(context, &context->client, false, credentials, options, store, why);
+    if (err == WEFT_OK && credentials_have_certificate(credentials)) {
+        err = context_build(context, &context->server, true, credentials, options, store, why);
+    }
+    X509_STORE_free(store);
+    return err;
+}
+
+enum weft_err tls_context_create(struct tls_context **context, const struct tls_credentials *credentials,
+                                 const struct tls_context_options *options, struct weft_error *why)
+{
+    *context = NULL;
+    struct tls_context *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a TLS context");
+    }
+    made->factory.make = context_make;
+    made->records_per_key = options->records_per_key > 0 ? options->records_per_key : RECORDS_PER_KEY_DEFAULT;
+    ERR_clear_error();
+    enum weft_err err = context_fill(made, credentials, options, why);
+    if (err != WEFT_OK) {
+        tls_context_destroy(made);
+        return err;
+    }
+    *context = made;
+    return WEFT_OK;
+}
+
+void tls_context_destroy(struct tls_context *context)
+{
+    if (context == NULL) {
+        return;
+    }
+    WEFT_ASSERT(context->session_count == 0);
+    SSL_CTX_free(context->server);
+    SSL_CTX_free(context->client);
+    BIO_meth_free(context->method);
+    library_close(&context->library);
+    free(context);
+}
+
+struct secure_factory *tls_context_factory(struct tls_context *context)
+{
+    return &context->factory;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One shard's TLS: an OpenSSL of its own and the rules for its connections, which come out of a secure_factory.
+ * TLS 1.2 (ECDHE with AEAD only) and 1.3; no renegotiation, compression, tickets or session cache. */
+#ifndef TLS_CONTEXT_H
+#define TLS_CONTEXT_H
+
+#include <stdint.h>
+
+#include <weft/error.h>
+#include <weft/node.h>
+
+#include "engine/net/secure.h"
+#include "tls/credentials.h"
+
+enum tls_version { TLS_VERSION_DEFAULT = 0, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
+/* Zero means the default. */
+struct tls_context_options {
+    enum weft_client_auth client_auth; /* of accepted connections */
+    enum tls_version version_min;      /* 1.2 */
+    enum tls_version version_max;      /* 1.3 */
+    uint64_t records_per_key;          /* sealed before the key is changed; 2^24 */
+};
+
+struct tls_context;
+
+/* Build a context; nothing of credentials is kept.  @param context given
+ * @return ok | CONFIG | TLS | NO_MEMORY */
+WEFT_NODISCARD enum weft_err tls_context_create(struct tls_context **context,
+                                                const struct tls_credentials *credentials,
+                                                const struct tls_context_options *options, struct weft_error *why);
+/* On the thread that used it, after its last session was closed.  NULL is fine. */
+void tls_context_destroy(struct tls_context *context);
+
+/* Makes the connections' sessions; lives as long as the context.  Without a certificate it makes only client ones;
+ * server ones fail with CONFIG. */
+struct secure_factory *tls_context_factory(struct tls_context *context);
+
+#endif

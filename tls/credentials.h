@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node proves itself with and whom it believes: certificate chain, key and trust store.  Read and checked once,
+ * then immutable, so that all shards share one set without locks. */
+#ifndef TLS_CREDENTIALS_H
+#define TLS_CREDENTIALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weft/error.h>
+#include <weft/node.h>
+
+#include "tls/describe.h"
+
+struct tls_credentials;
+
+/* Read and check the files of options.  No certificate and no keyfile is fine: such a node only dials.  No truststore,
+ * or "system", reads the system's trust store.
+ * @param credentials given
+ * @return ok | CONFIG (why: which key, which path, what is wrong, what would be right) | NO_MEMORY | TLS */
+WEFT_NODISCARD enum weft_err tls_credentials_load(struct tls_credentials **credentials,
+                                                  const struct weft_tls_options *options, struct weft_error *why);
+/* Wipes the key.  NULL is fine.  Contexts keep nothing of it. */
+void tls_credentials_destroy(struct tls_credentials *credentials);
+
+/* The own certificate, NULL if there is none. */
+const struct tls_description *tls_credentials_leaf(const struct tls_credentials *credentials);
+/* One line for the start table: the certificate (subject, issuer, names, notAfter) and the trust store. */
+void tls_credentials_describe(const struct tls_credentials *credentials, char *text, uint32_t bytes);
+bool tls_credentials_trust_system(const struct tls_credentials *credentials);
+
+/* What is not wrong enough to refuse; one line each. */
+uint32_t tls_credentials_warning_count(const struct tls_credentials *credentials);
+const char *tls_credentials_warning(const struct tls_credentials *credentials, uint32_t index);
+
+#endif

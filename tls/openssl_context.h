@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What contexts and their sessions share. */
+#ifndef TLS_OPENSSL_CONTEXT_H
+#define TLS_OPENSSL_CONTEXT_H
+
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include "tls/context.h"
+#include "tls/openssl_library.h"
+
+struct tls_context {
+    struct secure_factory factory;
+    struct library library;
+    BIO_METHOD *method;
+    SSL_CTX *server; /* NULL without a certificate */
+    SSL_CTX *client;
+    uint64_t records_per_key;
+    uint32_t session_count; /* open sessions; none may outlive the context */
+};
+
+/* How sessions reach the caller's buffers.  @return NULL when memory is out */
+BIO_METHOD *session_method_new(void);
+/* Notes what failed when a peer's certificate is refused. */
+int session_verify(int verified, X509_STORE_CTX *verification);
+/* Notes that the peer asked for our certificate. */
+int session_certificate_asked(SSL *ssl, void *ctx);
+WEFT_NODISCARD enum weft_err session_create(struct tls_context *context, bool server, struct secure **session,
+                                            struct weft_error *why);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a context takes a set of credentials into its own library context. */
+#ifndef TLS_OPENSSL_CREDENTIALS_H
+#define TLS_OPENSSL_CREDENTIALS_H
+
+#include <openssl/ssl.h>
+
+#include "tls/credentials.h"
+#include "tls/openssl_pem.h"
+
+/* Warnings of one set: at most one per check. */
+#define CREDENTIALS_WARNINGS_MAX 8u
+
+struct tls_credentials {
+    struct pem_file certificate; /* text NULL: none */
+    struct pem_file key;
+    struct pem_file trust;
+    struct tls_description leaf;
+    uint32_t trust_count;
+    bool trust_system;   /* the system's trust store */
+    bool trust_explicit; /* truststore was written out */
+    uint32_t warning_count;
+    char warnings[CREDENTIALS_WARNINGS_MAX][WEFT_ERROR_TEXT_BYTES];
+};
+
+static inline bool credentials_have_certificate(const struct tls_credentials *credentials)
+{
+    return credentials->certificate.text != NULL;
+}
+
+/* Give an SSL_CTX the certificate chain and the key. */
+WEFT_NODISCARD enum weft_err credentials_install(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
+                                                 SSL_CTX *context, struct weft_error *why);
+/* The trust store, with the rules that every verification uses.  @param store given */
+WEFT_NODISCARD enum weft_err credentials_trust(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
+                                               X509_STORE **store, struct weft_error *why);
+
+/* Everything that can be checked without a peer; fills leaf and warnings. */
+WEFT_NODISCARD enum weft_err credentials_check(struct tls_credentials *credentials, struct weft_error *why);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One TLS session, as its files share it. */
+#ifndef TLS_OPENSSL_SESSION_H
+#define TLS_OPENSSL_SESSION_H
+
+#include "engine/base/assert.h"
+#include "tls/openssl_context.h"
+
+struct session {
+    struct secure secure;
+    struct tls_context *context;
+    SSL *ssl;
+    struct secure_in *in;   /* the caller's, while a call runs; else NULL */
+    struct secure_out *out; /* likewise */
+    bool server;
+    bool handshake_done;
+    bool failed;
+    bool closed;        /* the peer's close_notify arrived */
+    bool flush_pending; /* libssl waits for room to write something of its own */
+    bool first_byte_known;
+    uint8_t first_byte;
+    bool certificate_asked;
+    uint32_t seal_bytes;   /* of the record that libssl has begun to write; 0: none */
+    uint64_t seal_records; /* under the current key */
+    int verify_depth;
+    char verify_subject[160];
+};
+
+static inline uint32_t out_room(const struct secure_out *out)
+{
+    WEFT_ASSERT(out->used <= out->bytes_max);
+    return out->bytes_max - out->used;
+}
+
+#endif

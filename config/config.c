@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configuration file as the options of a node: the keys of the file's top level, and the order of everything.
+ *
+ * Happy path: read the file, make a tree, decode key by key, then check what depends on several keys.
+ *
+ * Failure modes: a file that cannot be read or is no YAML is one error; everything else is collected, so that one run
+ * tells all that is wrong.  Keys that only Scylla needs are passed over; keys that nobody knows are one warning each.
+ */
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config_decoder.h"
+#include "config/config_machine.h"
+#include "config/config_nearest.h"
+#include "config/config_scylla_keys.h"
+#include "engine/base/assert.h"
+#include "engine/base/error.h"
+#include "topology/cluster/policy.h"
+
+#define CLUSTER_NAME_DEFAULT "Test Cluster"
+#define LISTEN_ADDRESS_DEFAULT "127.0.0.1"
+#define STORAGE_PORT_DEFAULT 7000u
+#define SSL_STORAGE_PORT_DEFAULT 7001u
+/* An unknown key is told its neighbour only if it is nearly the same: files of other systems have hundreds. */
+#define SUGGESTION_DISTANCE_MAX 2u
+
+static void root_cluster_name(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->config->options.cluster_name = decoder_name(decoder, value);
+}
+
+static void root_listen_address(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    struct weft_error why = {0};
+    struct address address;
+    decoder->listen_address = value;
+    const char *text = decoder_text(decoder, value);
+    if (text == NULL) {
+        return;
+    }
+    if (!decoder_resolve(decoder, text, &address, &why)) {
+        decoder_error(decoder, value, "%s", why.text);
+    } else if (decoder_address_is_group(&address)) {
+        decoder_error(decoder, value, "\"%.64s\" is no address to listen on; write one of this machine's own", text);
+    } else {
+        decoder->config->options.listen_address = decoder_address_text(decoder, &address);
+        decoder_own_address_add(decoder, &address);
+    }
+}
+
+static void root_broadcast_address(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    struct address address;
+    if (!yaml_node_is_null(value) && decoder_host(decoder, value, &address)) {
+        decoder->broadcast_address = value;
+        decoder_own_address_add(decoder, &address);
+    }
+}
+
+static void root_listen_interface(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    if (!yaml_node_is_null(value)) {
+        decoder_key_error(decoder, value, "is not supported yet; remove it and write listen_address");
+    }
+}
+
+static void root_listen_on_broadcast_address(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    bool on = false;
+    if (!yaml_node_is_null(value) && decoder_bool(decoder, value, &on) && on) {
+        decoder_key_error(decoder, value, "is not supported yet; remove it");
+    }
+}
+
+static void root_storage_port(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    uint64_t port;
+    decoder->storage_port = value;
+    if (decoder_number(decoder, value, 1, UINT16_MAX, &port)) {
+        decoder->config->options.storage_port = (uint16_t)port;
+    }
+}
+
+static void root_ssl_storage_port(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    uint64_t port;
+    decoder->ssl_storage_port = value;
+    if (decoder_number(decoder, value, 0, UINT16_MAX, &port)) {
+        decoder->config->options.ssl_storage_port = (uint16_t)port;
+        decoder->ssl_storage_port_off = port == 0;
+    }
+}
+
+static void root_endpoint_snitch(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->snitch = decoder_text(decoder, value) == NULL ? NULL : value;
+}
+
+static void root_internode_compression(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    static const struct config_word words[] = {{"none", 0}, {"rack", 1}, {"dc", 2}, {"all", 3}};
+    int compression;
+    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &compression) && compression != 0) {
+        decoder_warning(decoder, value, "\"%s\" is not applied yet; traffic is not compressed", value->text);
+    }
+}
+
+static void root_inter_dc_tcp_nodelay(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    bool nodelay = true;
+    if (!yaml_node_is_null(value) && decoder_bool(decoder, value, &nodelay)) {
+        decoder->config->options.tcp_delay = !nodelay;
+    }
+}
+
+static const struct decoder_field root_fields[] = {
+    {"cluster_name", root_cluster_name},
+    {"listen_address", root_listen_address},
+    {"broadcast_address", root_broadcast_address},
+    {"listen_interface", root_listen_interface},
+    {"listen_on_broadcast_address", root_listen_on_broadcast_address},
+    {"storage_port", root_storage_port},
+    {"ssl_storage_port", root_ssl_storage_port},
+    {"endpoint_snitch", root_endpoint_snitch},
+    {"seed_provider", decoder_seed_provider},
+    {"server_encryption_options", decoder_encryption},
+    {"internode_compression", root_internode_compression},
+    {"inter_dc_tcp_nodelay", root_inter_dc_tcp_nodelay},
+    {"weft", decoder_weft},
+};
+#define ROOT_FIELD_COUNT (sizeof root_fields / sizeof root_fields[0])
+
+/* The block is there and empty: its keys lost their indentation. */
+static bool block_is_empty(const struct yaml_node *root, const char *block)
+{
+    const struct yaml_node *value = yaml_node_member(root, block);
+    return value != NULL && yaml_node_is_null(value);
+}
+
+static void root_unknown_key(struct config_decoder *decoder, const struct yaml_node *root,
+                             const struct yaml_node *value)
+{
+    struct config_nearest nearest;
+    if (decoder_encryption_has_key(value->key)) {
+        decoder_key_error(decoder, value, "stands outside of server_encryption_options; indent it below that key");
+        return;
+    }
+    if (decoder_weft_has_key(value->key) && block_is_empty(root, "weft")) {
+        decoder_key_error(decoder, value, "stands outside of weft; indent it below that key");
+        return;
+    }
+    if (config_scylla_key_known(value->key)) {
+        return;
+    }
+    config_nearest_init(&nearest, value->key);
+    for (uint32_t i = 0; i < ROOT_FIELD_COUNT; i++) {
+        config_nearest_offer(&nearest, root_fields[i].name);
+    }
+    if (decoder_weft_has_key(value->key)) {
+        decoder_key_warning(decoder, value, "is unknown here and has no effect; it belongs below weft");
+    } else if (nearest.distance <= SUGGESTION_DISTANCE_MAX) {
+        decoder_key_warning(decoder, value, "is unknown and has no effect; did you mean %s?", nearest.best);
+    } else {
+        decoder_key_warning(decoder, value, "is unknown and has no effect; remove it if it was meant for weft");
+    }
+}
+
+static void decoder_root(struct config_decoder *decoder, const struct yaml_node *root)
+{
+    for (const struct yaml_node *value = root->first; value != NULL; value = value->next) {
+        const struct decoder_field *field = decoder_field_find(root_fields, ROOT_FIELD_COUNT, value->key);
+        if (field != NULL) {
+            field->fn(decoder, value);
+        } else {
+            root_unknown_key(decoder, root, value);
+        }
+    }
+    if (yaml_node_member(root, "cluster_name") == NULL) {
+        decoder_warning_as(decoder, root, "cluster_name", "is not set; \"%s\" is used", CLUSTER_NAME_DEFAULT);
+    }
+    if (decoder->listen_address == NULL) {
+        struct address address;
+        enum weft_err err = address_parse(&address, LISTEN_ADDRESS_DEFAULT, 0);
+        WEFT_ASSERT(err == WEFT_OK);
+        decoder_own_address_add(decoder, &address);
+    }
+}
+
+/* Both listeners need ports of their own. */
+static void decoder_ports_finish(struct config_decoder *decoder)
+{
+    const struct weft_node_options *options = &decoder->config->options;
+    bool both = policy_has_plain_listener(options->encryption) &&
+                policy_has_tls_listener(options->encryption, options->tls.certificate_in_block);
+    const struct yaml_node *at = decoder->ssl_storage_port != NULL ? decoder->ssl_storage_port : decoder->storage_port;
+    if (both && at != NULL && config_storage_port(decoder->config) == config_ssl_storage_port(decoder->config)) {
+        decoder_error(decoder, at,
+                      "plaintext and TLS would share port %u; give storage_port and ssl_storage_port "
+                      "different ones",
+                      config_storage_port(decoder->config));
+    }
+}
+
+static void decoder_listen_finish(struct config_decoder *decoder)
+{
+    struct address listen;
+    bool peers = decoder->config->options.peer_count > 0;
+    if (decoder->broadcast_address != NULL || decoder->listen_address == NULL || !peers ||
+        decoder->config->options.listen_address == NULL ||
+        address_parse(&listen, decoder->config->options.listen_address, 0) != WEFT_OK || !address_is_any(&listen)) {
+        return;
+    }
+    decoder_warning(decoder, decoder->listen_address,
+                    "every address of this machine; set broadcast_address too, or the node cannot tell its own entry "
+                    "among nodes and seeds");
+}
+
+static enum weft_err decoder_run(struct config_decoder *decoder, const char *text, size_t bytes)
+{
+    const struct yaml_node *root;
+    enum weft_err err = yaml_tree_parse(&root, &decoder->config->arena, decoder->file, text, bytes, decoder->report);
+    if (root == NULL) {
+        return err;
+    }
+    if (root->kind != YAML_TREE_MAPPING) {
+        decoder_error(decoder, root, "is %s; a configuration is a block of keys", yaml_node_kind_name(root));
+        return WEFT_ERR_CONFIG;
+    }
+    decoder->root = root;
+    decoder_root(decoder, root);
+    decoder_peers_finish(decoder);
+    decoder_listen_finish(decoder);
+    decoder_location_finish(decoder);
+    decoder_encryption_finish(decoder);
+    decoder_ports_finish(decoder);
+    if (decoder->memory_out) {
+        return WEFT_ERR_NO_MEMORY;
+    }
+    return decoder->report->errors.count > 0 ? WEFT_ERR_CONFIG : WEFT_OK;
+}
+
+enum weft_err config_decode(struct config **config, const char *file, const char *text, size_t bytes,
+                            const struct config_surroundings *surroundings, struct config_report *report)
+{
+    struct config *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return WEFT_ERR_NO_MEMORY;
+    }
+    made->options = (struct weft_node_options)WEFT_NODE_OPTIONS_INIT;
+    struct config_decoder decoder = {.config = made, .report = report, .surroundings = surroundings, .file = file};
+    enum weft_err err = decoder_run(&decoder, text, bytes);
+    if (err != WEFT_OK) {
+        if (report->errors.count == 0) {
+            struct config_place place = {file, 1, 1, "file"};
+            config_report_add(&report->errors, &place, "%s", weft_err_meaning(err));
+        }
+        config_destroy(made);
+        return err;
+    }
+    *config = made;
+    return WEFT_OK;
+}
+
+enum weft_err config_load(struct config **config, const char *path, struct config_report *report)
+{
+    struct config_arena arena = {0};
+    struct weft_error why = {0};
+    struct config_place place = {path, 1, 1, "file"};
+    struct config_surroundings surroundings = {.resolve = config_machine_resolve,
+                                               .check_file = config_machine_check_file,
+                                               .read_file = config_machine_read_file};
+    char *text = NULL;
+    size_t bytes = 0;
+    enum weft_err err = config_machine_read_file(NULL, path, &text, &bytes, &why);
+    if (err != WEFT_OK) {
+        config_report_add(&report->errors, &place, "%s", why.text);
+        return err == WEFT_ERR_NO_MEMORY ? err : WEFT_ERR_CONFIG;
+    }
+    surroundings.directory = config_machine_directory(&arena, path);
+    if (surroundings.directory == NULL) {
+        config_report_add(&report->errors, &place, "the directory of the file cannot be found; use an absolute path");
+        err = WEFT_ERR_CONFIG;
+    } else {
+        err = config_decode(config, path, text, bytes, &surroundings, report);
+    }
+    config_arena_fini(&arena);
+    free(text);
+    return err;
+}
+
+void config_destroy(struct config *config)
+{
+    if (config != NULL) {
+        config_arena_fini(&config->arena);
+        free(config);
+    }
+}
+
+const char *config_cluster_name(const struct config *config)
+{
+    return config->options.cluster_name != NULL ? config->options.cluster_name : CLUSTER_NAME_DEFAULT;
+}
+
+const char *config_listen_address(const struct config *config)
+{
+    return config->options.listen_address != NULL ? config->options.listen_address : LISTEN_ADDRESS_DEFAULT;
+}
+
+uint16_t config_storage_port(const struct config *config)
+{
+    return config->options.storage_port != 0 ? config->options.storage_port : STORAGE_PORT_DEFAULT;
+}
+
+uint16_t config_ssl_storage_port(const struct config *config)
+{
+    return config->options.ssl_storage_port != 0 ? config->options.ssl_storage_port : SSL_STORAGE_PORT_DEFAULT;
+}
+
+const char *config_location_source_name(enum config_location_source source)
+{
+    switch (source) {
+    case CONFIG_LOCATION_WEFT:
+        return "weft: dc and rack";
+    case CONFIG_LOCATION_NODES:
+        return "the own entry of weft: nodes";
+    case CONFIG_LOCATION_RACKDC:
+        return "cassandra-rackdc.properties";
+    case CONFIG_LOCATION_SNITCH:
+        return "SimpleSnitch";
+    case CONFIG_LOCATION_UNKNOWN:
+        break;
+    }
+    return "nowhere";
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configuration file as the options of a node: scylla.yaml, or the same with a `weft:` block.
+ *
+ *     struct config *config;
+ *     if (config_load(&config, "weft.yaml", report) == WEFT_OK) {
+ *         weft_node_create(&node, &config->options, &why);
+ *         config_destroy(config);
+ *     }
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <weft/node.h>
+
+#include "config/config_arena.h"
+#include "config/config_report.h"
+#include "engine/io/address.h"
+
+/* Where the own location comes from. */
+enum config_location_source {
+    CONFIG_LOCATION_UNKNOWN = 0,
+    CONFIG_LOCATION_WEFT,   /* weft: dc and rack */
+    CONFIG_LOCATION_NODES,  /* the own entry of weft: nodes */
+    CONFIG_LOCATION_RACKDC, /* cassandra-rackdc.properties */
+    CONFIG_LOCATION_SNITCH  /* SimpleSnitch, which knows only datacenter1/rack1 */
+};
+
+struct config {
+    struct weft_node_options options; /* points into this struct's memory */
+    enum config_location_source location_source;
+    uint32_t listed_peer_count; /* of options.peers: the first, from weft: nodes; those behind are seeds */
+    struct config_arena arena;
+};
+
+/* What a configuration asks of the machine it is read on; a test or a fuzzer answers itself. */
+struct config_surroundings {
+    void *ctx;
+    const char *directory; /* of the file, absolute: relative paths start here */
+    /* The address of a host name, IPv4 first. */
+    enum weft_err (*resolve)(void *ctx, const char *name, struct address *address, struct weft_error *why);
+    /* Whether a file could be read: a regular one, not empty. */
+    enum weft_err (*check_file)(void *ctx, const char *path, struct weft_error *why);
+    /* A small text file, whole.  @param text given; freed by the caller */
+    enum weft_err (*read_file)(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why);
+};
+
+/* Read, decode and check a file.  @param config given, on ok only   @param report filled: errors and warnings
+ * @return ok | CONFIG (report->errors says why) | NO_MEMORY */
+WEFT_NODISCARD enum weft_err config_load(struct config **config, const char *path, struct config_report *report);
+
+/* The same from memory, for the given surroundings.  @param file name in messages */
+WEFT_NODISCARD enum weft_err config_decode(struct config **config, const char *file, const char *text, size_t bytes,
+                                           const struct config_surroundings *surroundings,
+                                           struct config_report *report);
+
+/* NULL is fine. */
+void config_destroy(struct config *config);
+
+/* What the options mean with their defaults. */
+const char *config_cluster_name(const struct config *config);
+const char *config_listen_address(const struct config *config);
+uint16_t config_storage_port(const struct config *config);
+uint16_t config_ssl_storage_port(const struct config *config);
+/* Such as "weft: dc and rack". */
+const char *config_location_source_name(enum config_location_source source);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the decoding of every block shares: faults with their places, blocks of keys, and values.
+ *
+ * Happy path: decoder_fields walks a block and hands each value to the function of its key.
+ *
+ * Failure modes: a value of the wrong kind, out of range or not understood is one line of the report, and false or
+ * NULL for the caller, which then goes on with the default. */
+#include "config/config_decoder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config_nearest.h"
+#include "engine/base/assert.h"
+#include "engine/base/error.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+static void fault_add(struct config_decoder *decoder, struct config_report_lines *to, const struct yaml_node *at,
+                      const char *key, bool at_key, const char *format, va_list arguments)
+{
+    struct config_place place = {decoder->file, at_key ? at->key_line : at->line, at_key ? at->key_column : at->column,
+                                 key};
+    config_report_vadd(to, &place, format, arguments);
+}
+
+void decoder_error(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault_add(decoder, &decoder->report->errors, at, at->key, false, format, arguments);
+    va_end(arguments);
+}
+
+void decoder_error_as(struct config_decoder *decoder, const struct yaml_node *at, const char *key, const char *format,
+                      ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault_add(decoder, &decoder->report->errors, at, key, false, format, arguments);
+    va_end(arguments);
+}
+
+void decoder_warning(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault_add(decoder, &decoder->report->warnings, at, at->key, false, format, arguments);
+    va_end(arguments);
+}
+
+void decoder_warning_as(struct config_decoder *decoder, const struct yaml_node *at, const char *key, const char *format,
+                        ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault_add(decoder, &decoder->report->warnings, at, key, false, format, arguments);
+    va_end(arguments);
+}
+
+void decoder_key_error(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault_add(decoder, &decoder->report->errors, at, at->key, true, format, arguments);
+    va_end(arguments);
+}
+
+void decoder_key_warning(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault_add(decoder, &decoder->report->warnings, at, at->key, true, format, arguments);
+    va_end(arguments);
+}
+
+const struct decoder_field *decoder_field_find(const struct decoder_field *fields, uint32_t field_count,
+                                               const char *name)
+{
+    for (uint32_t i = 0; i < field_count; i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+void decoder_fields(struct config_decoder *decoder, const struct yaml_node *mapping, const char *block,
+                    const struct decoder_field *fields, uint32_t field_count)
+{
+    WEFT_ASSERT(mapping->kind == YAML_TREE_MAPPING);
+    for (const struct yaml_node *value = mapping->first; value != NULL; value = value->next) {
+        const struct decoder_field *field = decoder_field_find(fields, field_count, value->key);
+        if (field != NULL) {
+            field->fn(decoder, value);
+            continue;
+        }
+        struct config_nearest nearest;
+        config_nearest_init(&nearest, value->key);
+        for (uint32_t i = 0; i < field_count; i++) {
+            config_nearest_offer(&nearest, fields[i].name);
+        }
+        decoder_key_error(decoder, value, "not a key of %s; the nearest one is %s", block, nearest.best);
+    }
+}
+
+const char *decoder_text(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    if (value->kind != YAML_TREE_SCALAR) {
+        decoder_error(decoder, value, "is %s; write a single value", yaml_node_kind_name(value));
+        return NULL;
+    }
+    if (value->bytes == 0) {
+        decoder_error(decoder, value, "is empty; give a value or remove the key");
+        return NULL;
+    }
+    return value->text;
+}
+
+/* Hand on what a scalar's parser said. */
+static bool value_fine(struct config_decoder *decoder, const struct yaml_node *value, enum weft_err err,
+                       const struct weft_error *why)
+{
+    if (err != WEFT_OK) {
+        decoder_error(decoder, value, "%s", why->text);
+    }
+    return err == WEFT_OK;
+}
+
+const char *decoder_name(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    if (text == NULL || !value_fine(decoder, value, config_scalar_name(text, &why), &why)) {
+        return NULL;
+    }
+    return text;
+}
+
+bool decoder_bool(struct config_decoder *decoder, const struct yaml_node *value, bool *out)
+{
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    return text != NULL && value_fine(decoder, value, config_scalar_bool(out, text, &why), &why);
+}
+
+bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t min, uint64_t max,
+                    uint64_t *out)
+{
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    return text != NULL && value_fine(decoder, value, config_scalar_number(out, text, min, max, &why), &why);
+}
+
+bool decoder_time_ms(struct config_decoder *decoder, const struct yaml_node *value, uint32_t *out)
+{
+    struct weft_error why = {0};
+    uint64_t ns;
+    const char *text = decoder_text(decoder, value);
+    if (text == NULL || !value_fine(decoder, value, config_scalar_time(&ns, text, &why), &why)) {
+        return false;
+    }
+    *out = (uint32_t)((ns + NS_PER_MS - 1) / NS_PER_MS);
+    return true;
+}
+
+bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, const struct config_word *words,
+                  uint32_t word_count, int *out)
+{
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    return text != NULL && value_fine(decoder, value, config_scalar_word(out, text, words, word_count, &why), &why);
+}
+
+/* Only digits and dots: meant as an IPv4 address, and some resolvers read 10.1 as 10.0.0.1. */
+static bool text_is_dotted(const char *text)
+{
+    return text[strspn(text, "0123456789.")] == '\0';
+}
+
+bool decoder_resolve(struct config_decoder *decoder, const char *text, struct address *out, struct weft_error *why)
+{
+    const struct config_surroundings *surroundings = decoder->surroundings;
+    struct address with_port;
+    if (address_parse(out, text, 0) == WEFT_OK) {
+        return true;
+    }
+    if (address_parse_with_port(&with_port, text) == WEFT_OK) {
+        weft_error_set(why, WEFT_ERR_INVALID,
+                       "\"%.64s\" has a port; write the address alone, ports have keys of "
+                       "their own",
+                       text);
+        return false;
+    }
+    if (text_is_dotted(text) || strpbrk(text, ":[]/% ") != NULL) {
+        weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is neither an IP address nor a host name", text);
+        return false;
+    }
+    return surroundings->resolve(surroundings->ctx, text, out, why) == WEFT_OK;
+}
+
+bool decoder_address_is_group(const struct address *address)
+{
+    static const uint8_t broadcast[4] = {255, 255, 255, 255};
+    if (address->family == 4) {
+        return (address->ip[0] & 0xf0) == 0xe0 || memcmp(address->ip, broadcast, sizeof broadcast) == 0;
+    }
+    return address->ip[0] == 0xff;
+}
+
+bool decoder_host(struct config_decoder *decoder, const struct yaml_node *value, struct address *out)
+{
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    if (text == NULL) {
+        return false;
+    }
+    if (!decoder_resolve(decoder, text, out, &why)) {
+        decoder_error(decoder, value, "%s", why.text);
+        return false;
+    }
+    if (address_is_any(out) || decoder_address_is_group(out)) {
+        decoder_error(decoder, value, "\"%.64s\" is no address of a single node; write the node's own", text);
+        return false;
+    }
+    return true;
+}
+
+const char *decoder_address_text(struct config_decoder *decoder, const struct address *address)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    address_print_ip(address, text);
+    char *copy = config_arena_text(&decoder->config->arena, text, strlen(text));
+    decoder->memory_out = decoder->memory_out || copy == NULL;
+    return copy;
+}
+
+void *decoder_take(struct config_decoder *decoder, size_t bytes)
+{
+    void *piece = config_arena_take(&decoder->config->arena, bytes);
+    decoder->memory_out = decoder->memory_out || piece == NULL;
+    return piece;
+}
+
+const char *decoder_path(struct config_decoder *decoder, const char *name)
+{
+    const char *directory = decoder->surroundings->directory;
+    if (name[0] == '/') {
+        return name;
+    }
+    size_t bytes = strlen(directory) + 1 + strlen(name) + 1;
+    char *path = decoder_take(decoder, bytes);
+    if (path != NULL) {
+        snprintf(path, bytes, "%s/%s", directory, name);
+    }
+    return path;
+}
+
+bool decoder_is_own_address(const struct config_decoder *decoder, const struct address *address)
+{
+    for (uint32_t i = 0; i < decoder->own_address_count; i++) {
+        if (address_same_ip(&decoder->own_addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void decoder_own_address_add(struct config_decoder *decoder, const struct address *address)
+{
+    if (address_is_any(address)) {
+        return;
+    }
+    WEFT_ASSERT(decoder->own_address_count < DECODER_OWN_ADDRESSES_MAX);
+    decoder->own_addresses[decoder->own_address_count++] = *address;
+}

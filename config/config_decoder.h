@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decoding of one configuration: what its parts share.  Private to this folder.
+ *
+ * Each key is decoded where it stands, in the order of the file; what depends on several keys is checked in the
+ * finish functions afterwards.  Nothing returns early: every fault goes to the report, and decoding goes on. */
+#ifndef CONFIG_CONFIG_DECODER_H
+#define CONFIG_CONFIG_DECODER_H
+
+#include "config/config.h"
+#include "config/config_scalar.h"
+#include "config/yaml_tree.h"
+
+/* listen_address, broadcast_address and dial_address. */
+#define DECODER_OWN_ADDRESSES_MAX 3u
+
+/* An entry of weft: nodes. */
+struct decoder_entry {
+    const struct yaml_node *node;
+    struct address addresses[WEFT_PEER_ADDRESSES_MAX];
+    uint32_t address_count;
+    const struct yaml_node *addresses_from; /* the key that gave them */
+    const struct yaml_node *dc;
+    const struct yaml_node *rack;
+    struct weft_peer_options peer;
+    bool own;
+};
+
+struct config_decoder {
+    struct config *config;
+    struct config_report *report;
+    const struct config_surroundings *surroundings;
+    const char *file;
+    const struct yaml_node *root;
+    bool memory_out;
+
+    struct address own_addresses[DECODER_OWN_ADDRESSES_MAX];
+    uint32_t own_address_count;
+    const struct yaml_node *listen_address;
+    const struct yaml_node *broadcast_address;
+    const struct yaml_node *storage_port;
+    const struct yaml_node *ssl_storage_port;
+    bool ssl_storage_port_off; /* written as 0 */
+    const struct yaml_node *snitch;
+    const struct yaml_node *seeds;
+
+    /* server_encryption_options */
+    const struct yaml_node *scope;
+    const struct yaml_node *certificate;
+    const struct yaml_node *keyfile;
+    const struct yaml_node *truststore;
+    const struct yaml_node *client_auth;
+
+    /* weft: */
+    const struct yaml_node *dc;
+    const struct yaml_node *rack;
+    bool client_auth_plaintext_refused;
+    struct decoder_entry *entries;
+    uint32_t entry_count;
+    struct decoder_entry *entry; /* the one that is being decoded */
+};
+
+typedef void decoder_field_fn(struct config_decoder *decoder, const struct yaml_node *value);
+
+/* A key of a block and what decodes its value. */
+struct decoder_field {
+    const char *name;
+    decoder_field_fn *fn;
+};
+
+/* Faults at a value, under its own key or under another one. */
+void decoder_error(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void decoder_error_as(struct config_decoder *decoder, const struct yaml_node *at, const char *key, const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
+void decoder_warning(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void decoder_warning_as(struct config_decoder *decoder, const struct yaml_node *at, const char *key, const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
+/* A fault of a key, where the key stands. */
+void decoder_key_error(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void decoder_key_warning(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Decode each member of a block; unknown keys are errors that name the nearest one.  block: how to call it. */
+void decoder_fields(struct config_decoder *decoder, const struct yaml_node *mapping, const char *block,
+                    const struct decoder_field *fields, uint32_t field_count);
+const struct decoder_field *decoder_field_find(const struct decoder_field *fields, uint32_t field_count,
+                                               const char *name);
+
+/* Values.  Each reports what is wrong; false and NULL: there is nothing to use. */
+const char *decoder_text(struct config_decoder *decoder, const struct yaml_node *value);
+const char *decoder_name(struct config_decoder *decoder, const struct yaml_node *value);
+bool decoder_bool(struct config_decoder *decoder, const struct yaml_node *value, bool *out);
+bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t min, uint64_t max,
+                    uint64_t *out);
+bool decoder_time_ms(struct config_decoder *decoder, const struct yaml_node *value, uint32_t *out);
+bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, const struct config_word *words,
+                  uint32_t word_count, int *out);
+/* A number or a host name.  text, for messages and the resolver, may be a part of the value. */
+bool decoder_resolve(struct config_decoder *decoder, const char *text, struct address *out, struct weft_error *why);
+/* An address that a connection can go to or come from: no wildcard, multicast or broadcast address. */
+bool decoder_host(struct config_decoder *decoder, const struct yaml_node *value, struct address *out);
+/* The printed form, in the configuration's memory. */
+const char *decoder_address_text(struct config_decoder *decoder, const struct address *address);
+/* Memory of the configuration; NULL and noted if there is none. */
+void *decoder_take(struct config_decoder *decoder, size_t bytes);
+/* directory/name, or name if it is absolute. */
+const char *decoder_path(struct config_decoder *decoder, const char *name);
+/* Whether nothing can listen on or be reached at it. */
+bool decoder_address_is_group(const struct address *address);
+
+/* One of the node's own addresses. */
+bool decoder_is_own_address(const struct config_decoder *decoder, const struct address *address);
+void decoder_own_address_add(struct config_decoder *decoder, const struct address *address);
+
+/* The blocks. */
+void decoder_encryption(struct config_decoder *decoder, const struct yaml_node *value);
+/* The key belongs into server_encryption_options. */
+bool decoder_encryption_has_key(const char *key);
+void decoder_encryption_finish(struct config_decoder *decoder);
+void decoder_seed_provider(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft(struct config_decoder *decoder, const struct yaml_node *value);
+bool decoder_weft_has_key(const char *key);
+void decoder_nodes(struct config_decoder *decoder, const struct yaml_node *value);
+/* Own entry, doubles, and the peers of entries and seeds. */
+void decoder_peers_finish(struct config_decoder *decoder);
+void decoder_location_finish(struct config_decoder *decoder);
+/* Add the seeds behind the listed peers. */
+void decoder_seeds_finish(struct config_decoder *decoder, struct weft_peer_options *peers, uint32_t peers_max);
+/* Seeds written, listed or not. */
+uint32_t decoder_seeds_count(const struct config_decoder *decoder);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The block server_encryption_options.
+ *
+ * Happy path: a scope, a certificate and its key, a trust store, and whether clients must show a certificate.
+ *
+ * Failure modes: here a misunderstanding would mean plaintext, so everything that is not fully understood is an error:
+ * a block that is no block, a key that is unknown or not supported yet, a scope that is not exactly one of the five
+ * words, files that cannot be read, paths that nobody filled in, and a trust store that would trust everybody. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config_decoder.h"
+#include "topology/cluster/policy.h"
+
+#define CERTIFICATE_DEFAULT "scylla.crt"
+#define KEYFILE_DEFAULT "scylla.key"
+/* The word for the system's trust store. */
+#define TRUSTSTORE_SYSTEM "system"
+
+static bool value_is_unset(const struct yaml_node *value)
+{
+    return yaml_node_is_null(value) || (value->kind == YAML_TREE_SCALAR && value->bytes == 0);
+}
+
+static void encryption_scope(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    static const struct config_word words[] = {{"none", WEFT_ENCRYPTION_NONE},
+                                               {"rack", WEFT_ENCRYPTION_RACK},
+                                               {"dc", WEFT_ENCRYPTION_DC},
+                                               {"all", WEFT_ENCRYPTION_ALL},
+                                               {"transitional", WEFT_ENCRYPTION_TRANSITIONAL}};
+    int scope;
+    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &scope)) {
+        decoder->config->options.encryption = (enum weft_encryption)scope;
+        decoder->scope = value;
+    }
+}
+
+/* A path that stands for one that somebody was to fill in. */
+static bool path_is_placeholder(const char *path)
+{
+    static const char *const beginnings[] = {"/path/to/", "path/to/", "./path/to/", "<"};
+    for (uint32_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++) {
+        if (strncmp(path, beginnings[i], strlen(beginnings[i])) == 0) {
+            return true;
+        }
+    }
+    return strchr(path, '<') != NULL && strchr(path, '>') != NULL;
+}
+
+/* The value as a path, once it is sure that it is one. */
+static const struct yaml_node *encryption_path(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    const char *path = value_is_unset(value) ? NULL : decoder_text(decoder, value);
+    if (path == NULL) {
+        return NULL;
+    }
+    if (path_is_placeholder(path)) {
+        decoder_error(decoder, value, "\"%.64s\" is a placeholder; write the path of the file, or remove the key",
+                      path);
+        return NULL;
+    }
+    if (path[0] == '~' || strchr(path, '$') != NULL) {
+        decoder_error(decoder, value, "\"%.64s\": ~ and variables are not expanded; write the path out", path);
+        return NULL;
+    }
+    return value;
+}
+
+static void encryption_certificate(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->certificate = encryption_path(decoder, value);
+}
+
+static void encryption_keyfile(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->keyfile = encryption_path(decoder, value);
+}
+
+static void encryption_truststore(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->truststore = encryption_path(decoder, value);
+}
+
+static void encryption_client_auth(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    bool required = false;
+    const char *text = decoder_text(decoder, value);
+    if (text == NULL) {
+        return;
+    }
+    if (strcmp(text, "optional") == 0) {
+        decoder->config->options.tls.client_auth = WEFT_CLIENT_AUTH_OPTIONAL;
+        return;
+    }
+    if (config_scalar_bool(&required, text, NULL) != WEFT_OK) {
+        decoder_error(decoder, value, "\"%.64s\" is not one of true, false or optional", text);
+        return;
+    }
+    decoder->client_auth = required ? value : NULL;
+    decoder->config->options.tls.client_auth = required ? WEFT_CLIENT_AUTH_REQUIRED : WEFT_CLIENT_AUTH_NONE;
+}
+
+/* Keys that ask for a protection that is not there: to ignore them would be worse than not to start. */
+static void encryption_unsupported(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    if (!value_is_unset(value)) {
+        decoder_key_error(decoder, value, "is not supported yet; remove it");
+    }
+}
+
+static void encryption_endpoint_verification(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    bool on = false;
+    if (!value_is_unset(value) && decoder_bool(decoder, value, &on) && on) {
+        decoder_key_error(decoder, value, "is not supported yet; remove it");
+    }
+}
+
+static const struct decoder_field encryption_fields[] = {
+    {"internode_encryption", encryption_scope},
+    {"certificate", encryption_certificate},
+    {"keyfile", encryption_keyfile},
+    {"truststore", encryption_truststore},
+    {"certficate_revocation_list", encryption_unsupported},
+    {"certificate_revocation_list", encryption_unsupported},
+    {"require_client_auth", encryption_client_auth},
+    {"priority_string", encryption_unsupported},
+    {"require_endpoint_verification", encryption_endpoint_verification},
+};
+#define ENCRYPTION_FIELD_COUNT (sizeof encryption_fields / sizeof encryption_fields[0])
+
+bool decoder_encryption_has_key(const char *key)
+{
+    return decoder_field_find(encryption_fields, ENCRYPTION_FIELD_COUNT, key) != NULL;
+}
+
+/* The block's keys stand beside it, and are told one by one. */
+static bool encryption_keys_outside(const struct config_decoder *decoder)
+{
+    for (const struct yaml_node *value = decoder->root->first; value != NULL; value = value->next) {
+        if (decoder_encryption_has_key(value->key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void decoder_encryption(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    if (yaml_node_is_null(value) && encryption_keys_outside(decoder)) {
+        return;
+    }
+    if (value->kind != YAML_TREE_MAPPING) {
+        decoder_error(decoder, value, "is %s; indent its keys below it, such as internode_encryption: none",
+                      yaml_node_kind_name(value));
+        return;
+    }
+    decoder_fields(decoder, value, "server_encryption_options", encryption_fields, ENCRYPTION_FIELD_COUNT);
+}
+
+/* The file of a key, or its default, checked.  who: what needs it, for the message */
+static const char *encryption_file(struct config_decoder *decoder, const struct yaml_node *written,
+                                   const char *standard, const char *key, const char *who)
+{
+    const struct config_surroundings *surroundings = decoder->surroundings;
+    struct weft_error why = {0};
+    const struct yaml_node *at = written != NULL ? written : decoder->scope;
+    const char *path = decoder_path(decoder, written != NULL ? written->text : standard);
+    if (path != NULL && surroundings->check_file(surroundings->ctx, path, &why) != WEFT_OK) {
+        decoder_error_as(decoder, at, key, "%s; %s needs a readable file", why.text, who);
+        return NULL;
+    }
+    return path;
+}
+
+static bool truststore_is_system(const struct config_decoder *decoder)
+{
+    return decoder->truststore != NULL && strcmp(decoder->truststore->text, TRUSTSTORE_SYSTEM) == 0;
+}
+
+static void encryption_files(struct config_decoder *decoder)
+{
+    struct weft_tls_options *tls = &decoder->config->options.tls;
+    enum weft_encryption scope = decoder->config->options.encryption;
+    char who[64];
+    if (scope == WEFT_ENCRYPTION_NONE && decoder->keyfile == NULL) {
+        decoder_error(decoder, decoder->certificate, "has no keyfile; write the key's path too, or remove it");
+        return;
+    }
+    snprintf(who, sizeof who, scope == WEFT_ENCRYPTION_NONE ? "the passive listener" : "internode_encryption: %s",
+             weft_encryption_name(scope));
+    tls->certificate = encryption_file(decoder, decoder->certificate, CERTIFICATE_DEFAULT, "certificate", who);
+    tls->keyfile = encryption_file(decoder, decoder->keyfile, KEYFILE_DEFAULT, "keyfile", who);
+    tls->certificate_in_block = decoder->certificate != NULL;
+    if (truststore_is_system(decoder)) {
+        tls->truststore = TRUSTSTORE_SYSTEM;
+    } else if (decoder->truststore != NULL) {
+        tls->truststore = encryption_file(decoder, decoder->truststore, NULL, "truststore", "checking peers");
+    }
+}
+
+/* The plaintext that comes in without showing a certificate. */
+static const char *plaintext_links(enum weft_encryption scope)
+{
+    switch (scope) {
+    case WEFT_ENCRYPTION_NONE:
+        return "all plaintext links, which are most or all of them";
+    case WEFT_ENCRYPTION_RACK:
+        return "links within the rack";
+    case WEFT_ENCRYPTION_DC:
+        return "links within the data centre";
+    case WEFT_ENCRYPTION_TRANSITIONAL:
+        return "every link that a peer opens in plaintext";
+    case WEFT_ENCRYPTION_ALL:
+        break;
+    }
+    return NULL;
+}
+
+static void encryption_client_auth_finish(struct config_decoder *decoder, bool tls_used)
+{
+    enum weft_encryption scope = decoder->config->options.encryption;
+    const struct yaml_node *at = decoder->client_auth;
+    const char *bypassing = plaintext_links(scope);
+    if (tls_used && decoder->truststore == NULL) {
+        decoder_error(decoder, at,
+                      "with the system's trust store would admit any certificate of any public authority; "
+                      "set truststore, or write truststore: system if that is meant");
+    }
+    if (bypassing == NULL) {
+        return;
+    }
+    if (decoder->client_auth_plaintext_refused) {
+        decoder_error(decoder, at,
+                      "is bypassed by %s, and weft: require_client_auth_plaintext is refuse; use "
+                      "internode_encryption: all",
+                      bypassing);
+    } else if (!tls_used) {
+        decoder_warning(decoder, at, "has no effect: internode_encryption is none and no certificate is configured");
+    } else {
+        decoder_warning(decoder, at, "is bypassed by %s; only TLS links show a certificate", bypassing);
+    }
+}
+
+static void encryption_port_finish(struct config_decoder *decoder, bool certificate_written)
+{
+    enum weft_encryption scope = decoder->config->options.encryption;
+    if (!decoder->ssl_storage_port_off) {
+        return;
+    }
+    if (policy_has_tls_listener(scope, false)) {
+        decoder_error(decoder, decoder->ssl_storage_port,
+                      "0 opens no TLS listener, but internode_encryption: %s needs one; write a port, such as 7001",
+                      weft_encryption_name(scope));
+    } else if (certificate_written) {
+        decoder_warning(decoder, decoder->ssl_storage_port, "0: no TLS listener, the certificate is not used");
+        decoder->config->options.tls.certificate_in_block = false;
+    }
+}
+
+static void encryption_location_finish(struct config_decoder *decoder)
+{
+    const struct weft_node_options *options = &decoder->config->options;
+    const struct location own = {options->dc, options->rack};
+    if (decoder->scope != NULL && policy_own_location_missing(options->encryption, &own)) {
+        decoder_warning(decoder, decoder->scope,
+                        "the own location is unknown, so every link is TLS and no plaintext is admitted; set weft: dc "
+                        "and rack");
+    }
+}
+
+void decoder_encryption_finish(struct config_decoder *decoder)
+{
+    enum weft_encryption scope = decoder->config->options.encryption;
+    bool written = decoder->certificate != NULL;
+    bool tls_used = policy_needs_certificate(scope) || (written && !decoder->ssl_storage_port_off);
+    encryption_port_finish(decoder, written);
+    if (tls_used) {
+        encryption_files(decoder);
+    } else if (decoder->keyfile != NULL && !written) {
+        decoder_warning(decoder, decoder->keyfile, "has no effect without certificate");
+    }
+    if (decoder->client_auth != NULL) {
+        encryption_client_auth_finish(decoder, tls_used);
+    }
+    encryption_location_finish(decoder);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fuzzes configurations: the input is the text of a scylla.yaml or weft.yaml.  No file is read and no name resolved.
+ * Oracles: a configuration starts exactly if nothing was reported; every line of a report has a place and no control
+ * character; what starts can be handed to a node: addresses are numeric, names fit, paths are absolute, TLS that is
+ * needed has its files. */
+#include <ctype.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "engine/base/assert.h"
+#include "engine/base/error.h"
+#include "topology/cluster/policy.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static const char file_name[] = "fuzz.yaml";
+
+/* Names with an even number of letters exist. */
+static enum weft_err fuzz_resolve(void *ctx, const char *name, struct address *address, struct weft_error *why)
+{
+    (void)ctx;
+    if (strlen(name) % 2 == 0) {
+        return address_parse(address, "10.9.8.7", 0);
+    }
+    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "no such name");
+}
+
+static enum weft_err fuzz_check_file(void *ctx, const char *path, struct weft_error *why)
+{
+    (void)ctx;
+    (void)why;
+    WEFT_ASSERT(path[0] == '/');
+    return WEFT_OK;
+}
+
+/* The properties are the input too, so that its parser is reached. */
+static enum weft_err fuzz_read_file(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why)
+{
+    const struct weft_span *input = ctx;
+    (void)path;
+    char *copy = malloc(input->bytes + 1u);
+    if (copy == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory");
+    }
+    memcpy(copy, input->data, input->bytes);
+    *text = copy;
+    *bytes = input->bytes;
+    return WEFT_OK;
+}
+
+static void lines_check(const struct config_report_lines *lines)
+{
+    for (uint32_t i = 0; i < config_report_kept(lines); i++) {
+        const char *line = lines->lines[i];
+        WEFT_ASSERT(strnlen(line, WEFT_ERROR_TEXT_BYTES) < WEFT_ERROR_TEXT_BYTES);
+        WEFT_ASSERT(strncmp(line, file_name, sizeof file_name - 1) == 0 || line[0] == '/');
+        for (const char *byte = line; *byte != '\0'; byte++) {
+            WEFT_ASSERT(isprint((unsigned char)*byte));
+        }
+    }
+}
+
+static void name_check(const char *name)
+{
+    WEFT_ASSERT(name == NULL || (name[0] != '\0' && strlen(name) <= WEFT_NAME_BYTES_MAX));
+}
+
+static void address_check(const char *text)
+{
+    struct address address;
+    WEFT_ASSERT(text == NULL || address_parse(&address, text, 1) == WEFT_OK);
+}
+
+static void options_check(const struct config *config)
+{
+    const struct weft_node_options *options = &config->options;
+    name_check(options->cluster_name);
+    name_check(options->dc);
+    name_check(options->rack);
+    WEFT_ASSERT(options->rack == NULL || options->dc != NULL);
+    WEFT_ASSERT((options->dc == NULL) == (config->location_source == CONFIG_LOCATION_UNKNOWN));
+    address_check(options->listen_address);
+    address_check(options->dial_address);
+    WEFT_ASSERT(options->peer_count <= WEFT_PEERS_MAX && config->listed_peer_count <= options->peer_count);
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        WEFT_ASSERT(options->peers[i].addresses[0] != NULL);
+        WEFT_ASSERT(options->peers[i].rack == NULL || options->peers[i].dc != NULL);
+        name_check(options->peers[i].dc);
+        name_check(options->peers[i].rack);
+        for (uint32_t j = 0; j < WEFT_PEER_ADDRESSES_MAX; j++) {
+            address_check(options->peers[i].addresses[j]);
+        }
+    }
+    bool tls = policy_has_tls_listener(options->encryption, options->tls.certificate_in_block);
+    WEFT_ASSERT((options->tls.certificate == NULL) == (options->tls.keyfile == NULL));
+    if (tls) {
+        WEFT_ASSERT(options->tls.certificate != NULL && options->tls.certificate[0] == '/');
+        WEFT_ASSERT(options->tls.keyfile[0] == '/');
+    }
+    if (tls && options->tls.client_auth == WEFT_CLIENT_AUTH_REQUIRED) {
+        WEFT_ASSERT(options->tls.truststore != NULL);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    if (bytes > UINT32_MAX) {
+        return 0;
+    }
+    struct weft_span input = {data, (uint32_t)bytes};
+    const struct config_surroundings surroundings = {.ctx = &input,
+                                                     .directory = "/fuzz",
+                                                     .resolve = fuzz_resolve,
+                                                     .check_file = fuzz_check_file,
+                                                     .read_file = fuzz_read_file};
+    struct config *config = NULL;
+    struct config_report *report = calloc(1, sizeof *report);
+    WEFT_ASSERT(report != NULL);
+    enum weft_err err = config_decode(&config, file_name, (const char *)data, bytes, &surroundings, report);
+    WEFT_ASSERT((err == WEFT_OK) == (report->errors.count == 0));
+    WEFT_ASSERT((err == WEFT_OK) == (config != NULL));
+    lines_check(&report->errors);
+    lines_check(&report->warnings);
+    if (config != NULL) {
+        options_check(config);
+    }
+    config_destroy(config);
+    free(report);
+    return 0;
+}

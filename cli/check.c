@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `weft check FILE`: reads a configuration as a node would, and prints what it means, or all that is wrong with it.
+ *
+ * Fails (1) for a configuration that does not start, with its errors on stderr, and (2) for a wrong command line.
+ * Nothing is written anywhere, and no port is opened. */
+#include "cli/check.h"
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "engine/base/error.h"
+#include "topology/cluster/policy.h"
+
+/* Room for a longest name with every byte escaped. */
+#define NAME_TEXT_BYTES (4 * WEFT_NAME_BYTES_MAX + 1)
+/* A data centre or rack that is certainly another one: configured names hold no control character. */
+#define ANOTHER "\x01"
+
+struct check_arguments {
+    const char *file;
+    bool json;
+};
+
+static const struct argp_option check_options[] = {
+    {"json", 'j', NULL, 0, "Print one JSON object: ok, errors, warnings, and what the configuration means", 0},
+    {0},
+};
+
+static const char check_doc[] =
+    "Say whether the configuration FILE starts a node, and what it means.\v"
+    "Every error is one line on stderr: file:line:column: key: what is wrong, what would be right.\n"
+    "\n"
+    "Exit codes: 0 FILE is fine (warnings or not), 1 FILE does not start a node, 2 usage.";
+
+static error_t check_parse(int key, char *argument, struct argp_state *state)
+{
+    struct check_arguments *arguments = state->input;
+    switch (key) {
+    case 'j':
+        arguments->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->file != NULL) {
+            argp_error(state, "\"%s\" is too much: one FILE at a time", argument);
+        }
+        arguments->file = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->file == NULL) {
+            argp_error(state, "which configuration? Name its FILE");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The kinds of peers that a scope tells apart. */
+enum check_kind { KIND_SAME_RACK = 0, KIND_SAME_DC, KIND_OTHER_DC, KIND_UNKNOWN, KIND_COUNT };
+
+static const char *const kind_names[KIND_COUNT] = {"same_rack", "same_dc", "other_dc", "unknown"};
+static const char *const kind_words[KIND_COUNT] = {"same rack", "same dc", "other dc", "unknown"};
+
+static struct location kind_location(const struct location *own, enum check_kind kind)
+{
+    switch (kind) {
+    case KIND_SAME_RACK:
+        return *own;
+    case KIND_SAME_DC:
+        return (struct location){own->dc, ANOTHER};
+    case KIND_OTHER_DC:
+        return (struct location){ANOTHER, ANOTHER};
+    case KIND_UNKNOWN:
+    case KIND_COUNT:
+        break;
+    }
+    return (struct location){NULL, NULL};
+}
+
+static struct location config_location(const struct config *config)
+{
+    return (struct location){config->options.dc, config->options.rack};
+}
+
+static struct policy_decision kind_outgoing(const struct config *config, enum check_kind kind, enum weft_lane lane)
+{
+    struct location own = config_location(config);
+    struct location peer = kind_location(&own, kind);
+    return policy_outgoing(config->options.encryption, &own, &peer, lane);
+}
+
+/* Whether a plain connection of this kind of peer is admitted. */
+static bool kind_admitted(const struct config *config, enum check_kind kind)
+{
+    struct location own = config_location(config);
+    struct location peer = kind_location(&own, kind);
+    const struct policy_incoming in = {.scope = config->options.encryption,
+                                       .own = &own,
+                                       .peer = &peer,
+                                       .lane = WEFT_LANE_NORMAL,
+                                       .certificate_configured = config->options.tls.certificate_in_block};
+    return policy_incoming(&in).verdict == POLICY_PLAIN;
+}
+
+static bool listens_plain(const struct config *config)
+{
+    return policy_has_plain_listener(config->options.encryption);
+}
+
+static bool listens_tls(const struct config *config)
+{
+    return policy_has_tls_listener(config->options.encryption, config->options.tls.certificate_in_block);
+}
+
+static const char *client_auth_name(enum weft_client_auth client_auth)
+{
+    switch (client_auth) {
+    case WEFT_CLIENT_AUTH_OPTIONAL:
+        return "optional";
+    case WEFT_CLIENT_AUTH_REQUIRED:
+        return "true";
+    case WEFT_CLIENT_AUTH_NONE:
+        break;
+    }
+    return "false";
+}
+
+/* Names come from files; on a terminal they stay harmless. */
+static void name_print(const char *name)
+{
+    char text[NAME_TEXT_BYTES] = "unknown";
+    if (name != NULL) {
+        weft_text_escape(text, sizeof text, name, (uint32_t)strlen(name));
+    }
+    fputs(text, stdout);
+}
+
+static void location_print(const char *dc, const char *rack)
+{
+    if (dc == NULL) {
+        fputs("location unknown", stdout);
+        return;
+    }
+    fputs("dc ", stdout);
+    name_print(dc);
+    fputs(", rack ", stdout);
+    name_print(rack);
+}
+
+static void listener_print(const struct config *config, uint16_t port, const char *what)
+{
+    struct address address;
+    char text[ADDRESS_TEXT_BYTES] = "?";
+    if (address_parse(&address, config_listen_address(config), port) == WEFT_OK) {
+        address_print(&address, text);
+    }
+    printf("  listen       %s %s", text, what);
+}
+
+static void listeners_print(const struct config *config)
+{
+    if (listens_plain(config)) {
+        const char *joint = "";
+        listener_print(config, config_storage_port(config), "plain, admits ");
+        for (int kind = 0; kind < KIND_COUNT; kind++) {
+            if (kind_admitted(config, (enum check_kind)kind)) {
+                printf("%s%s", joint, kind_words[kind]);
+                joint = ", ";
+            }
+        }
+        puts(joint[0] == '\0' ? "nobody" : "");
+    }
+    if (listens_tls(config)) {
+        listener_print(config, config_ssl_storage_port(config), "tls\n");
+    }
+}
+
+static void tls_print(const struct config *config)
+{
+    const struct weft_tls_options *tls = &config->options.tls;
+    if (tls->certificate == NULL) {
+        return;
+    }
+    fputs("  certificate  ", stdout);
+    puts(tls->certificate);
+    printf("  keyfile      %s\n", tls->keyfile);
+    printf("  truststore   %s\n", tls->truststore == NULL ? "system" : tls->truststore);
+    printf("  client auth  %s\n", client_auth_name(tls->client_auth));
+}
+
+static void peers_print(const struct config *config)
+{
+    const struct weft_node_options *options = &config->options;
+    printf("  peers        %u\n", options->peer_count);
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        const struct weft_peer_options *peer = &options->peers[i];
+        fputs("    ", stdout);
+        for (uint32_t j = 0; j < WEFT_PEER_ADDRESSES_MAX && peer->addresses[j] != NULL; j++) {
+            printf("%s%s", j == 0 ? "" : ", ", peer->addresses[j]);
+        }
+        fputs("  ", stdout);
+        location_print(peer->dc, peer->rack);
+        if (peer->storage_port != 0 || peer->ssl_storage_port != 0) {
+            printf(", ports %u plain, %u tls",
+                   peer->storage_port != 0 ? peer->storage_port : config_storage_port(config),
+                   peer->ssl_storage_port != 0 ? peer->ssl_storage_port : config_ssl_storage_port(config));
+        }
+        puts(i < config->listed_peer_count ? "" : " (seed)");
+    }
+}
+
+static void lines_print(FILE *to, const char *before, const struct config_report_lines *lines)
+{
+    uint32_t kept = config_report_kept(lines);
+    for (uint32_t i = 0; i < kept; i++) {
+        fprintf(to, "%s%s\n", before, lines->lines[i]);
+    }
+    if (lines->count > kept) {
+        fprintf(to, "%sand %u more\n", before, lines->count - kept);
+    }
+}
+
+static void config_print(const struct config *config, const char *file, const struct config_report *report)
+{
+    printf("%s: ok\n  cluster      ", file);
+    name_print(config_cluster_name(config));
+    fputs("\n  location     ", stdout);
+    location_print(config->options.dc, config->options.rack);
+    printf(", from %s\n", config_location_source_name(config->location_source));
+    listeners_print(config);
+    printf("  encryption   %s\n  dials        ", weft_encryption_name(config->options.encryption));
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        struct policy_decision decision = kind_outgoing(config, (enum check_kind)kind, WEFT_LANE_NORMAL);
+        printf("%s %s, ", kind_words[kind], policy_verdict_name(decision.verdict));
+    }
+    printf("control lane %s\n", policy_verdict_name(kind_outgoing(config, KIND_SAME_RACK, WEFT_LANE_CONTROL).verdict));
+    tls_print(config);
+    peers_print(config);
+    printf("  warnings     %u\n", report->warnings.count);
+    lines_print(stdout, "    ", &report->warnings);
+}
+
+/* A name as JSON; bytes that are no UTF-8 are escaped, and no name is null. */
+static json_t *json_name(const char *name)
+{
+    char text[NAME_TEXT_BYTES];
+    if (name == NULL) {
+        return json_null();
+    }
+    json_t *string = json_string(name);
+    if (string == NULL) {
+        weft_text_escape(text, sizeof text, name, (uint32_t)strlen(name));
+        string = json_string(text);
+    }
+    return string;
+}
+
+static json_t *json_lines(const struct config_report_lines *lines)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < config_report_kept(lines); i++) {
+        json_array_append_new(array, json_string(lines->lines[i]));
+    }
+    if (lines->count > config_report_kept(lines)) {
+        json_array_append_new(array, json_sprintf("and %u more", lines->count - config_report_kept(lines)));
+    }
+    return array;
+}
+
+static json_t *json_listeners(const struct config *config)
+{
+    json_t *array = json_array();
+    const char *address = config_listen_address(config);
+    if (listens_plain(config)) {
+        json_t *admits = json_array();
+        for (int kind = 0; kind < KIND_COUNT; kind++) {
+            if (kind_admitted(config, (enum check_kind)kind)) {
+                json_array_append_new(admits, json_string(kind_names[kind]));
+            }
+        }
+        json_array_append_new(array, json_pack("{s:s, s:i, s:b, s:o}", "address", address, "port",
+                                               (int)config_storage_port(config), "tls", 0, "admits", admits));
+    }
+    if (listens_tls(config)) {
+        json_array_append_new(array, json_pack("{s:s, s:i, s:b}", "address", address, "port",
+                                               (int)config_ssl_storage_port(config), "tls", 1));
+    }
+    return array;
+}
+
+static json_t *json_dials(const struct config *config)
+{
+    json_t *object = json_object();
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        struct policy_decision decision = kind_outgoing(config, (enum check_kind)kind, WEFT_LANE_NORMAL);
+        json_object_set_new(object, kind_names[kind], json_string(policy_verdict_name(decision.verdict)));
+    }
+    struct policy_decision control = kind_outgoing(config, KIND_SAME_RACK, WEFT_LANE_CONTROL);
+    json_object_set_new(object, "control_lane", json_string(policy_verdict_name(control.verdict)));
+    return object;
+}
+
+static json_t *json_peer(const struct config *config, uint32_t index)
+{
+    const struct weft_peer_options *peer = &config->options.peers[index];
+    uint16_t plain = peer->storage_port != 0 ? peer->storage_port : config_storage_port(config);
+    uint16_t tls = peer->ssl_storage_port != 0 ? peer->ssl_storage_port : config_ssl_storage_port(config);
+    json_t *addresses = json_array();
+    for (uint32_t j = 0; j < WEFT_PEER_ADDRESSES_MAX && peer->addresses[j] != NULL; j++) {
+        json_array_append_new(addresses, json_string(peer->addresses[j]));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:b}", "addresses", addresses, "dc", json_name(peer->dc), "rack",
+                     json_name(peer->rack), "id", json_name(peer->id), "storage_port", (int)plain, "ssl_storage_port",
+                     (int)tls, "seed", index >= config->listed_peer_count ? 1 : 0);
+}
+
+static void json_config(json_t *object, const struct config *config)
+{
+    const struct weft_node_options *options = &config->options;
+    json_t *peers = json_array();
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        json_array_append_new(peers, json_peer(config, i));
+    }
+    json_object_set_new(object, "cluster_name", json_name(config_cluster_name(config)));
+    json_object_set_new(object, "location",
+                        json_pack("{s:o, s:o, s:s}", "dc", json_name(options->dc), "rack", json_name(options->rack),
+                                  "source", config_location_source_name(config->location_source)));
+    json_object_set_new(object, "scope", json_string(weft_encryption_name(options->encryption)));
+    json_object_set_new(object, "listeners", json_listeners(config));
+    json_object_set_new(object, "dials", json_dials(config));
+    json_object_set_new(object, "certificate", json_name(options->tls.certificate));
+    json_object_set_new(object, "keyfile", json_name(options->tls.keyfile));
+    json_object_set_new(object, "truststore", json_name(options->tls.truststore));
+    json_object_set_new(object, "require_client_auth", json_string(client_auth_name(options->tls.client_auth)));
+    json_object_set_new(object, "peers", peers);
+}
+
+static bool check_print_json(const struct config *config, const char *file, const struct config_report *report)
+{
+    json_t *object =
+        json_pack("{s:b, s:o, s:o, s:o}", "ok", config != NULL ? 1 : 0, "errors", json_lines(&report->errors),
+                  "warnings", json_lines(&report->warnings), "file", json_name(file));
+    if (config != NULL && object != NULL) {
+        json_config(object, config);
+    }
+    bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;
+    json_decref(object);
+    putchar('\n');
+    return ok;
+}
+
+static int check_run(const struct check_arguments *arguments, struct config_report *report)
+{
+    struct config *config = NULL;
+    bool written = true;
+    enum weft_err err = config_load(&config, arguments->file, report);
+    if (err != WEFT_OK) {
+        lines_print(stderr, "", &report->errors);
+    }
+    if (arguments->json) {
+        written = check_print_json(config, arguments->file, report);
+    } else if (config != NULL) {
+        config_print(config, arguments->file, report);
+    } else {
+        lines_print(stderr, "warning: ", &report->warnings);
+    }
+    config_destroy(config);
+    if (!written || fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "weft check: the result could not be written to stdout\n");
+        return 1;
+    }
+    return err == WEFT_OK ? 0 : 1;
+}
+
+int cli_check(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = check_options, .parser = check_parse, .args_doc = "FILE", .doc = check_doc};
+    struct check_arguments arguments = {0};
+    argp_err_exit_status = 2;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0) {
+        return 2;
+    }
+    /* Too large for a stack. */
+    struct config_report *report = calloc(1, sizeof *report);
+    if (report == NULL) {
+        fprintf(stderr, "weft check: not enough memory\n");
+        return 1;
+    }
+    int code = check_run(&arguments, report);
+    free(report);
+    return code;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `weft explain FILE`: asks the policy, the same functions that a node asks, about one link and prints the decision
+ * with its reason.
+ *
+ * Fails (1) for a configuration that does not start, with its errors on stderr, and (2) for a wrong command line. */
+#include "cli/explain.h"
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "engine/base/error.h"
+#include "topology/cluster/policy.h"
+
+enum explain_direction { DIRECTION_OUT = 0, DIRECTION_IN_PLAIN, DIRECTION_IN_TLS, DIRECTION_COUNT };
+
+static const char *const direction_names[DIRECTION_COUNT] = {"out", "in-plain", "in-tls"};
+
+struct explain_arguments {
+    const char *file;
+    const char *peer;
+    struct address peer_address;
+    const char *dc;
+    const char *rack;
+    bool unknown;
+    enum explain_direction direction;
+    enum weft_lane lane;
+    const char *own_dc;
+    const char *own_rack;
+    bool json;
+};
+
+/* All that is printed. */
+struct explanation {
+    enum weft_encryption scope;
+    struct location own;
+    struct location peer;
+    struct policy_decision decision;
+    uint16_t port; /* 0 if refused */
+};
+
+enum explain_key {
+    KEY_PEER = 'p',
+    KEY_DC = 'd',
+    KEY_RACK = 'r',
+    KEY_UNKNOWN = 'u',
+    KEY_JSON = 'j',
+    KEY_DIRECTION = 256,
+    KEY_LANE,
+    KEY_OWN_DC,
+    KEY_OWN_RACK
+};
+
+static const struct argp_option explain_options[] = {
+    {NULL, 0, NULL, 0, "Which peer (exactly one of --peer, --dc, --unknown):", 1},
+    {"peer", KEY_PEER, "ADDR", 0, "The node with this numeric address; one that is not in the topology is unknown", 1},
+    {"dc", KEY_DC, "DC", 0, "A node in this data centre", 1},
+    {"rack", KEY_RACK, "RACK", 0, "... and in this rack of it", 1},
+    {"unknown", KEY_UNKNOWN, NULL, 0, "A node whose location is not known", 1},
+    {NULL, 0, NULL, 0, "Which connection:", 2},
+    {"direction", KEY_DIRECTION, "out|in-plain|in-tls", 0,
+     "out: this node dials (default); in-plain, in-tls: the peer has dialed the plain or the TLS port", 2},
+    {"lane", KEY_LANE, "LANE", 0, "normal (default), control or bulk", 2},
+    {NULL, 0, NULL, 0, "What if this node stood elsewhere:", 3},
+    {"own-dc", KEY_OWN_DC, "DC", 0, "Instead of the data centre that FILE gives; \"\" for unknown", 3},
+    {"own-rack", KEY_OWN_RACK, "RACK", 0, "Instead of the rack that FILE gives; \"\" for unknown", 3},
+    {NULL, 0, NULL, 0, "Output:", 4},
+    {"json", KEY_JSON, NULL, 0, "Print one JSON object: decision, reason, port, scope", 4},
+    {0},
+};
+
+static const char explain_doc[] =
+    "Say whether a link would be plain, TLS or refused under the configuration FILE, and why.\v"
+    "Examples:\n"
+    "  weft explain weft.yaml --peer 127.0.1.2\n"
+    "  weft explain weft.yaml --dc dc2 --rack r1 --direction in-plain\n"
+    "  weft explain weft.yaml --unknown --lane control --json\n"
+    "\n"
+    "Exit codes: 0 a decision was printed (a refusal is one too), 1 FILE does not start a node, 2 usage.";
+
+static bool direction_parse(const char *text, enum explain_direction *direction)
+{
+    for (int i = 0; i < DIRECTION_COUNT; i++) {
+        if (strcmp(text, direction_names[i]) == 0) {
+            *direction = (enum explain_direction)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool lane_parse(const char *text, enum weft_lane *lane)
+{
+    for (int i = 0; i < WEFT_LANE_COUNT; i++) {
+        if (strcmp(text, weft_lane_name((enum weft_lane)i)) == 0) {
+            *lane = (enum weft_lane)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What only the whole command line can tell. */
+static void arguments_check(struct argp_state *state, const struct explain_arguments *arguments)
+{
+    int peers = (arguments->peer != NULL ? 1 : 0) + (arguments->dc != NULL ? 1 : 0) + (arguments->unknown ? 1 : 0);
+    if (arguments->file == NULL) {
+        argp_error(state, "which configuration? Name its FILE");
+    } else if (arguments->rack != NULL && arguments->dc == NULL) {
+        argp_error(state, "--rack means a rack of a data centre: add --dc");
+    } else if (peers != 1) {
+        argp_error(state, "%s --peer ADDR, --dc DC --rack RACK, or --unknown",
+                   peers == 0 ? "which peer? Use one of" : "one peer at a time: use only one of");
+    }
+}
+
+static void peer_parse(struct argp_state *state, struct explain_arguments *arguments, const char *text)
+{
+    arguments->peer = text;
+    if (address_parse(&arguments->peer_address, text, 0) != WEFT_OK) {
+        argp_error(state, "--peer: \"%s\" is not a numeric address such as 127.0.1.2 or ::1 (without a port)", text);
+    }
+}
+
+static error_t explain_parse(int key, char *argument, struct argp_state *state)
+{
+    struct explain_arguments *arguments = state->input;
+    switch (key) {
+    case KEY_PEER:
+        peer_parse(state, arguments, argument);
+        return 0;
+    case KEY_DC:
+        arguments->dc = argument;
+        return 0;
+    case KEY_RACK:
+        arguments->rack = argument;
+        return 0;
+    case KEY_UNKNOWN:
+        arguments->unknown = true;
+        return 0;
+    case KEY_DIRECTION:
+        if (!direction_parse(argument, &arguments->direction)) {
+            argp_error(state, "--direction: \"%s\" is none of out, in-plain, in-tls", argument);
+        }
+        return 0;
+    case KEY_LANE:
+        if (!lane_parse(argument, &arguments->lane)) {
+            argp_error(state, "--lane: \"%s\" is none of normal, control, bulk", argument);
+        }
+        return 0;
+    case KEY_OWN_DC:
+        arguments->own_dc = argument;
+        return 0;
+    case KEY_OWN_RACK:
+        arguments->own_rack = argument;
+        return 0;
+    case KEY_JSON:
+        arguments->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->file != NULL) {
+            argp_error(state, "\"%s\" is too much: one FILE at a time", argument);
+        }
+        arguments->file = argument;
+        return 0;
+    case ARGP_KEY_END:
+        arguments_check(state, arguments);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The first peer entry that holds the address, for its ports. */
+static const struct weft_peer_options *peer_find(const struct weft_node_options *options, const struct address *address)
+{
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        if (location_peer_has_address(&options->peers[i], address)) {
+            return &options->peers[i];
+        }
+    }
+    return NULL;
+}
+
+/* The port that is dialed, or that the peer has dialed here. */
+static uint16_t explain_port(const struct config *config, const struct explain_arguments *arguments,
+                             enum policy_verdict verdict)
+{
+    if (verdict == POLICY_REFUSE) {
+        return 0;
+    }
+    bool tls = verdict == POLICY_TLS;
+    if (arguments->direction == DIRECTION_OUT && arguments->peer != NULL) {
+        const struct weft_peer_options *peer = peer_find(&config->options, &arguments->peer_address);
+        uint16_t port = peer == NULL ? 0 : tls ? peer->ssl_storage_port : peer->storage_port;
+        if (port != 0) {
+            return port;
+        }
+    }
+    return tls ? config_ssl_storage_port(config) : config_storage_port(config);
+}
+
+static struct explanation explain(const struct config *config, const struct explain_arguments *arguments)
+{
+    const struct weft_node_options *options = &config->options;
+    struct explanation explanation = {
+        .scope = options->encryption,
+        .own = {arguments->own_dc != NULL ? arguments->own_dc : options->dc,
+                arguments->own_rack != NULL ? arguments->own_rack : options->rack},
+        .peer = {arguments->dc, arguments->rack},
+    };
+    if (arguments->peer != NULL) {
+        explanation.peer = location_of_address(options->peers, options->peer_count, &arguments->peer_address);
+    }
+    if (arguments->direction == DIRECTION_OUT) {
+        explanation.decision = policy_outgoing(explanation.scope, &explanation.own, &explanation.peer, arguments->lane);
+    } else {
+        struct policy_incoming in = {.scope = explanation.scope,
+                                     .own = &explanation.own,
+                                     .peer = &explanation.peer,
+                                     .lane = arguments->lane,
+                                     .tls = arguments->direction == DIRECTION_IN_TLS,
+                                     .certificate_configured = options->tls.certificate_in_block};
+        explanation.decision = policy_incoming(&in);
+    }
+    explanation.port = explain_port(config, arguments, explanation.decision.verdict);
+    return explanation;
+}
+
+/* The reason for people. */
+static const char *reason_sentence(enum weft_reason reason)
+{
+    switch (reason) {
+    case WEFT_REASON_SCOPE_NONE:
+        return "internode_encryption is none: nothing is encrypted by policy.";
+    case WEFT_REASON_SCOPE_ALL:
+        return "internode_encryption is all: every link is encrypted.";
+    case WEFT_REASON_TRANSITIONAL:
+        return "internode_encryption is transitional: this node dials TLS and still admits plaintext.";
+    case WEFT_REASON_CONTROL_LANE:
+        return "The control lane is encrypted whatever the location, where any link is.";
+    case WEFT_REASON_OWN_LOCATION_UNKNOWN:
+        return "This node's own location is not known, so no peer counts as near.";
+    case WEFT_REASON_LOCATION_UNKNOWN:
+        return "The peer's location is not known, and an unknown one never counts as near.";
+    case WEFT_REASON_SAME_RACK:
+        return "Both nodes are in the same rack of the same data centre.";
+    case WEFT_REASON_SAME_DC:
+        return "Both nodes are in the same data centre.";
+    case WEFT_REASON_OTHER_RACK:
+        return "The peer is in another rack.";
+    case WEFT_REASON_OTHER_DC:
+        return "The peer is in another data centre; racks are compared only within one.";
+    case WEFT_REASON_TLS_LISTENER:
+        return "The TLS listener admits every location; the handshake decides the rest.";
+    case WEFT_REASON_PASSIVE_LISTENER:
+        return "A certificate is configured, so TLS is admitted although nothing here dials it.";
+    case WEFT_REASON_NO_LISTENER:
+        return "This node does not listen there at all.";
+    case WEFT_REASON_PLAINTEXT_UNKNOWN_LOCATION:
+        return "Plaintext is admitted only between known locations, and the peer's or this node's is not known.";
+    case WEFT_REASON_PLAINTEXT_FORBIDDEN:
+        return "This link must be encrypted, and a plain connection does not become one.";
+    default:
+        return "";
+    }
+}
+
+/* Room for a longest name with every byte escaped. */
+#define NAME_TEXT_BYTES (4 * WEFT_NAME_BYTES_MAX + 1)
+
+/* Names come from files and command lines; on a terminal they stay harmless. */
+static void location_print(const char *whose, const struct location *location)
+{
+    char dc[NAME_TEXT_BYTES] = "unknown";
+    char rack[NAME_TEXT_BYTES] = "unknown";
+    if (location_dc_known(location)) {
+        weft_text_escape(dc, sizeof dc, location->dc, (uint32_t)strlen(location->dc));
+    }
+    if (location_rack_known(location)) {
+        weft_text_escape(rack, sizeof rack, location->rack, (uint32_t)strlen(location->rack));
+    }
+    printf("  %-10s dc %s, rack %s\n", whose, dc, rack);
+}
+
+static void explanation_print(const struct explanation *explanation, const struct explain_arguments *arguments)
+{
+    printf("%s: %s\n", policy_verdict_name(explanation->decision.verdict),
+           weft_reason_name(explanation->decision.reason));
+    printf("  %s\n", reason_sentence(explanation->decision.reason));
+    printf("  scope      %s\n", weft_encryption_name(explanation->scope));
+    printf("  direction  %s\n", direction_names[arguments->direction]);
+    printf("  lane       %s\n", weft_lane_name(arguments->lane));
+    location_print("own", &explanation->own);
+    location_print("peer", &explanation->peer);
+    if (explanation->port != 0) {
+        printf("  port       %u\n", explanation->port);
+    }
+}
+
+static bool explanation_print_json(const struct explanation *explanation)
+{
+    json_t *port = explanation->port != 0 ? json_integer(explanation->port) : json_null();
+    json_t *object = json_pack("{s:s, s:s, s:o, s:s}", "decision", policy_verdict_name(explanation->decision.verdict),
+                               "reason", weft_reason_name(explanation->decision.reason), "port", port, "scope",
+                               weft_encryption_name(explanation->scope));
+    bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;
+    json_decref(object);
+    putchar('\n');
+    return ok;
+}
+
+static void report_print(const struct config_report_lines *errors)
+{
+    uint32_t kept = config_report_kept(errors);
+    for (uint32_t i = 0; i < kept; i++) {
+        fprintf(stderr, "%s\n", errors->lines[i]);
+    }
+    if (errors->count > kept) {
+        fprintf(stderr, "and %u more\n", errors->count - kept);
+    }
+}
+
+static int explain_run(const struct explain_arguments *arguments, struct config_report *report)
+{
+    struct config *config = NULL;
+    enum weft_err err = config_load(&config, arguments->file, report);
+    if (err != WEFT_OK) {
+        report_print(&report->errors);
+        if (report->errors.count == 0) {
+            fprintf(stderr, "%s: %s\n", arguments->file, weft_err_meaning(err));
+        }
+        return 1;
+    }
+    struct explanation explanation = explain(config, arguments);
+    bool ok = true;
+    if (arguments->json) {
+        ok = explanation_print_json(&explanation);
+    } else {
+        explanation_print(&explanation, arguments);
+    }
+    config_destroy(config);
+    if (!ok || fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "weft explain: the decision could not be written to stdout\n");
+        return 1;
+    }
+    return 0;
+}
+
+int cli_explain(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = explain_options, .parser = explain_parse, .args_doc = "FILE", .doc = explain_doc};
+    struct explain_arguments arguments = {.direction = DIRECTION_OUT, .lane = WEFT_LANE_NORMAL};
+    argp_err_exit_status = 2;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0) {
+        return 2;
+    }
+    /* Too large for a stack. */
+    struct config_report *report = calloc(1, sizeof *report);
+    if (report == NULL) {
+        fprintf(stderr, "weft explain: not enough memory\n");
+        return 1;
+    }
+    int code = explain_run(&arguments, report);
+    free(report);
+    return code;
+}

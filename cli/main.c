@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `weft`: finds the subcommand and hands over.  Everything else is in one file per subcommand. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/bench.h"
+#include "cli/certs.h"
+#include "cli/check.h"
+#include "cli/explain.h"
+#include "cli/info.h"
+#include "cli/node.h"
+#include "cli/version.h"
+
+static const struct command {
+    const char *name;
+    const char *title; /* argv[0] of the subcommand */
+    int (*run)(int argc, char **argv);
+    const char *text;
+} commands[] = {
+    {"node", "weft node", cli_node, "run a node from a configuration file"},
+    {"check", "weft check", cli_check, "say whether a configuration file starts a node, and what it means"},
+    {"explain", "weft explain", cli_explain, "say how a link is made, or whether a connection is admitted, and why"},
+    {"certs", "weft certs", cli_certs, "make and show certificates for a cluster"},
+    {"bench", "weft bench", cli_bench, "measure throughput and latency"},
+    {"info", "weft info", cli_info, "what this machine offers"},
+    {"version", "weft version", cli_version, "print the version"},
+};
+
+static void main_usage(FILE *to)
+{
+    fprintf(to, "Usage: weft COMMAND [OPTIONS]\n\nTraffic between the nodes of a distributed system.\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].text);
+    }
+    fprintf(to, "\n`weft COMMAND --help` explains a command with examples.  Begin with:\n\n"
+                "  weft check scylla.yaml          is the configuration right, and what does it mean?\n"
+                "  weft node scylla.yaml           run it\n"
+                "  weft bench rpc --local          how fast is this machine?\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        main_usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        main_usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            char *title = (char *)commands[i].title;
+            argv[1] = title;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "weft: '%s' is not a command; `weft --help` lists them\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `weft node FILE`: a node from a configuration file, serving the standard verbs.
+ *
+ * The main thread waits for signals; SIGTERM and SIGINT drain.  Errors of the configuration are all printed, one line
+ * each, before anything starts. */
+#include "cli/node.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "cli/probe.h"
+#include "cli/status.h"
+#include "config/config.h"
+#include "config/config_scalar.h"
+
+#define STATUS_INTERVAL_NS 200000000L
+
+struct node_arguments {
+    const char *file;
+    const char *status;
+    uint64_t probe_ns;
+    uint8_t marker[PROBE_MARKER_BYTES];
+    bool marker_given;
+};
+
+static const struct argp_option node_options[] = {
+    {"probe", 'p', "INTERVAL", 0, "Send an ECHO of 1 KiB to every peer each INTERVAL, such as 200ms", 0},
+    {"probe-marker", 'm', "HEX", 0, "16 bytes, as 32 hexadecimal digits, that fill the probes; default random", 0},
+    {"status", 's', "FILE", 0, "Keep the node's status in FILE as JSON, replaced every 200 ms and at the end", 0},
+    {0},
+};
+
+static bool node_parse_marker(const char *text, uint8_t marker[PROBE_MARKER_BYTES])
+{
+    if (strlen(text) != 2 * PROBE_MARKER_BYTES || strspn(text, "0123456789abcdefABCDEF") != strlen(text)) {
+        return false;
+    }
+    for (size_t i = 0; i < PROBE_MARKER_BYTES; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+        marker[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return true;
+}
+
+static void node_parse_interval(struct node_arguments *arguments, const char *text, struct argp_state *state)
+{
+    struct weft_error why = {0};
+    if (config_scalar_time(&arguments->probe_ns, text, &why) != WEFT_OK) {
+        argp_error(state, "--probe: %s", why.text);
+    } else if (arguments->probe_ns < 1000000) {
+        argp_error(state, "--probe: '%s' is too short; at least 1ms", text);
+    }
+}
+
+static error_t node_parse(int key, char *argument, struct argp_state *state)
+{
+    struct node_arguments *arguments = state->input;
+    switch (key) {
+    case 'p':
+        node_parse_interval(arguments, argument, state);
+        return 0;
+    case 'm':
+        arguments->marker_given = true;
+        if (!node_parse_marker(argument, arguments->marker)) {
+            argp_error(state, "--probe-marker: '%s' is not 32 hexadecimal digits", argument);
+        }
+        return 0;
+    case 's':
+        arguments->status = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->file != NULL) {
+            argp_error(state, "'%s' is one file too many", argument);
+        }
+        arguments->file = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->file == NULL) {
+            argp_error(state, "name a configuration file");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp node_argp = {
+    .options = node_options,
+    .parser = node_parse,
+    .args_doc = "FILE",
+    .doc = "Run a node from FILE: a scylla.yaml, or the same with a `weft:` block.\v"
+           "The node serves the verbs HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP and FAIL, keeps a connection to "
+           "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.\n\n"
+           "Examples:\n"
+           "  weft node scylla.yaml\n"
+           "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
+           "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
+};
+
+static void node_print_report(const struct config_report *report)
+{
+    for (uint32_t i = 0; i < config_report_kept(&report->errors); i++) {
+        fprintf(stderr, "E %s\n", report->errors.lines[i]);
+    }
+    for (uint32_t i = 0; i < config_report_kept(&report->warnings); i++) {
+        fprintf(stderr, "W %s\n", report->warnings.lines[i]);
+    }
+}
+
+static enum weft_err node_make_prober(const struct node_arguments *arguments, const struct weft_node_options *options,
+                                      struct prober **prober)
+{
+    uint8_t marker[PROBE_MARKER_BYTES];
+    memcpy(marker, arguments->marker, sizeof marker);
+    if (!arguments->marker_given && getrandom(marker, sizeof marker, 0) != (ssize_t)sizeof marker) {
+        return WEFT_ERR_SYSTEM;
+    }
+    enum weft_err err = prober_create(prober, options->peer_count, arguments->probe_ns, marker);
+    for (uint32_t i = 0; err == WEFT_OK && i < options->peer_count; i++) {
+        prober_set_peer(*prober, i, (weft_peer_id){i + 1});
+    }
+    return err;
+}
+
+/* Serve until a signal asks for the end, writing the status now and then. */
+static void node_serve(const struct status *status, const sigset_t *signals)
+{
+    const struct timespec interval = {0, STATUS_INTERVAL_NS};
+    bool complained = false;
+    for (;;) {
+        int signal = status->path != NULL ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
+        if (signal > 0) {
+            return;
+        }
+        struct weft_error why = {0};
+        if (errno == EAGAIN && status_write(status, &why) != WEFT_OK && !complained) {
+            fprintf(stderr, "W %s\n", why.text);
+            complained = true;
+        }
+    }
+}
+
+static int node_run(weft_node *node, const struct config *config, const struct node_arguments *arguments)
+{
+    struct weft_error why = {0};
+    struct prober *prober = NULL;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* the shards inherit it: only this thread is told */
+    if (arguments->probe_ns != 0 && node_make_prober(arguments, &config->options, &prober) != WEFT_OK) {
+        fprintf(stderr, "E no memory or randomness for the probes\n");
+        return 1;
+    }
+    int code = 1;
+    if (weft_node_handle_standard(node, &why) != WEFT_OK ||
+        weft_node_start(node, prober != NULL ? prober_start : NULL, prober, &why) != WEFT_OK) {
+        fprintf(stderr, "E %s\n", why.text);
+    } else {
+        const struct status status = {arguments->status, node, &config->options, prober};
+        node_serve(&status, &signals);
+        fprintf(stderr, "I draining\n");
+        if (status.path != NULL && status_write(&status, &why) != WEFT_OK) {
+            fprintf(stderr, "W %s\n", why.text);
+        }
+        weft_node_drain(node);
+        code = weft_node_wait(node);
+    }
+    weft_node_destroy(node);
+    prober_destroy(prober);
+    return code;
+}
+
+int cli_node(int argc, char **argv)
+{
+    struct node_arguments arguments = {0};
+    struct weft_error why = {0};
+    struct config *config = NULL;
+    weft_node *node = NULL;
+    argp_err_exit_status = 2;
+    if (argp_parse(&node_argp, argc, argv, 0, NULL, &arguments) != 0) {
+        return 2;
+    }
+    struct config_report *report = calloc(1, sizeof *report);
+    if (report == NULL) {
+        fprintf(stderr, "E no memory\n");
+        return 1;
+    }
+    int code = 1;
+    enum weft_err err = config_load(&config, arguments.file, report);
+    node_print_report(report);
+    free(report);
+    if (err == WEFT_OK && weft_node_create(&node, &config->options, &why) != WEFT_OK) {
+        fprintf(stderr, "E %s: %s\n", arguments.file, why.text);
+    } else if (err == WEFT_OK) {
+        code = node_run(node, config, &arguments);
+    }
+    config_destroy(config);
+    return code;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/status.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+
+static void status_add_link(void *ctx, const struct weft_link *link)
+{
+    json_t *links = ctx;
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:i}", "direction", link->outgoing ? "out" : "in",
+                  "peer", link->peer_address, "dc", link->dc, "rack", link->rack, "lane", weft_lane_name(link->lane),
+                  "encrypted", link->encrypted, "up", link->up, "tls_version", link->tls_version, "tls_cipher",
+                  link->tls_cipher, "reason", weft_reason_name(link->decision), "shard", (int)link->shard);
+    if (object != NULL) {
+        json_array_append_new(links, object);
+    }
+}
+
+static bool status_peer_up(const json_t *links, const char *address)
+{
+    size_t index;
+    const json_t *link;
+    size_t bytes = strlen(address);
+    json_array_foreach(links, index, link)
+    {
+        const char *peer = json_string_value(json_object_get(link, "peer"));
+        bool out = strcmp(json_string_value(json_object_get(link, "direction")), "out") == 0;
+        bool same = strncmp(peer, address, bytes) == 0 && peer[bytes] == ':';
+        if (out && same && json_is_true(json_object_get(link, "up"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *status_peers(const struct status *status, const json_t *links)
+{
+    json_t *peers = json_array();
+    for (uint32_t i = 0; i < status->options->peer_count; i++) {
+        const struct weft_peer_options *peer = &status->options->peers[i];
+        const struct probe *probe = status->prober != NULL ? &status->prober->probes[i] : NULL;
+        json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I}", "address", peer->addresses[0], "dc",
+                                   peer->dc != NULL ? peer->dc : "", "rack", peer->rack != NULL ? peer->rack : "", "up",
+                                   status_peer_up(links, peer->addresses[0]), "probes_sent",
+                                   (json_int_t)(probe != NULL ? atomic_load(&probe->sent) : 0), "probes_answered",
+                                   (json_int_t)(probe != NULL ? atomic_load(&probe->answered) : 0));
+        if (object != NULL) {
+            json_array_append_new(peers, object);
+        }
+    }
+    return peers;
+}
+
+static json_t *status_counters(const struct status *status)
+{
+    struct weft_counters counters;
+    json_t *object = json_object();
+    json_t *refused = json_object();
+    weft_node_counters(status->node, &counters);
+#define WEFT_X(name) json_object_set_new(object, #name, json_integer((json_int_t)counters.name));
+    WEFT_COUNTERS(WEFT_X)
+#undef WEFT_X
+    for (int reason = 1; reason < WEFT_REASON_REFUSALS_END; reason++) {
+        if (counters.refused_by_reason[reason] > 0) {
+            json_object_set_new(refused, weft_reason_name((enum weft_reason)reason),
+                                json_integer((json_int_t)counters.refused_by_reason[reason]));
+        }
+    }
+    json_object_set_new(object, "refused_by_reason", refused);
+    return object;
+}
+
+enum weft_err status_write(const struct status *status, struct weft_error *why)
+{
+    char fresh[PATH_MAX];
+    json_t *links = json_array();
+    weft_node_links(status->node, status_add_link, links);
+    const char *address = status->options->listen_address;
+    json_t *peers = status_peers(status, links);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "node", address != NULL ? address : "127.0.0.1",
+                               "scope", weft_encryption_name(status->options->encryption), "backend",
+                               weft_node_backend(status->node), "shards", (int)weft_node_shard_count(status->node),
+                               "peers", peers, "links", links, "counters", status_counters(status));
+    if (object == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
+    }
+    snprintf(fresh, sizeof fresh, "%.*s.new", PATH_MAX - 8, status->path);
+    bool written = json_dump_file(object, fresh, JSON_INDENT(2)) == 0 && rename(fresh, status->path) == 0;
+    int error = errno;
+    json_decref(object);
+    return written ? WEFT_OK : weft_error_set_errno(why, WEFT_ERR_SYSTEM, error, "status file %s", status->path);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dialing, and dialing again.
+ *
+ * Failure modes: every end of the channel, expected or not, leads to BACKOFF with a delay that doubles and is jittered,
+ * so that a cluster that comes back does not come back all at once.  A refusal is only remembered and logged: it never
+ * changes what is dialed, or how. */
+#include "topology/cluster/link.h"
+
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "topology/cluster/node.h"
+
+#define BACKOFF_FIRST_NS UINT64_C(100000000)
+#define BACKOFF_MOST_NS UINT64_C(10000000000)
+#define BACKOFF_DOUBLINGS_MAX 7u
+
+static const struct channel_events link_channel_events;
+
+static struct weft_shard *link_shard(const struct link *link)
+{
+    return link->share->shard;
+}
+
+static void link_note_peer(struct link *link, bool up)
+{
+    struct node_shard *share = link->share;
+    struct weft_node *node = share->node;
+    if (link->lane != WEFT_LANE_CONTROL) {
+        return;
+    }
+    if (up) {
+        COUNT(share->shard, peers_up);
+        log_event(&share->log, share->shard->now_ns, LOG_PEER_UP, 'I', "peer up %s", link->peer->text);
+    } else {
+        COUNT(share->shard, peers_down);
+        log_event(&share->log, share->shard->now_ns, LOG_PEER_DOWN, 'W', "peer down %s: %s", link->peer->text,
+                  weft_reason_name(link->last.reason));
+    }
+    if (node->on_peer != NULL) {
+        const struct weft_peer_event event = {.peer = {link->peer_index + 1},
+                                              .address = link->peer->text,
+                                              .up = up,
+                                              .reason = up ? WEFT_REASON_NONE : link->last.reason};
+        node->on_peer(node->on_peer_ctx, share->shard, &event);
+    }
+}
+
+static uint64_t link_backoff_ns(struct link *link)
+{
+    uint32_t doublings = link->failures < BACKOFF_DOUBLINGS_MAX ? link->failures : BACKOFF_DOUBLINGS_MAX;
+    uint64_t most_ns = BACKOFF_FIRST_NS << doublings;
+    most_ns = most_ns < BACKOFF_MOST_NS ? most_ns : BACKOFF_MOST_NS;
+    return most_ns / 2 + prng_below(&link_shard(link)->prng, most_ns / 2);
+}
+
+static void link_back_off(struct link *link)
+{
+    link->channel = NULL;
+    if (link->state == LINK_STOPPED) {
+        return;
+    }
+    link->state = LINK_BACKOFF;
+    shard_timer_start(link_shard(link), &link->retry, link_backoff_ns(link));
+    link->failures++;
+    struct weft_error why = link->last;
+    why.code = WEFT_ERR_UNREACHABLE;
+    call_fail_waiting(&link->waiting, &why);
+}
+
+static void link_dial(struct link *link)
+{
+    struct node_shard *share = link->share;
+    struct location own = settings_location(&share->node->settings);
+    struct location theirs = peer_location(link->peer);
+    link->decision = policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
+    bool tls = link->decision.verdict == POLICY_TLS;
+    struct address remote = link->peer->addresses[0];
+    remote.port = tls ? link->peer->ssl_storage_port : link->peer->storage_port;
+    struct address local = share->node->settings.dial_address;
+    if (local.family != remote.family) {
+        local.family = 0;
+    }
+    WEFT_ASSERT(!tls || share->tls != NULL);
+    memset(&link->last, 0, sizeof link->last);
+    link->state = LINK_DIALING;
+    enum weft_err err = channel_dial(&share->rpc, &remote, &local, tls ? tls_context_factory(share->tls) : NULL,
+                                     &link_channel_events, link, &link->channel, &link->last);
+    if (err != WEFT_OK) {
+        COUNT(share->shard, dial_failures);
+        link_back_off(link);
+        return;
+    }
+    link->channel->lane = link->lane;
+    link->channel->decision = link->decision.reason;
+}
+
+static void link_retry(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    link_dial(ctx);
+}
+
+static void link_introduce(struct channel *channel, const struct negotiation *offer, struct negotiation *own)
+{
+    struct link *link = channel->owner;
+    (void)offer;
+    own->timeout = true;
+    own->handler_duration = true;
+    if (link->lane != WEFT_LANE_NORMAL) {
+        const char *name = weft_lane_name(link->lane);
+        own->has_cookie = true;
+        own->cookie_bytes = (uint32_t)strlen(name);
+        memcpy(own->cookie, name, own->cookie_bytes);
+    }
+    own->has_hello = true;
+    node_introduce(link->share, weft_lane_name(link->lane), &own->hello);
+}
+
+static enum weft_reason link_admit(struct channel *channel, const struct negotiation *answer)
+{
+    struct link *link = channel->owner;
+    if (answer->has_hello) {
+        return node_check_hello(link->share, &answer->hello, link->peer);
+    }
+    bool due = link->peer->id_known || link->share->node->settings.require_hello == WEFT_REQUIRE_HELLO_ALWAYS;
+    return due ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
+}
+
+static enum weft_reason link_disclose(struct channel *channel, enum weft_reason reason)
+{
+    (void)channel;
+    return reason; /* a dialer tells nobody */
+}
+
+static void link_up(struct channel *channel)
+{
+    struct link *link = channel->owner;
+    if (link->state == LINK_STOPPED) {
+        return;
+    }
+    link->state = LINK_UP;
+    link->failures = 0;
+    log_event(&link->share->log, link_shard(link)->now_ns, LOG_LINK_UP, 'D', "link up %s lane %s %s (%s)",
+              link->peer->text, weft_lane_name(link->lane), policy_verdict_name(link->decision.verdict),
+              weft_reason_name(link->decision.reason));
+    call_send_waiting(&link->waiting, channel);
+    call_send_waiting(&link->patient, channel);
+    link_note_peer(link, true);
+    if (link->lane == WEFT_LANE_CONTROL) {
+        link_heartbeat_start(link);
+    }
+}
+
+static void link_log_end(struct link *link, const struct channel *channel, bool was_up)
+{
+    struct node_shard *share = link->share;
+    char remote[ADDRESS_TEXT_BYTES];
+    address_print(&channel->conn.remote, remote);
+    if (link->last.reason < WEFT_REASON_REFUSALS_END && link->last.reason != WEFT_REASON_NONE) {
+        node_refused(share, channel, "out to");
+        return;
+    }
+    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, was_up ? 'W' : 'D', "link %s %s lane %s: %s: %s",
+              was_up ? "down" : "failed", remote, weft_lane_name(link->lane), weft_reason_name(link->last.reason),
+              link->last.text);
+}
+
+static void link_down(struct channel *channel)
+{
+    struct link *link = channel->owner;
+    bool was_up = link->state == LINK_UP;
+    link->last = channel->conn.error;
+    if (!was_up && link->state != LINK_STOPPED) {
+        COUNT(link->share->shard, dial_failures);
+    }
+    link_heartbeat_stop(link);
+    if (link->state != LINK_STOPPED) {
+        link_log_end(link, channel, was_up);
+    }
+    link_back_off(link);
+    if (was_up) {
+        link_note_peer(link, false);
+    }
+}
+
+static const struct channel_events link_channel_events = {
+    .introduce = link_introduce,
+    .admit = link_admit,
+    .disclose = link_disclose,
+    .up = link_up,
+    .down = link_down,
+};
+
+void link_init(struct link *link, struct node_shard *share, uint32_t peer_index, enum weft_lane lane)
+{
+    memset(link, 0, sizeof *link);
+    link->share = share;
+    link->peer = &share->node->peers[peer_index];
+    link->peer_index = peer_index;
+    link->lane = lane;
+    link->retry = (struct timer){.fn = link_retry, .ctx = link};
+    list_init(&link->waiting);
+    list_init(&link->patient);
+}
+
+void link_start(struct link *link)
+{
+    if (link->state == LINK_IDLE || link->state == LINK_BACKOFF) {
+        timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
+        link_dial(link);
+    }
+}
+
+enum weft_err link_call(struct link *link, const struct call_request *request, bool wait_for_peer)
+{
+    if (WEFT_LIKELY(link->state == LINK_UP)) {
+        return call_send(link->channel, request);
+    }
+    if (link->state == LINK_STOPPED) {
+        return WEFT_ERR_DRAINING;
+    }
+    if (link->state == LINK_IDLE) {
+        link_start(link);
+    }
+    if (wait_for_peer) {
+        return call_wait(&link->share->rpc, &link->patient, request);
+    }
+    if (link->state == LINK_BACKOFF) {
+        return WEFT_ERR_UNREACHABLE;
+    }
+    return call_wait(&link->share->rpc, &link->waiting, request);
+}
+
+void link_stop_if_idle(struct link *link)
+{
+    if (link->state == LINK_STOPPED && link->channel != NULL && link->channel->call_count == 0) {
+        conn_close(&link->channel->conn, WEFT_REASON_LOCAL_CLOSE);
+    }
+}
+
+void link_stop(struct link *link)
+{
+    struct weft_error why = {0};
+    weft_error_set_reason(&why, WEFT_ERR_DRAINING, WEFT_REASON_DRAINING, "this node is stopping");
+    link_heartbeat_stop(link);
+    timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
+    link->state = LINK_STOPPED;
+    call_fail_waiting(&link->waiting, &why);
+    call_fail_waiting(&link->patient, &why);
+    link_stop_if_idle(link);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log events of a node: rendered lines, limited in rate per kind of event and shard. */
+#ifndef TOPOLOGY_CLUSTER_LOG_H
+#define TOPOLOGY_CLUSTER_LOG_H
+
+#include <weft/node.h>
+
+/* Kinds of events; each has its own allowance. */
+enum log_kind {
+    LOG_START = 0,
+    LOG_LISTENING,
+    LOG_PEER_UP,
+    LOG_PEER_DOWN,
+    LOG_REFUSED_IN,
+    LOG_REFUSED_OUT,
+    LOG_LINK_UP,
+    LOG_LINK_DOWN,
+    LOG_STOP,
+    LOG_KIND_COUNT
+};
+
+/* One shard's log. */
+struct log {
+    weft_log_fn *fn; /* NULL: lines on stderr */
+    void *ctx;
+    struct weft_counters *counters; /* NULL where nobody counts */
+    struct {
+        uint64_t since_ns;
+        uint32_t count;
+    } allowance[LOG_KIND_COUNT];
+};
+
+void log_init(struct log *log, weft_log_fn *fn, void *ctx, struct weft_counters *counters);
+/* One line; dropped and counted when this kind of event was logged too often within the last second. */
+void log_event(struct log *log, uint64_t now_ns, enum log_kind kind, char level, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+#endif

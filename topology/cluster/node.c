@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Creating and destroying a node, and what is registered in between. */
+#include "topology/cluster/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+
+bool node_uses_tls(const struct weft_node *node)
+{
+    return policy_dials_tls(node->settings.encryption) ||
+           policy_has_tls_listener(node->settings.encryption, node->settings.certificate_in_block);
+}
+
+static void node_free(struct weft_node *node)
+{
+    tls_credentials_destroy(node->credentials);
+    free(node->shards);
+    free(node->plain_sockets);
+    free(node->secure_sockets);
+    free(node->peers);
+    free(node);
+}
+
+static enum weft_err node_init(struct weft_node *node, const struct weft_node_options *options, struct weft_error *why)
+{
+    WEFT_TRY(settings_init(&node->settings, options, why));
+    log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
+    node->peers = calloc(WEFT_PEERS_MAX, sizeof *node->peers);
+    if (node->peers == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
+    }
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        WEFT_TRY(weft_node_peer_add(node, &options->peers[i], NULL, why));
+    }
+    if (node_uses_tls(node)) {
+        WEFT_TRY(tls_credentials_load(&node->credentials, &options->tls, why));
+    }
+    return WEFT_OK;
+}
+
+enum weft_err weft_node_create(weft_node **out, const struct weft_node_options *options, struct weft_error *why)
+{
+    if (why != NULL) {
+        memset(why, 0, sizeof *why);
+    }
+    struct weft_node *node = calloc(1, sizeof *node);
+    if (node == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a node");
+    }
+    enum weft_err err = node_init(node, options, why);
+    if (err != WEFT_OK) {
+        node_free(node);
+        return err;
+    }
+    *out = node;
+    return WEFT_OK;
+}
+
+void weft_node_destroy(weft_node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    if (node->state == NODE_STARTED) {
+        weft_node_drain(node);
+        (void)weft_node_wait(node);
+    }
+    engine_destroy(node->engine);
+    node_free(node);
+}
+
+static enum weft_err node_check_created(const struct weft_node *node, const char *what, struct weft_error *why)
+{
+    if (node->state != NODE_CREATED) {
+        return weft_error_set(why, WEFT_ERR_STATE, "%s: the node was started already; do this before weft_node_start",
+                              what);
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err node_handle(struct weft_node *node, const struct verb *verb, struct weft_error *why)
+{
+    WEFT_TRY(node_check_created(node, "handling a verb", why));
+    enum weft_err err = verb_table_add(&node->verbs, verb);
+    if (err == WEFT_ERR_INVALID) {
+        return weft_error_set(why, err,
+                              "verb %llu: reserved for weft (from 2^63 up), without a function, or handled already",
+                              (unsigned long long)verb->number);
+    }
+    return err == WEFT_OK ? err
+                          : weft_error_set(why, err, "verb %llu: the table holds %u verbs",
+                                           (unsigned long long)verb->number, VERBS_MAX);
+}
+
+enum weft_err weft_node_handle(weft_node *node, uint64_t number, weft_handler_fn *fn, void *ctx, struct weft_error *why)
+{
+    const struct verb verb = {.number = number, .fn = fn, .ctx = ctx};
+    return node_handle(node, &verb, why);
+}
+
+enum weft_err weft_node_handle_one_way(weft_node *node, uint64_t number, weft_handler_fn *fn, void *ctx,
+                                       struct weft_error *why)
+{
+    const struct verb verb = {.number = number, .fn = fn, .ctx = ctx, .one_way = true};
+    return node_handle(node, &verb, why);
+}
+
+enum weft_err weft_node_on_peer(weft_node *node, weft_peer_fn *fn, void *ctx)
+{
+    WEFT_TRY(node_check_created(node, "peer events", NULL));
+    node->on_peer = fn;
+    node->on_peer_ctx = ctx;
+    return WEFT_OK;
+}
+
+enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options *options, weft_peer_id *id,
+                                 struct weft_error *why)
+{
+    WEFT_TRY(node_check_created(node, "adding a peer", why));
+    if (node->peer_count == WEFT_PEERS_MAX) {
+        return weft_error_set(why, WEFT_ERR_QUEUE_FULL, "the topology holds %d peers", WEFT_PEERS_MAX);
+    }
+    WEFT_TRY(peer_init(&node->peers[node->peer_count], options, node->settings.storage_port,
+                       node->settings.ssl_storage_port, why));
+    node->peer_count++;
+    if (id != NULL) {
+        *id = (weft_peer_id){node->peer_count};
+    }
+    return WEFT_OK;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node: the topology, the policy and the engine put together.
+ *
+ * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
+ * (one shard's share: open, close), node_accept.c (who may connect, and what we say of ourselves), node_drain.c
+ * (the end), node_query.c (links and counters). */
+#ifndef TOPOLOGY_CLUSTER_NODE_H
+#define TOPOLOGY_CLUSTER_NODE_H
+
+#include <weft/node.h>
+
+#include "engine/net/listener.h"
+#include "engine/reactor/engine.h"
+#include "engine/rpc/channel.h"
+#include "tls/context.h"
+#include "tls/credentials.h"
+#include "topology/cluster/link.h"
+#include "topology/cluster/log.h"
+#include "topology/cluster/peer.h"
+#include "topology/cluster/settings.h"
+#include "topology/machine/plan.h"
+
+enum node_state { NODE_CREATED = 0, NODE_STARTED, NODE_STOPPED };
+
+/* One shard's share of a node. */
+struct node_shard {
+    struct weft_node *node;
+    struct weft_shard *shard;
+    struct net net;
+    struct rpc rpc;
+    struct tls_context *tls; /* NULL: this node neither dials nor accepts TLS */
+    struct listener plain;
+    struct listener secure;
+    struct link *links; /* of all peers; a peer's share begins at link_begin[peer] */
+    uint32_t *link_begin;
+    uint32_t link_count;
+    struct log log;
+    struct timer drain_timer;
+    uint64_t drain_deadline_ns;
+    uint32_t next_connection; /* of the normal lane: whose turn it is */
+    bool draining;
+};
+
+struct weft_node {
+    struct settings settings;
+    struct verb_table verbs;
+    struct peer *peers; /* WEFT_PEERS_MAX, touched as far as used */
+    uint32_t peer_count;
+    struct tls_credentials *credentials;
+    struct engine *engine;
+    struct node_shard *shards;
+    uint32_t shard_count;
+    struct plan plan;
+    bool pinned;
+    struct io_place place;
+    int32_t *plain_sockets;
+    int32_t *secure_sockets;
+    struct log log; /* the control thread's */
+    weft_task_fn *on_ready;
+    void *on_ready_ctx;
+    weft_peer_fn *on_peer;
+    void *on_peer_ctx;
+    atomic_bool drain_asked;
+    atomic_bool drain_cut;           /* the drain timeout cut something off */
+    atomic_uint_fast64_t sink_calls; /* of the standard verbs SINK and COUNT */
+    atomic_uint_fast64_t sink_bytes;
+    enum node_state state;
+};
+
+/* Where the shards of a node run. */
+struct node_placement {
+    struct io_place place;
+    uint32_t shard_count;
+    bool pinned; /* node->plan says where */
+    bool driven; /* the caller steps the shards: the simulator */
+};
+
+/* weft_node_start with a placement of the caller's. */
+WEFT_NODISCARD enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement,
+                                           weft_task_fn *on_ready, void *ctx, struct weft_error *why);
+
+static inline struct node_shard *node_shard_of(struct weft_shard *shard)
+{
+    return shard->user;
+}
+
+/* Does this node need TLS at all? */
+bool node_uses_tls(const struct weft_node *node);
+
+/* The engine's events, one shard's share. */
+enum weft_err node_shard_open(void *ctx, struct weft_shard *shard, struct weft_error *why);
+/* The first mail: listen, dial, tell the embedder. */
+void node_shard_start(void *ctx, struct weft_shard *shard);
+void node_shard_close(void *ctx, struct weft_shard *shard);
+void node_shard_signal(void *ctx, struct weft_shard *shard);
+
+/* The acceptor's half. */
+void node_accept_start(struct node_shard *share);
+/* Fill a hello of ours. */
+void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello);
+/* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits. */
+enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry);
+/* Count and log a refusal. */
+void node_refused(struct node_shard *share, const struct channel *channel, const char *direction);
+
+/* This shard may be the peer's home: it holds the control connection. */
+uint32_t node_home_shard(const struct weft_node *node, uint32_t peer);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may connect, and what we say of ourselves.
+ *
+ * The location that counts is the topology's entry for the source address; a hello is a claim that can only refuse,
+ * never admit.  Every refusal is counted, logged, and told to the peer: by name if the topology knows it, as `refused`
+ * if not, so that outsiders learn nothing. */
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "topology/cluster/node.h"
+
+static struct node_shard *accept_share(const struct channel *channel)
+{
+    return channel->owner;
+}
+
+void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello)
+{
+    const struct settings *settings = &share->node->settings;
+    memset(hello, 0, sizeof *hello);
+    hello->version = HELLO_VERSION;
+    memcpy(hello->id, settings->node_id, UUID_BYTES);
+    hello->incarnation = settings->incarnation;
+    hello->shards = (uint16_t)share->node->shard_count;
+    hello->shard = (uint16_t)share->shard->index;
+    hello->wanted_shard = HELLO_SHARD_ANY;
+    memcpy(hello->cluster, settings->cluster_name, sizeof hello->cluster);
+    memcpy(hello->dc, settings->dc, sizeof hello->dc);
+    memcpy(hello->rack, settings->rack, sizeof hello->rack);
+    memcpy(hello->lane, lane, strlen(lane) + 1);
+}
+
+enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry)
+{
+    const struct settings *settings = &share->node->settings;
+    if (strcmp(hello->cluster, settings->cluster_name) != 0) {
+        return WEFT_REASON_WRONG_CLUSTER;
+    }
+    if (memcmp(hello->id, settings->node_id, UUID_BYTES) == 0) {
+        return WEFT_REASON_SELF_CONNECTION;
+    }
+    if (entry != NULL && entry->id_known && memcmp(hello->id, entry->id, UUID_BYTES) != 0) {
+        return WEFT_REASON_WRONG_NODE;
+    }
+    return WEFT_REASON_NONE;
+}
+
+/* false: the hello names no lane of ours. */
+static bool accept_lane(const struct negotiation *offer, enum weft_lane *lane)
+{
+    *lane = WEFT_LANE_NORMAL;
+    for (int i = 0; i < WEFT_LANE_COUNT; i++) {
+        const char *name = weft_lane_name((enum weft_lane)i);
+        if (offer->has_hello && strcmp(offer->hello.lane, name) == 0) {
+            *lane = (enum weft_lane)i;
+            return true;
+        }
+        bool named = !offer->has_hello && offer->has_cookie && offer->cookie_bytes == strlen(name) &&
+                     memcmp(offer->cookie, name, offer->cookie_bytes) == 0;
+        if (named && i != WEFT_LANE_CONTROL) { /* control is for those who say who they are */
+            *lane = (enum weft_lane)i;
+            return true;
+        }
+    }
+    return !offer->has_hello;
+}
+
+static enum weft_reason accept_policy(struct channel *channel, const struct location *theirs)
+{
+    const struct settings *settings = &accept_share(channel)->node->settings;
+    struct location own = settings_location(settings);
+    const struct policy_incoming incoming = {
+        .scope = settings->encryption,
+        .own = &own,
+        .peer = theirs,
+        .lane = channel->lane,
+        .tls = channel->conn.secure != NULL,
+        .certificate_configured = settings->certificate_in_block,
+    };
+    struct policy_decision decision = policy_incoming(&incoming);
+    channel->decision = decision.reason;
+    return decision.verdict == POLICY_REFUSE ? decision.reason : WEFT_REASON_NONE;
+}
+
+static bool accept_is_own_address(const struct node_shard *share, const struct address *from)
+{
+    return address_same_ip(from, &share->node->settings.listen_address) ||
+           address_same_ip(from, &share->node->settings.dial_address);
+}
+
+static bool accept_hello_due(const struct node_shard *share, const struct peer_match *match, const struct address *from)
+{
+    switch (share->node->settings.require_hello) {
+    case WEFT_REQUIRE_HELLO_ALWAYS:
+        return true;
+    case WEFT_REQUIRE_HELLO_NEVER:
+        return false;
+    case WEFT_REQUIRE_HELLO_AUTO:
+        break;
+    }
+    return match->entries > 0 && !accept_is_own_address(share, from);
+}
+
+static struct peer_match accept_match(const struct channel *channel)
+{
+    const struct weft_node *node = accept_share(channel)->node;
+    return peer_match_address(node->peers, node->peer_count, &channel->conn.remote);
+}
+
+static enum weft_reason accept_admit(struct channel *channel, const struct negotiation *offer)
+{
+    struct node_shard *share = accept_share(channel);
+    struct peer_match match = accept_match(channel);
+    if (share->draining) {
+        return WEFT_REASON_DRAINING;
+    }
+    if (!accept_lane(offer, &channel->lane)) {
+        return WEFT_REASON_LANE_FORBIDDEN;
+    }
+    enum weft_reason reason = accept_policy(channel, &match.location);
+    if (reason != WEFT_REASON_NONE) {
+        return reason;
+    }
+    if (!offer->has_hello) {
+        return accept_hello_due(share, &match, &channel->conn.remote) ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
+    }
+    reason = node_check_hello(share, &offer->hello, match.only);
+    const struct location claimed = {.dc = offer->hello.dc, .rack = offer->hello.rack};
+    if (reason == WEFT_REASON_NONE && channel->conn.secure == NULL && location_contradicts(&match.location, &claimed)) {
+        reason = WEFT_REASON_LOCATION_CLAIM_MISMATCH;
+    }
+    return reason;
+}
+
+static enum weft_reason accept_disclose(struct channel *channel, enum weft_reason reason)
+{
+    return accept_match(channel).entries > 0 ? reason : WEFT_REASON_REFUSED;
+}
+
+static void accept_introduce(struct channel *channel, const struct negotiation *offer, struct negotiation *own)
+{
+    if (offer->has_hello) {
+        own->has_hello = true;
+        node_introduce(accept_share(channel), weft_lane_name(channel->lane), &own->hello);
+    }
+}
+
+static void accept_up(struct channel *channel)
+{
+    (void)channel;
+}
+
+static bool reason_is_refusal(enum weft_reason reason)
+{
+    return reason != WEFT_REASON_NONE && reason < WEFT_REASON_REFUSALS_END;
+}
+
+void node_refused(struct node_shard *share, const struct channel *channel, const char *direction)
+{
+    char remote[ADDRESS_TEXT_BYTES];
+    enum weft_reason reason = channel->conn.error.reason;
+    WEFT_ASSERT(reason_is_refusal(reason));
+    uint64_t *counter = &share->shard->counters.refused_by_reason[reason];
+    COUNT(share->shard, refused);
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+    address_print(&channel->conn.remote, remote);
+    bool told = strcmp(channel->conn.error.text, weft_reason_name(reason)) == 0; /* the text says no more */
+    log_event(&share->log, share->shard->now_ns, strcmp(direction, "in from") == 0 ? LOG_REFUSED_IN : LOG_REFUSED_OUT,
+              'W', "refused %s %s lane %s: %s%s%s", direction, remote, weft_lane_name(channel->lane),
+              weft_reason_name(reason), told ? "" : ": ", told ? "" : channel->conn.error.text);
+}
+
+static void accept_down(struct channel *channel)
+{
+    if (reason_is_refusal(channel->conn.error.reason) && channel->conn.error.reason != WEFT_REASON_DRAINING) {
+        node_refused(accept_share(channel), channel, "in from");
+    }
+}
+
+static const struct channel_events accept_channel_events = {
+    .introduce = accept_introduce,
+    .admit = accept_admit,
+    .disclose = accept_disclose,
+    .up = accept_up,
+    .down = accept_down,
+};
+
+static void accept_arrived(struct listener *listener, int32_t socket, const struct address *from)
+{
+    struct node_shard *share = listener->ctx;
+    struct channel *channel;
+    struct weft_error why = {0};
+    bool tls = listener == &share->secure;
+    enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? tls_context_factory(share->tls) : NULL,
+                                       &accept_channel_events, share, &channel, &why);
+    if (err != WEFT_OK) {
+        char remote[ADDRESS_TEXT_BYTES];
+        uint64_t *counter = &share->shard->counters.refused_by_reason[WEFT_REASON_TOO_MANY_CONNECTIONS];
+        address_print(from, remote);
+        COUNT(share->shard, refused);
+        __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+        log_event(&share->log, share->shard->now_ns, LOG_REFUSED_IN, 'W', "refused in from %s: %s", remote, why.text);
+    }
+}
+
+void node_accept_start(struct node_shard *share)
+{
+    uint32_t index = share->shard->index;
+    if (share->node->plain_sockets != NULL) {
+        listener_start(&share->plain, &share->net, share->node->plain_sockets[index], accept_arrived, share);
+    }
+    if (share->node->secure_sockets != NULL) {
+        listener_start(&share->secure, &share->net, share->node->secure_sockets[index], accept_arrived, share);
+    }
+}

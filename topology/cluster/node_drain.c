@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a node: no new connections and calls, what runs finishes, then everything closes.
+ *
+ * Each shard looks every few milliseconds which connections have become idle, closes those, and ends its loop when none
+ * is left.  What is still busy at the drain timeout is cut off, and the node says so by its exit value. */
+#include "topology/cluster/node.h"
+
+#define DRAIN_LOOK_NS UINT64_C(2000000)
+
+static bool drain_channel_idle(const struct channel *channel)
+{
+    return channel->state != CHANNEL_UP || (channel->call_count == 0 && channel->request_count == 0);
+}
+
+static void drain_close_idle(struct node_shard *share)
+{
+    for (uint32_t i = 0; i < share->link_count; i++) {
+        link_stop_if_idle(&share->links[i]);
+    }
+    LIST_FOR_EACH_SAFE(node, following, &share->net.live)
+    {
+        struct channel *channel = channel_of(WEFT_CONTAINER_OF(node, struct conn, live));
+        if (drain_channel_idle(channel)) {
+            conn_close(&channel->conn, WEFT_REASON_DRAINING);
+        }
+    }
+}
+
+static void drain_cut(struct node_shard *share)
+{
+    LIST_FOR_EACH_SAFE(node, following, &share->net.live)
+    {
+        struct conn *conn = WEFT_CONTAINER_OF(node, struct conn, live);
+        atomic_store(&share->node->drain_cut, true);
+        conn_abort(conn, WEFT_ERR_DRAINING, WEFT_REASON_DRAINING);
+    }
+}
+
+static void drain_look(struct timer *timer, void *ctx)
+{
+    struct node_shard *share = ctx;
+    struct weft_shard *shard = share->shard;
+    if (shard->now_ns >= share->drain_deadline_ns) {
+        drain_cut(share);
+    } else {
+        drain_close_idle(share);
+    }
+    if (share->net.conn_count == 0 && listener_idle(&share->plain) && listener_idle(&share->secure)) {
+        shard->stop_asked = true;
+        return;
+    }
+    shard_timer_start(shard, timer, DRAIN_LOOK_NS);
+}
+
+void node_shard_signal(void *ctx, struct weft_shard *shard)
+{
+    struct weft_node *node = ctx;
+    struct node_shard *share = node_shard_of(shard);
+    if (!atomic_load(&node->drain_asked) || share->draining) {
+        return;
+    }
+    share->draining = true;
+    share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;
+    share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};
+    listener_stop(&share->plain);
+    listener_stop(&share->secure);
+    for (uint32_t i = 0; i < share->link_count; i++) {
+        link_stop(&share->links[i]);
+    }
+    drain_look(&share->drain_timer, share);
+}
+
+void weft_node_drain(weft_node *node)
+{
+    atomic_store(&node->drain_asked, true);
+    if (node->state == NODE_STARTED) {
+        engine_signal(node->engine);
+    }
+}

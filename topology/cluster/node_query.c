@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can be asked of a running node: its links and its counters. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topology/cluster/node.h"
+
+/* A shard's links, collected on the shard and read by the asking thread. */
+struct link_snapshot {
+    struct weft_link *links;
+    uint32_t count;
+};
+
+static void link_describe(const struct node_shard *share, const struct channel *channel, struct weft_link *link)
+{
+    const struct conn *conn = &channel->conn;
+    struct peer_match match = peer_match_address(share->node->peers, share->node->peer_count, &conn->remote);
+    memset(link, 0, sizeof *link);
+    link->shard = share->shard->index;
+    link->outgoing = !conn->accepted;
+    link->encrypted = conn->secure != NULL;
+    link->up = channel_is_up(channel);
+    link->lane = channel->lane;
+    link->decision = channel->decision;
+    char text[ADDRESS_TEXT_BYTES];
+    address_print(&conn->remote, text);
+    snprintf(link->peer_address, sizeof link->peer_address, "%.63s", text);
+    snprintf(link->dc, sizeof link->dc, "%s", match.location.dc);
+    snprintf(link->rack, sizeof link->rack, "%s", match.location.rack);
+    if (conn->secure != NULL && link->up) {
+        struct secure_facts facts = {0};
+        conn->secure->ops->facts(conn->secure, &facts);
+        memcpy(link->tls_version, facts.version, sizeof link->tls_version);
+        memcpy(link->tls_cipher, facts.cipher, sizeof link->tls_cipher);
+    }
+}
+
+static void link_collect(void *ctx, struct weft_shard *shard)
+{
+    struct link_snapshot *snapshot = ctx;
+    struct node_shard *share = node_shard_of(shard);
+    snapshot->links = calloc(share->net.conn_count + 1, sizeof *snapshot->links);
+    if (snapshot->links == NULL) {
+        return;
+    }
+    LIST_FOR_EACH(node, &share->net.live)
+    {
+        const struct conn *conn = WEFT_CONTAINER_OF(node, struct conn, live);
+        link_describe(share, WEFT_CONTAINER_OF(conn, struct channel, conn), &snapshot->links[snapshot->count++]);
+    }
+}
+
+void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx)
+{
+    for (uint32_t i = 0; node->state == NODE_STARTED && i < node->shard_count; i++) {
+        struct link_snapshot snapshot = {0};
+        if (engine_run(node->engine, i, link_collect, &snapshot)) {
+            for (uint32_t k = 0; k < snapshot.count; k++) {
+                fn(ctx, &snapshot.links[k]);
+            }
+        }
+        free(snapshot.links);
+    }
+}
+
+void weft_node_counters(const weft_node *node, struct weft_counters *out)
+{
+    memset(out, 0, sizeof *out);
+    for (uint32_t i = 0; node->engine != NULL && i < node->shard_count; i++) {
+        const struct weft_counters *from = &node->engine->shards[i]->counters;
+#define WEFT_X(name) out->name += __atomic_load_n(&from->name, __ATOMIC_RELAXED);
+        WEFT_COUNTERS(WEFT_X)
+#undef WEFT_X
+        for (size_t reason = 0; reason < sizeof out->refused_by_reason / sizeof out->refused_by_reason[0]; reason++) {
+            out->refused_by_reason[reason] += __atomic_load_n(&from->refused_by_reason[reason], __ATOMIC_RELAXED);
+        }
+    }
+}
+
+uint32_t weft_node_shard_count(const weft_node *node)
+{
+    return node->shard_count;
+}
+
+const char *weft_node_backend(const weft_node *node)
+{
+    return node->place.backend != NULL ? node->place.backend->name : "";
+}

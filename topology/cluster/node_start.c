@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting: the plan of shards, the backend, the listeners, then the shards themselves.
+ *
+ * Failure modes: whatever fails closes what was opened before it and is reported in one line; nothing runs then. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/io/io_uring_probe.h"
+#include "engine/io/socket.h"
+#include "topology/cluster/node.h"
+#include "topology/machine/machine.h"
+
+/* A shard's memory, shared out: a quarter for what is sent, a quarter (a power of two) for what is assembled, the rest
+ * for receive buffers, slots and the record layer. */
+#define SEND_SHARE 4u
+#define ARENA_SHARE 4u
+#define ARENA_BYTES_MOST (UINT64_C(1) << 30)
+/* Operations in flight per connection: receive, send, and one of its life. */
+#define OPERATIONS_PER_CONNECTION 3u
+
+static uint64_t power_of_two_below(uint64_t value)
+{
+    uint64_t power = 1;
+    while (power * 2 <= value) {
+        power *= 2;
+    }
+    return power;
+}
+
+static void node_pin(void *ctx, uint32_t shard)
+{
+    struct weft_node *node = ctx;
+    struct weft_error why = {0};
+    if (node->pinned && machine_pin(node->plan.shards[shard].cpu, &why) != WEFT_OK) {
+        log_event(&node->log, 0, LOG_START, 'W', "shard %u is not pinned: %s", shard, why.text);
+    }
+}
+
+static enum weft_err node_make_engine(struct weft_node *node, const struct node_placement *placement,
+                                      struct weft_error *why)
+{
+    const struct settings *settings = &node->settings;
+    uint64_t arena_bytes = power_of_two_below(settings->memory_per_shard_bytes / ARENA_SHARE);
+    const struct engine_options options = {
+        .place = placement->place,
+        .shard_count = placement->shard_count,
+        .thread_name = "weft",
+        .pin = node_pin,
+        .on_open = node_shard_open,
+        .on_close = node_shard_close,
+        .on_signal = node_shard_signal,
+        .ctx = node,
+        .driven = placement->driven,
+        .shard =
+            {
+                .recv_bufs = RECV_BUFS_DEFAULT,
+                .send_bufs = (uint32_t)(settings->memory_per_shard_bytes / SEND_SHARE / SEND_BUF_BYTES),
+                .arena_bytes = arena_bytes < ARENA_BYTES_MOST ? arena_bytes : ARENA_BYTES_MOST,
+                .operations_max = settings->connections_max * OPERATIONS_PER_CONNECTION,
+                .busy_poll = settings->busy_poll,
+            },
+    };
+    return engine_create(&node->engine, &options, why);
+}
+
+static enum weft_err node_open_listener(struct weft_node *node, bool secure, int32_t **sockets, struct weft_error *why)
+{
+    struct address address = node->settings.listen_address;
+    char text[ADDRESS_TEXT_BYTES];
+    address.port = secure ? node->settings.ssl_storage_port : node->settings.storage_port;
+    address_print(&address, text);
+    *sockets = calloc(node->shard_count, sizeof **sockets);
+    if (*sockets == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u listeners", node->shard_count);
+    }
+    enum weft_err err = listener_group_open(&node->place, &address, node->shard_count, *sockets, why);
+    if (err != WEFT_OK) {
+        free(*sockets);
+        *sockets = NULL;
+        return err;
+    }
+    log_event(&node->log, 0, LOG_LISTENING, 'I', "listening %s %s", secure ? "tls" : "plain", text);
+    return WEFT_OK;
+}
+
+static void node_close_listeners(struct weft_node *node)
+{
+    int32_t **groups[] = {&node->plain_sockets, &node->secure_sockets};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        if (*groups[i] != NULL) {
+            listener_group_close(&node->place, node->shard_count, *groups[i]);
+            free(*groups[i]);
+            *groups[i] = NULL;
+        }
+    }
+}
+
+static enum weft_err node_open_listeners(struct weft_node *node, struct weft_error *why)
+{
+    if (node->settings.client_only) {
+        return WEFT_OK;
+    }
+    if (policy_has_plain_listener(node->settings.encryption)) {
+        WEFT_TRY(node_open_listener(node, false, &node->plain_sockets, why));
+    }
+    if (policy_has_tls_listener(node->settings.encryption, node->settings.certificate_in_block)) {
+        WEFT_TRY(node_open_listener(node, true, &node->secure_sockets, why));
+    }
+    return WEFT_OK;
+}
+
+static void node_warn_at_start(struct weft_node *node)
+{
+    struct location own = settings_location(&node->settings);
+    if (policy_own_location_missing(node->settings.encryption, &own)) {
+        log_event(&node->log, 0, LOG_START, 'W',
+                  "own location is unknown: dialing TLS everywhere, admitting nothing plain");
+    }
+    for (uint32_t i = 0; node->credentials != NULL && i < tls_credentials_warning_count(node->credentials); i++) {
+        log_event(&node->log, 0, LOG_START, 'W', "%s", tls_credentials_warning(node->credentials, i));
+    }
+    if (node->credentials != NULL) {
+        char text[WEFT_ERROR_TEXT_BYTES];
+        tls_credentials_describe(node->credentials, text, sizeof text);
+        log_event(&node->log, 0, LOG_START, 'I', "%s", text);
+    }
+}
+
+static void node_unstart(struct weft_node *node)
+{
+    node_close_listeners(node);
+    engine_destroy(node->engine);
+    node->engine = NULL;
+    free(node->shards);
+    node->shards = NULL;
+}
+
+static enum weft_err node_start_parts(struct weft_node *node, const struct node_placement *placement,
+                                      struct weft_error *why)
+{
+    node->shards = calloc(placement->shard_count, sizeof *node->shards);
+    if (node->shards == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u shards", placement->shard_count);
+    }
+    WEFT_TRY(node_make_engine(node, placement, why));
+    WEFT_TRY(node_open_listeners(node, why));
+    return engine_start(node->engine, why);
+}
+
+/* A node that was given no identity is somebody new at each start. */
+static void node_draw_identity(struct weft_node *node)
+{
+    struct settings *settings = &node->settings;
+    struct io *io = node->engine->shards[0]->io;
+    if (!settings->node_id_known) {
+        io->backend->entropy(io, settings->node_id, UUID_BYTES);
+        settings->node_id[6] = (uint8_t)((settings->node_id[6] & 0x0f) | 0x40); /* version 4: random */
+        settings->node_id[8] = (uint8_t)((settings->node_id[8] & 0x3f) | 0x80);
+    }
+    if (settings->incarnation == 0) {
+        settings->incarnation = io->backend->wall_ns(io);
+    }
+}
+
+enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement, weft_task_fn *on_ready,
+                            void *ctx, struct weft_error *why)
+{
+    if (node->state != NODE_CREATED) {
+        return weft_error_set(why, WEFT_ERR_STATE, "the node was started already");
+    }
+    node->place = placement->place;
+    node->shard_count = placement->shard_count;
+    node->pinned = placement->pinned;
+    node->on_ready = on_ready;
+    node->on_ready_ctx = ctx;
+    log_event(&node->log, 0, LOG_START, 'I', "starting %u shard%s on %s, internode_encryption %s", node->shard_count,
+              node->shard_count == 1 ? "" : "s", placement->place.backend->name,
+              weft_encryption_name(node->settings.encryption));
+    node_warn_at_start(node);
+    enum weft_err err = node_start_parts(node, placement, why);
+    if (err != WEFT_OK) {
+        node_unstart(node);
+        return err;
+    }
+    node_draw_identity(node);
+    node->state = NODE_STARTED;
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        err = engine_post(node->engine, i, node_shard_start, NULL);
+        WEFT_ASSERT(err == WEFT_OK);
+    }
+    return WEFT_OK;
+}
+
+/* The backend that was asked for, or the best that works here. */
+static enum weft_err node_choose_backend(struct weft_node *node, struct io_place *place, struct weft_error *why)
+{
+    const char *name = node->settings.backend;
+    bool automatic = strcmp(name, "auto") == 0;
+    char text[256];
+    place->host = NULL;
+    if (strcmp(name, io_epoll_backend.name) == 0) {
+        place->backend = &io_epoll_backend;
+        return WEFT_OK;
+    }
+    if (!automatic && strcmp(name, io_uring_backend.name) != 0) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "backend: '%s' is none of auto, io_uring, epoll", name);
+    }
+    enum weft_err err = io_uring_probe(text, sizeof text);
+    place->backend = err == WEFT_OK ? &io_uring_backend : &io_epoll_backend;
+    if (err != WEFT_OK && !automatic) {
+        return weft_error_set(why, err, "backend io_uring does not work here: %s", text);
+    }
+    if (err != WEFT_OK) {
+        log_event(&node->log, 0, LOG_START, 'W', "using epoll: io_uring does not work here: %s", text);
+    }
+    return WEFT_OK;
+}
+
+enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx, struct weft_error *why)
+{
+    struct node_placement placement = {.pinned = true};
+    if (why != NULL) {
+        memset(why, 0, sizeof *why);
+    }
+    struct machine *machine = calloc(1, sizeof *machine);
+    if (machine == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to look at the machine");
+    }
+    enum weft_err err = machine_read(machine, why);
+    if (err == WEFT_OK) {
+        err = plan_make(machine, node->settings.shards, &node->plan, why);
+    }
+    free(machine);
+    WEFT_TRY(err);
+    placement.shard_count = node->plan.shard_count;
+    if (node->settings.tcp_congestion[0] != '\0') {
+        WEFT_TRY(socket_congestion_check(node->settings.tcp_congestion, why));
+    }
+    WEFT_TRY(node_choose_backend(node, &placement.place, why));
+    return node_start_on(node, &placement, on_ready, ctx, why);
+}
+
+int weft_node_wait(weft_node *node)
+{
+    if (node->state == NODE_STARTED) {
+        engine_join(node->engine);
+        node_close_listeners(node);
+        node->state = NODE_STOPPED;
+        log_event(&node->log, 0, LOG_STOP, 'I', "stopped");
+    }
+    return atomic_load(&node->drain_cut) ? 1 : 0;
+}

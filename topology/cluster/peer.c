@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "topology/cluster/peer.h"
+
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/error.h"
+#include "topology/cluster/settings.h"
+
+static enum weft_err peer_init_addresses(struct peer *peer, const struct weft_peer_options *options,
+                                         struct weft_error *why)
+{
+    for (uint32_t i = 0; i < WEFT_PEER_ADDRESSES_MAX && options->addresses[i] != NULL; i++) {
+        if (address_parse(&peer->addresses[i], options->addresses[i], peer->storage_port) != WEFT_OK) {
+            return weft_error_set(why, WEFT_ERR_INVALID, "peer: '%s' is not a numeric IPv4 or IPv6 address",
+                                  options->addresses[i]);
+        }
+        peer->address_count++;
+    }
+    if (peer->address_count == 0) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "peer: no address; name at least one");
+    }
+    if (address_is_any(&peer->addresses[0])) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "peer: %s stands for any address; name the one to dial",
+                              options->addresses[0]);
+    }
+    address_print_ip(&peer->addresses[0], peer->text);
+    return WEFT_OK;
+}
+
+enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *options, uint16_t storage_port,
+                        uint16_t ssl_storage_port, struct weft_error *why)
+{
+    memset(peer, 0, sizeof *peer);
+    WEFT_TRY(settings_check_size(options, options->size, sizeof *options, "struct weft_peer_options", why));
+    peer->storage_port = options->storage_port != 0 ? options->storage_port : storage_port;
+    peer->ssl_storage_port = options->ssl_storage_port != 0 ? options->ssl_storage_port : ssl_storage_port;
+    peer->connections = options->connections != 0 ? options->connections : 1;
+    if (peer->connections > PEER_CONNECTIONS_MAX) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "peer: %u connections per shard; at most %u", peer->connections,
+                              PEER_CONNECTIONS_MAX);
+    }
+    WEFT_TRY(peer_init_addresses(peer, options, why));
+    WEFT_TRY(settings_copy_name(peer->dc, options->dc, "peer: dc", why));
+    WEFT_TRY(settings_copy_name(peer->rack, options->rack, "peer: rack", why));
+    if (options->id != NULL) {
+        peer->id_known = true;
+        if (!uuid_parse(peer->id, options->id)) {
+            return weft_error_set(why, WEFT_ERR_INVALID, "peer %s: id '%s' is not a UUID", peer->text, options->id);
+        }
+    }
+    return WEFT_OK;
+}
+
+bool peer_has_address(const struct peer *peer, const struct address *address)
+{
+    for (uint32_t i = 0; i < peer->address_count; i++) {
+        if (address_same_ip(&peer->addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct location peer_location(const struct peer *peer)
+{
+    return (struct location){.dc = peer->dc, .rack = peer->rack};
+}
+
+struct peer_match peer_match_address(const struct peer *peers, uint32_t count, const struct address *address)
+{
+    struct peer_match match = {.location = {.dc = "", .rack = ""}};
+    for (uint32_t i = 0; i < count; i++) {
+        if (!peer_has_address(&peers[i], address)) {
+            continue;
+        }
+        if (match.entries == 0) {
+            match.location = peer_location(&peers[i]);
+        } else {
+            if (strcmp(match.location.dc, peers[i].dc) != 0) {
+                match.location = (struct location){.dc = "", .rack = ""};
+            }
+            if (strcmp(match.location.rack, peers[i].rack) != 0) {
+                match.location.rack = "";
+            }
+        }
+        match.entries++;
+        match.only = match.entries == 1 ? &peers[i] : NULL;
+    }
+    return match;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "topology/cluster/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/error.h"
+#include "engine/base/limits.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+#define DEFAULT_STORAGE_PORT 7000
+#define DEFAULT_SSL_STORAGE_PORT 7001
+#define DEFAULT_MEMORY_BYTES (UINT64_C(256) << 20)
+/* Below this a shard cannot hold one largest frame beside its send buffers. */
+#define MEMORY_BYTES_MIN (UINT64_C(64) << 20)
+#define MEMORY_BYTES_MAX (UINT64_C(1) << 40)
+#define DEFAULT_CONNECTIONS_MAX 4096u
+#define CONNECTIONS_MAX (1u << 20)
+#define DEFAULT_CALLS_MAX 16384u
+#define CALLS_MAX (1u << 20)
+#define DEFAULT_HANDSHAKE_TIMEOUT_MS 5000u
+#define DEFAULT_HEARTBEAT_MS 1000u
+#define DEFAULT_DRAIN_TIMEOUT_MS 5000u
+
+enum weft_err settings_check_size(const void *options, size_t size, size_t known, const char *name,
+                                  struct weft_error *why)
+{
+    if (size == 0) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "%s: size is 0; begin with its _INIT macro", name);
+    }
+    if (size < known) {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "%s: %zu bytes, this library knows %zu; rebuild against its headers", name, size, known);
+    }
+    for (size_t i = known; i < size; i++) {
+        if (((const uint8_t *)options)[i] != 0) {
+            return weft_error_set(why, WEFT_ERR_TOO_NEW, "%s: an option is set that this library does not know", name);
+        }
+    }
+    return WEFT_OK;
+}
+
+enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
+                                 struct weft_error *why)
+{
+    size_t bytes = from != NULL ? strlen(from) : 0;
+    if (bytes > WEFT_NAME_BYTES_MAX) {
+        return weft_error_set(why, WEFT_ERR_TOO_LARGE, "%s: %zu bytes; at most %d", what, bytes, WEFT_NAME_BYTES_MAX);
+    }
+    if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
+    to[bytes] = '\0';
+    return WEFT_OK;
+}
+
+static enum weft_err copy_text(char *to, size_t to_bytes, const char *from, const char *what, struct weft_error *why)
+{
+    if (strlen(from) >= to_bytes) {
+        return weft_error_set(why, WEFT_ERR_TOO_LARGE, "%s: '%s' is too long; at most %zu bytes", what, from,
+                              to_bytes - 1);
+    }
+    snprintf(to, to_bytes, "%s", from);
+    return WEFT_OK;
+}
+
+/* The option, or its default where it is 0; an error outside [1, most]. */
+static enum weft_err choose(uint32_t *to, uint32_t value, uint32_t fallback, uint32_t most, const char *what,
+                            struct weft_error *why)
+{
+    *to = value != 0 ? value : fallback;
+    if (*to > most) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "%s: %u; at most %u", what, value, most);
+    }
+    return WEFT_OK;
+}
+
+static uint64_t choose_ns(uint32_t value_ms, uint32_t fallback_ms)
+{
+    return (value_ms != 0 ? value_ms : fallback_ms) * NS_PER_MS;
+}
+
+static enum weft_err settings_init_addresses(struct settings *settings, const struct weft_node_options *options,
+                                             struct weft_error *why)
+{
+    const char *listen = options->listen_address != NULL ? options->listen_address : "127.0.0.1";
+    settings->storage_port = options->storage_port != 0 ? options->storage_port : DEFAULT_STORAGE_PORT;
+    settings->ssl_storage_port = options->ssl_storage_port != 0 ? options->ssl_storage_port : DEFAULT_SSL_STORAGE_PORT;
+    if (settings->storage_port == settings->ssl_storage_port) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "storage_port and ssl_storage_port are both %u; they must differ",
+                              settings->storage_port);
+    }
+    if (address_parse(&settings->listen_address, listen, settings->storage_port) != WEFT_OK) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "listen_address: '%s' is not a numeric IPv4 or IPv6 address",
+                              listen);
+    }
+    if (options->dial_address != NULL) {
+        if (address_parse(&settings->dial_address, options->dial_address, 0) != WEFT_OK) {
+            return weft_error_set(why, WEFT_ERR_CONFIG, "dial_address: '%s' is not a numeric IPv4 or IPv6 address",
+                                  options->dial_address);
+        }
+    } else if (!address_is_any(&settings->listen_address) && !options->client_only) {
+        settings->dial_address = settings->listen_address;
+        settings->dial_address.port = 0;
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err settings_init_identity(struct settings *settings, const struct weft_node_options *options,
+                                            struct weft_error *why)
+{
+    WEFT_TRY(settings_copy_name(settings->cluster_name,
+                                options->cluster_name != NULL ? options->cluster_name : "Test Cluster", "cluster_name",
+                                why));
+    WEFT_TRY(settings_copy_name(settings->dc, options->dc, "dc", why));
+    WEFT_TRY(settings_copy_name(settings->rack, options->rack, "rack", why));
+    settings->incarnation = options->incarnation;
+    if (options->node_id != NULL) {
+        settings->node_id_known = true;
+        if (!uuid_parse(settings->node_id, options->node_id)) {
+            return weft_error_set(why, WEFT_ERR_CONFIG, "node_id: '%s' is not a UUID", options->node_id);
+        }
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err settings_init_bounds(struct settings *settings, const struct weft_node_options *options,
+                                          struct weft_error *why)
+{
+    settings->memory_per_shard_bytes =
+        options->memory_per_shard_bytes != 0 ? options->memory_per_shard_bytes : DEFAULT_MEMORY_BYTES;
+    if (settings->memory_per_shard_bytes < MEMORY_BYTES_MIN || settings->memory_per_shard_bytes > MEMORY_BYTES_MAX) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "memory_per_shard: %llu bytes; from 64MiB to 1024GiB",
+                              (unsigned long long)settings->memory_per_shard_bytes);
+    }
+    WEFT_TRY(choose(&settings->connections_max, options->connections_max, DEFAULT_CONNECTIONS_MAX, CONNECTIONS_MAX,
+                    "connections_max", why));
+    WEFT_TRY(choose(&settings->calls_max, options->calls_max, DEFAULT_CALLS_MAX, CALLS_MAX, "calls_max", why));
+    WEFT_TRY(choose(&settings->requests_max, options->requests_max, DEFAULT_CALLS_MAX, CALLS_MAX, "requests_max", why));
+    settings->handshake_timeout_ns = choose_ns(options->handshake_timeout_ms, DEFAULT_HANDSHAKE_TIMEOUT_MS);
+    settings->heartbeat_ns =
+        options->heartbeat_ms == UINT32_MAX ? 0 : choose_ns(options->heartbeat_ms, DEFAULT_HEARTBEAT_MS);
+    settings->drain_timeout_ns = choose_ns(options->drain_timeout_ms, DEFAULT_DRAIN_TIMEOUT_MS);
+    return WEFT_OK;
+}
+
+enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
+{
+    memset(settings, 0, sizeof *settings);
+    WEFT_TRY(settings_check_size(options, options->size, sizeof *options, "struct weft_node_options", why));
+    WEFT_TRY(settings_init_identity(settings, options, why));
+    WEFT_TRY(settings_init_addresses(settings, options, why));
+    WEFT_TRY(settings_init_bounds(settings, options, why));
+    WEFT_TRY(copy_text(settings->shards, sizeof settings->shards, options->shards != NULL ? options->shards : "auto",
+                       "shards", why));
+    WEFT_TRY(copy_text(settings->backend, sizeof settings->backend,
+                       options->backend != NULL ? options->backend : "auto", "backend", why));
+    WEFT_TRY(copy_text(settings->tcp_congestion, sizeof settings->tcp_congestion,
+                       options->tcp_congestion != NULL ? options->tcp_congestion : "", "tcp_congestion", why));
+    settings->client_only = options->client_only;
+    settings->encryption = options->encryption;
+    settings->client_auth = options->tls.client_auth;
+    settings->certificate_in_block = options->tls.certificate_in_block;
+    settings->require_hello = options->require_hello;
+    settings->tcp_delay = options->tcp_delay;
+    settings->busy_poll = options->busy_poll;
+    settings->log = options->log;
+    settings->log_ctx = options->log_ctx;
+    return WEFT_OK;
+}
+
+struct location settings_location(const struct settings *settings)
+{
+    return (struct location){.dc = settings->dc, .rack = settings->rack};
+}

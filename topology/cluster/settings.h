@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node was told, checked and copied, with every default filled in. */
+#ifndef TOPOLOGY_CLUSTER_SETTINGS_H
+#define TOPOLOGY_CLUSTER_SETTINGS_H
+
+#include <weft/node.h>
+
+#include "engine/base/uuid.h"
+#include "engine/io/address.h"
+#include "topology/cluster/location.h"
+
+#define SETTINGS_SHARDS_TEXT_BYTES 256u
+#define SETTINGS_CONGESTION_BYTES 16u
+
+struct settings {
+    char cluster_name[WEFT_NAME_BYTES_MAX + 1];
+    char dc[WEFT_NAME_BYTES_MAX + 1];
+    char rack[WEFT_NAME_BYTES_MAX + 1];
+    uint8_t node_id[UUID_BYTES];
+    bool node_id_known;   /* false: drawn at start */
+    uint64_t incarnation; /* 0: the time of the start */
+    struct address listen_address;
+    struct address dial_address; /* family 0: any */
+    uint16_t storage_port;
+    uint16_t ssl_storage_port;
+    bool client_only;
+    enum weft_encryption encryption;
+    enum weft_client_auth client_auth;
+    bool certificate_in_block;
+    enum weft_require_hello require_hello;
+    char shards[SETTINGS_SHARDS_TEXT_BYTES];
+    uint64_t memory_per_shard_bytes;
+    uint32_t connections_max;
+    uint32_t calls_max;
+    uint32_t requests_max;
+    uint64_t handshake_timeout_ns;
+    uint64_t heartbeat_ns; /* 0: no control connections */
+    uint64_t drain_timeout_ns;
+    char tcp_congestion[SETTINGS_CONGESTION_BYTES]; /* "": the system's */
+    bool tcp_delay;
+    bool busy_poll;
+    char backend[16];
+    weft_log_fn *log;
+    void *log_ctx;
+};
+
+/* Check and copy.  The text of an error names the option. */
+WEFT_NODISCARD enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options,
+                                           struct weft_error *why);
+struct location settings_location(const struct settings *settings);
+
+/* A longer option struct is accepted if its unknown tail is zero. */
+WEFT_NODISCARD enum weft_err settings_check_size(const void *options, size_t size, size_t known, const char *name,
+                                                 struct weft_error *why);
+/* NULL becomes "". */
+WEFT_NODISCARD enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
+                                                struct weft_error *why);
+
+#endif

@@ -12,6 +12,7 @@
 
 #include "config/config.h"
 #include "engine/base/error.h"
+#include "topology/cluster/peer.h"
 #include "topology/cluster/policy.h"
 
 enum explain_direction { DIRECTION_OUT = 0, DIRECTION_IN_PLAIN, DIRECTION_IN_TLS, DIRECTION_COUNT };
@@ -173,36 +174,36 @@ static error_t explain_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* The first peer entry that holds the address, for its ports. */
-static const struct weft_peer_options *peer_find(const struct weft_node_options *options, const struct address *address)
-{
-    for (uint32_t i = 0; i < options->peer_count; i++) {
-        if (location_peer_has_address(&options->peers[i], address)) {
-            return &options->peers[i];
-        }
-    }
-    return NULL;
-}
-
 /* The port that is dialed, or that the peer has dialed here. */
 static uint16_t explain_port(const struct config *config, const struct explain_arguments *arguments,
-                             enum policy_verdict verdict)
+                             const struct peer *peer, enum policy_verdict verdict)
 {
     if (verdict == POLICY_REFUSE) {
         return 0;
     }
     bool tls = verdict == POLICY_TLS;
-    if (arguments->direction == DIRECTION_OUT && arguments->peer != NULL) {
-        const struct weft_peer_options *peer = peer_find(&config->options, &arguments->peer_address);
-        uint16_t port = peer == NULL ? 0 : tls ? peer->ssl_storage_port : peer->storage_port;
-        if (port != 0) {
-            return port;
-        }
+    if (arguments->direction == DIRECTION_OUT && peer != NULL) {
+        return tls ? peer->ssl_storage_port : peer->storage_port;
     }
     return tls ? config_ssl_storage_port(config) : config_storage_port(config);
 }
 
-static struct explanation explain(const struct config *config, const struct explain_arguments *arguments)
+/* The topology as the node would hold it; NULL without memory.  The configuration was checked, so entries are fine. */
+static struct peer *explain_peers(const struct config *config)
+{
+    const struct weft_node_options *options = &config->options;
+    struct peer *peers = calloc(options->peer_count + 1, sizeof *peers);
+    for (uint32_t i = 0; peers != NULL && i < options->peer_count; i++) {
+        if (peer_init(&peers[i], &options->peers[i], config_storage_port(config), config_ssl_storage_port(config),
+                      NULL) != WEFT_OK) {
+            peers[i].address_count = 0;
+        }
+    }
+    return peers;
+}
+
+static struct explanation explain(const struct config *config, const struct peer *peers,
+                                  const struct explain_arguments *arguments)
 {
     const struct weft_node_options *options = &config->options;
     struct explanation explanation = {
@@ -211,8 +212,11 @@ static struct explanation explain(const struct config *config, const struct expl
                 arguments->own_rack != NULL ? arguments->own_rack : options->rack},
         .peer = {arguments->dc, arguments->rack},
     };
+    const struct peer *entry = NULL;
     if (arguments->peer != NULL) {
-        explanation.peer = location_of_address(options->peers, options->peer_count, &arguments->peer_address);
+        struct peer_match match = peer_match_address(peers, options->peer_count, &arguments->peer_address);
+        explanation.peer = match.location;
+        entry = match.only;
     }
     if (arguments->direction == DIRECTION_OUT) {
         explanation.decision = policy_outgoing(explanation.scope, &explanation.own, &explanation.peer, arguments->lane);
@@ -225,7 +229,7 @@ static struct explanation explain(const struct config *config, const struct expl
                                      .certificate_configured = options->tls.certificate_in_block};
         explanation.decision = policy_incoming(&in);
     }
-    explanation.port = explain_port(config, arguments, explanation.decision.verdict);
+    explanation.port = explain_port(config, arguments, entry, explanation.decision.verdict);
     return explanation;
 }
 
@@ -334,13 +338,20 @@ static int explain_run(const struct explain_arguments *arguments, struct config_
         }
         return 1;
     }
-    struct explanation explanation = explain(config, arguments);
+    struct peer *peers = explain_peers(config);
+    if (peers == NULL) {
+        fprintf(stderr, "weft explain: no memory for the topology\n");
+        config_destroy(config);
+        return 1;
+    }
+    struct explanation explanation = explain(config, peers, arguments);
     bool ok = true;
     if (arguments->json) {
         ok = explanation_print_json(&explanation);
     } else {
         explanation_print(&explanation, arguments);
     }
+    free(peers);
     config_destroy(config);
     if (!ok || fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "weft explain: the decision could not be written to stdout\n");

@@ -11,6 +11,9 @@
 #include "engine/base/error.h"
 #include "engine/net/conn.h"
 
+/* A buffer with less room than this is left as it is: a record costs the same however small it is. */
+#define SEAL_ROOM_BYTES_MIN 1100u
+
 static struct weft_shard *conn_shard(const struct conn *conn)
 {
     return conn->net->shard;
@@ -97,7 +100,7 @@ enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_sp
 struct buf *conn_sealed_room(struct conn *conn)
 {
     struct list_node *node = list_last(&conn->sealed);
-    if (node != NULL && buf_room(list_buf(node)) >= SECURE_RECORD_OVERHEAD * 2) {
+    if (node != NULL && buf_room(list_buf(node)) >= SEAL_ROOM_BYTES_MIN) {
         return list_buf(node);
     }
     struct buf *buf = buf_take(&conn_shard(conn)->send_pool, conn);
@@ -156,7 +159,7 @@ static void conn_seal(struct conn *conn)
         struct buf *source = list_buf(list_first(&conn->outbox));
         struct list_node *last = list_last(&conn->sealed);
         struct buf *room = last != NULL ? list_buf(last) : NULL;
-        if (room == NULL || buf_room(room) < SECURE_RECORD_OVERHEAD * 2) {
+        if (room == NULL || buf_room(room) < SEAL_ROOM_BYTES_MIN) {
             room = buffers < SEND_BUFS_MAX ? conn_sealed_room(conn) : NULL;
             if (room == NULL) {
                 break;
@@ -170,6 +173,7 @@ static void conn_seal(struct conn *conn)
         enum secure_step step = conn->secure->ops->seal(conn->secure, &in, &out);
         room->end += out.used;
         uint32_t taken = part - in.bytes;
+        WEFT_ASSERT(taken > 0 || step == SECURE_FAILED);
         source->begin += taken;
         conn->outbox_bytes -= taken;
         conn->handed_total += taken;

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "topology/cluster/peer.h"
 #include "topology/cluster/policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -495,7 +496,7 @@ static void location__claim_against_topology__contradiction_only_between_known_n
 static void location__address_of_several_entries__counts_where_all_agree(void **state)
 {
     (void)state;
-    const struct weft_peer_options peers[] = {
+    const struct weft_peer_options entries[] = {
         {.addresses = {"127.0.1.1", "127.0.2.1"}, .dc = "dc1", .rack = "r1"},
         {.addresses = {"127.0.1.2"}, .dc = "dc1", .rack = "r1"},
         {.addresses = {"127.0.1.2"}, .dc = "dc1", .rack = "r2"},
@@ -511,10 +512,16 @@ static void location__address_of_several_entries__counts_where_all_agree(void **
     } cases[] = {{"127.0.1.1", "dc1", "r1"}, {"127.0.2.1", "dc1", "r1"}, {"127.0.1.2", "dc1", ""},
                  {"127.0.1.3", "", ""},      {"127.0.1.4", "", ""},      {"127.0.9.9", "", ""},
                  {"::1", "dc6", "r6"}};
+    struct peer peers[COUNT(entries)];
+    for (size_t i = 0; i < COUNT(entries); i++) {
+        struct weft_peer_options entry = entries[i];
+        entry.size = sizeof entry;
+        assert_int_equal(peer_init(&peers[i], &entry, 7000, 7001, NULL), WEFT_OK);
+    }
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct address address;
         assert_int_equal(address_parse(&address, cases[i].address, 1234), WEFT_OK);
-        struct location found = location_of_address(peers, COUNT(peers), &address);
+        struct location found = peer_match_address(peers, COUNT(peers), &address).location;
         bool rack_known = location_rack_known(&found);
         assert_string_equal(location_dc_known(&found) ? found.dc : "", cases[i].dc);
         assert_string_equal(rack_known ? found.rack : "", cases[i].rack);

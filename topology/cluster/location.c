@@ -50,39 +50,3 @@ bool location_contradicts(const struct location *known, const struct location *c
     }
     return name_known(known->rack) && name_known(claimed->rack) && strcmp(known->rack, claimed->rack) != 0;
 }
-
-bool location_peer_has_address(const struct weft_peer_options *peer, const struct address *address)
-{
-    for (uint32_t i = 0; i < WEFT_PEER_ADDRESSES_MAX && peer->addresses[i] != NULL; i++) {
-        struct address own;
-        if (address_parse(&own, peer->addresses[i], 0) == WEFT_OK && address_same_ip(&own, address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-struct location location_of_address(const struct weft_peer_options *peers, uint32_t peer_count,
-                                    const struct address *address)
-{
-    struct location found = {NULL, NULL};
-    bool first = true;
-    for (uint32_t i = 0; i < peer_count; i++) {
-        if (!location_peer_has_address(&peers[i], address)) {
-            continue;
-        }
-        if (first) {
-            found.dc = peers[i].dc;
-            found.rack = peers[i].rack;
-            first = false;
-            continue;
-        }
-        if (!name_same(found.dc, peers[i].dc)) {
-            found.dc = NULL;
-        }
-        if (!name_same(found.rack, peers[i].rack)) {
-            found.rack = NULL;
-        }
-    }
-    return found;
-}

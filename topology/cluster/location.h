@@ -32,11 +32,4 @@ bool location_same_rack(const struct location *a, const struct location *b);
  * nothing contradicts an entry that is itself unknown. */
 bool location_contradicts(const struct location *known, const struct location *claimed);
 
-/* One of the peer's configured addresses is this one, whatever its port. */
-bool location_peer_has_address(const struct weft_peer_options *peer, const struct address *address);
-/* The location that the configured peers give an address: each name counts only where all the entries that hold
- * the address agree on it.  No entry: unknown.  @return strings borrowed from the peers */
-struct location location_of_address(const struct weft_peer_options *peers, uint32_t peer_count,
-                                    const struct address *address);
-
 #endif

@@ -122,8 +122,8 @@ struct io_backend {
     /* A listening socket.  Any thread.  The text of the error names the address. */
     enum weft_err (*listen)(void *host, const struct address *address, const struct io_listen_options *options,
                             int32_t *socket, struct weft_error *why);
-    /* Close a listening socket that no operation uses.  Any thread. */
-    void (*listen_close)(void *host, int32_t socket);
+    /* Close a socket that no operation uses: a listening one, or an accepted one that nobody wants.  Any thread. */
+    void (*socket_close)(void *host, int32_t socket);
     /* Open and close: on the thread that will call wait. */
     enum weft_err (*open)(void *host, const struct io_options *options, struct io **io, struct weft_error *why);
     void (*close)(struct io *io);

@@ -342,7 +342,7 @@ static enum weft_err epoll_listen(void *host, const struct address *address, con
     return socket_listen(address, options, socket, why);
 }
 
-static void epoll_listen_close(void *host, int32_t socket)
+static void epoll_socket_close(void *host, int32_t socket)
 {
     (void)host;
     close(socket);
@@ -351,7 +351,7 @@ static void epoll_listen_close(void *host, int32_t socket)
 const struct io_backend io_epoll_backend = {
     .name = "epoll",
     .listen = epoll_listen,
-    .listen_close = epoll_listen_close,
+    .socket_close = epoll_socket_close,
     .open = epoll_open,
     .close = epoll_close,
     .wait = epoll_backend_wait,

@@ -437,7 +437,7 @@ static enum weft_err ring_listen(void *host, const struct address *address, cons
     return WEFT_OK;
 }
 
-static void ring_listen_close(void *host, int32_t socket)
+static void ring_socket_close(void *host, int32_t socket)
 {
     (void)host;
     close(socket);
@@ -446,7 +446,7 @@ static void ring_listen_close(void *host, int32_t socket)
 const struct io_backend io_uring_backend = {
     .name = "io_uring",
     .listen = ring_listen,
-    .listen_close = ring_listen_close,
+    .socket_close = ring_socket_close,
     .open = ring_open,
     .close = ring_close,
     .wait = ring_wait,

@@ -201,7 +201,7 @@ enum weft_err conn_dial(struct net *net, const struct address *remote, const str
 
 static void conn_refuse_socket(struct net *net, int32_t socket)
 {
-    net->shard->place.backend->listen_close(net->shard->place.host, socket);
+    net->shard->place.backend->socket_close(net->shard->place.host, socket);
 }
 
 enum weft_err conn_accept(struct net *net, int32_t socket, const struct address *remote, struct secure_factory *factory,

@@ -24,7 +24,7 @@ enum weft_err listener_group_open(const struct io_place *place, const struct add
 void listener_group_close(const struct io_place *place, uint32_t count, int32_t *sockets)
 {
     for (uint32_t i = 0; i < count; i++) {
-        place->backend->listen_close(place->host, sockets[i]);
+        place->backend->socket_close(place->host, sockets[i]);
         sockets[i] = IO_SOCKET_NONE;
     }
 }
@@ -47,7 +47,7 @@ static void listener_accept_done(struct io_op *op, const struct io_event *event)
     struct listener *listener = WEFT_CONTAINER_OF(op, struct listener, accept);
     if (event->result >= 0) {
         if (listener->closing) {
-            listener->net->shard->place.backend->listen_close(listener->net->shard->place.host, event->result);
+            listener->net->shard->place.backend->socket_close(listener->net->shard->place.host, event->result);
         } else {
             listener->accepted(listener, event->result, &event->from);
         }

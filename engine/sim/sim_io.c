@@ -333,7 +333,7 @@ static void sim_close(struct io *io)
 const struct io_backend sim_backend = {
     .name = "sim",
     .listen = sim_listen,
-    .listen_close = sim_listen_close,
+    .socket_close = sim_close_socket,
     .open = sim_open,
     .close = sim_close,
     .wait = sim_wait,

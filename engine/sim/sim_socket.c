@@ -307,11 +307,11 @@ enum weft_err sim_listen(void *host, const struct address *address, const struct
     return WEFT_OK;
 }
 
-void sim_listen_close(void *host, int32_t number)
+void sim_close_socket(void *host, int32_t number)
 {
     struct sim_node *node = host;
     struct sim_socket *socket = sim_socket_find(node->world, node->index, number);
-    if (socket == NULL || !socket->listener) {
+    if (socket == NULL) {
         return; /* gone with its node */
     }
     WEFT_ASSERT(socket->operations == 0);

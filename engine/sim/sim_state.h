@@ -140,7 +140,7 @@ int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, cons
 enum weft_err sim_node_own(struct sim_node *node, const struct address *address, struct weft_error *why);
 enum weft_err sim_listen(void *host, const struct address *address, const struct io_listen_options *options,
                          int32_t *socket, struct weft_error *why);
-void sim_listen_close(void *host, int32_t number);
+void sim_close_socket(void *host, int32_t number);
 
 /* sim_wire.c: what passes between two sockets. */
 void sim_wire_recv(struct sim_world *world, struct sim_socket *socket);

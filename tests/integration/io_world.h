@@ -323,7 +323,7 @@ static inline int world_teardown(void **state)
         while (world->sockets_count > 0) {
             socket_shut(world, world->sockets[0]);
         }
-        world->backend->listen_close(NULL, world->listener);
+        world->backend->socket_close(NULL, world->listener);
         world->backend->close(world->io);
         buf_pool_fini(&world->send_pool);
         assert_int_equal(descriptors_count(), world->descriptors);

@@ -832,9 +832,9 @@ static void listen__shared_by_shards__not_by_processes(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     for (uint32_t i = 0; i < 3; i++) {
-        world->backend->listen_close(NULL, shards[i]);
+        world->backend->socket_close(NULL, shards[i]);
     }
-    world->backend->listen_close(NULL, unrelated);
+    world->backend->socket_close(NULL, unrelated);
 }
 
 static void listen__ipv6_loopback__reports_ipv6_peer(void **state)
@@ -864,7 +864,7 @@ static void listen__ipv6_loopback__reports_ipv6_peer(void **state)
     assert_true(address_same_ip(&accepting.from, &address));
     assert_int_equal(accepting.from.port, socket_port(dial.last));
     stop(&accepting);
-    world->backend->listen_close(NULL, listener);
+    world->backend->socket_close(NULL, listener);
 }
 
 /* Only epoll has a table of sockets, sized by the limit at its opening. */

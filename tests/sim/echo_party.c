@@ -395,7 +395,7 @@ static void member_close(struct member *member)
         test_free(conn);
     }
     tracked_check(&member->accept);
-    member->place.backend->listen_close(member->place.host, member->listener);
+    member->place.backend->socket_close(member->place.host, member->listener);
     assert_int_equal(sim_io_operations(member->io), 0);
     assert_int_equal(sim_io_lent(member->io), member->held_count);
     for (uint32_t i = 0; i < member->held_count; i++) {

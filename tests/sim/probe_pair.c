@@ -173,7 +173,7 @@ void pair_close(struct pair *pair)
     if (pair->connect != NULL) {
         probe_free(pair->connect);
     }
-    pair->sides[0].place.backend->listen_close(pair->sides[0].place.host, pair->sides[0].listener);
+    pair->sides[0].place.backend->socket_close(pair->sides[0].place.host, pair->sides[0].listener);
     for (uint32_t i = 0; i < 2; i++) {
         assert_int_equal(sim_world_sockets(pair->world, i), 0);
         pair->sides[i].place.backend->close(pair->sides[i].io);

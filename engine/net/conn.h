@@ -129,6 +129,8 @@ struct buf *conn_sealed_room(struct conn *conn);
 void conn_sealed_trim(struct conn *conn);
 /* Queue wire bytes; false: aborted for lack of buffers. */
 bool conn_sealed_append(struct conn *conn, struct weft_span bytes);
+/* Forget what the user queued and nobody sealed yet. */
+void conn_drop_outbox(struct conn *conn);
 void conn_drop_output(struct conn *conn);
 bool conn_has_output(const struct conn *conn);
 void conn_try_reap(struct conn *conn);

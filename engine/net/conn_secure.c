@@ -12,6 +12,7 @@ void conn_secure_failed(struct conn *conn)
         conn->error = conn->secure->error;
     }
     WEFT_ASSERT(conn->error.code != WEFT_OK);
+    conn_drop_outbox(conn);               /* a session that failed seals nothing more */
     conn->shut_sealed = true;             /* there is no closing record after a failure */
     conn_close(conn, conn->error.reason); /* lets the alert out */
 }

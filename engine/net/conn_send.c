@@ -37,11 +37,16 @@ static void list_give_back(struct weft_shard *shard, struct list *list)
     }
 }
 
-void conn_drop_output(struct conn *conn)
+void conn_drop_outbox(struct conn *conn)
 {
     list_give_back(conn_shard(conn), &conn->outbox);
-    list_give_back(conn_shard(conn), &conn->sealed);
     conn->outbox_bytes = 0;
+}
+
+void conn_drop_output(struct conn *conn)
+{
+    conn_drop_outbox(conn);
+    list_give_back(conn_shard(conn), &conn->sealed);
 }
 
 bool conn_has_output(const struct conn *conn)
@@ -182,7 +187,9 @@ static void conn_seal(struct conn *conn)
             buf_give_back(&conn_shard(conn)->send_pool, source);
         }
         if (step == SECURE_FAILED) {
-            conn->error = conn->secure->error;
+            if (conn->error.code == WEFT_OK) {
+                conn->error = conn->secure->error;
+            }
             conn_abort(conn, WEFT_ERR_TLS, WEFT_REASON_TLS_FAILED);
         }
     }

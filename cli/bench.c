@@ -42,16 +42,20 @@ static const struct argp_option rpc_options[] = {
     {"cluster", KEY_CLUSTER, "NAME", 0, "With --to: the cluster that the node is of (default \"Test Cluster\")", 1},
     {NULL, 0, NULL, 0, "The load:", 2},
     {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply: 0 to 16777216 (default 64)", 2},
-    {"in-flight", KEY_IN_FLIGHT, "N", 0, "Calls under way at any time, in total, spread evenly over the connections "
-     "(default 128)", 2},
+    {"in-flight", KEY_IN_FLIGHT, "N", 0,
+     "Calls under way at any time, in total, spread evenly over the connections "
+     "(default 128)",
+     2},
     {"connections", KEY_CONNECTIONS, "N", 0, "Connections (default 1)", 2},
-    {"oneway", KEY_ONE_WAY, NULL, 0, "Send messages that are not answered; the receiver counts them, and N in flight are "
-     "those that were not handed to the network yet", 2},
+    {"oneway", KEY_ONE_WAY, NULL, 0,
+     "Send messages that are not answered; the receiver counts them, and N in flight are "
+     "those that were not handed to the network yet",
+     2},
     {"seconds", KEY_SECONDS, "S", 0, "How long to measure, after 0.3 s of warm-up (default 3)", 2},
     {NULL, 0, NULL, 0, "The sides, both alike:", 3},
     {"cpus", KEY_CPUS, "SERVER,CLIENT", 0, "CPU of each side (default: the first two that there are)", 3},
-    {"security", KEY_SECURITY, "plain|tls", 0, "tls: a throw-away CA, certificates verified on both sides (default plain)",
-     3},
+    {"security", KEY_SECURITY, "plain|tls", 0,
+     "tls: a throw-away CA, certificates verified on both sides (default plain)", 3},
     {"crypto", KEY_CRYPTO, "auto|openssl", 0, "What encrypts; both mean OpenSSL in this build", 3},
     {"busy-poll", KEY_BUSY_POLL, NULL, 0, "Never sleep: lower latency for a whole CPU on each side", 3},
     {"congestion", KEY_CONGESTION, "NAME", 0, "TCP congestion control, such as cubic (default: the system's)", 3},

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a benchmark was asked to do: one struct for every program that measures, so that two of them can be told the
+ * same thing and their results say what they were told. */
+#ifndef BENCH_SETTINGS_H
+#define BENCH_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weft/call.h>
+#include <weft/error.h>
+
+#define BENCH_SIZE_MAX WEFT_PAYLOAD_BYTES_MAX
+/* As many calls as one shard of a node can be told to keep. */
+#define BENCH_IN_FLIGHT_MAX 65536u
+#define BENCH_CONNECTIONS_MAX 1024u
+#define BENCH_SECONDS_MAX 86400.0
+
+struct bench_settings {
+    const char *to;         /* "HOST:PORT" of a server that runs; NULL: a local one is started */
+    const char *cluster;    /* of that server; NULL: the default cluster's name */
+    const char *congestion; /* NULL: the system's */
+    const char *backend;    /* "auto", "io_uring" or "epoll" */
+    const char *crypto;     /* "auto" or "openssl" */
+    double seconds;
+    double warmup_seconds;
+    uint32_t size;      /* bytes of payload, both ways */
+    uint32_t in_flight; /* over all connections */
+    uint32_t connections;
+    uint32_t server_cpu;
+    uint32_t client_cpu;
+    bool tls;
+    bool one_way;
+    bool busy_poll;
+};
+
+/* Defaults; the CPUs are the first two that this process may run on, or twice the only one. */
+void bench_settings_init(struct bench_settings *settings);
+
+/* The command line's words, as "--size 64".  Errors name the option and what would be right.
+ * @return ok | INVALID */
+WEFT_NODISCARD enum weft_err bench_settings_number(uint32_t *number, const char *option, const char *text, uint32_t min,
+                                                   uint32_t max, struct weft_error *why);
+WEFT_NODISCARD enum weft_err bench_settings_seconds(double *seconds, const char *text, struct weft_error *why);
+/* "0,1": server, client. */
+WEFT_NODISCARD enum weft_err bench_settings_cpus(struct bench_settings *settings, const char *text,
+                                                 struct weft_error *why);
+/* What no single option can know: CPUs that are not ours, fewer calls in flight than connections. */
+WEFT_NODISCARD enum weft_err bench_settings_check(const struct bench_settings *settings, struct weft_error *why);
+
+#endif

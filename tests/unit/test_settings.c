@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: every option has its default, its bounds, and an error that names it; options of a newer program are accepted
+ * only where they say nothing.
+ * Method: the defaults spelled out; a table of one wrong option each, with the words that the error must hold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "topology/cluster/settings.h"
+
+static void options__none__defaults(void **state)
+{
+    (void)state;
+    const struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+    struct settings settings;
+    struct weft_error why = {0};
+    assert_int_equal(settings_init(&settings, &options, &why), WEFT_OK);
+    assert_string_equal(why.text, "");
+    assert_string_equal(settings.cluster_name, "Test Cluster");
+    assert_string_equal(settings.dc, "");
+    assert_string_equal(settings.rack, "");
+    assert_false(settings.node_id_known);
+    assert_true(address_is_loopback(&settings.listen_address));
+    assert_true(address_same_ip(&settings.listen_address, &settings.dial_address));
+    assert_int_equal(settings.dial_address.port, 0);
+    assert_int_equal(settings.storage_port, 7000);
+    assert_int_equal(settings.ssl_storage_port, 7001);
+    assert_int_equal(settings.encryption, WEFT_ENCRYPTION_NONE);
+    assert_string_equal(settings.shards, "auto");
+    assert_string_equal(settings.backend, "auto");
+    assert_string_equal(settings.tcp_congestion, "");
+    assert_int_equal(settings.memory_per_shard_bytes, 256u << 20);
+    assert_int_equal(settings.connections_max, 4096);
+    assert_int_equal(settings.calls_max, 16384);
+    assert_int_equal(settings.requests_max, 16384);
+    assert_int_equal(settings.handshake_timeout_ns, 5000000000);
+    assert_int_equal(settings.heartbeat_ns, 1000000000);
+    assert_int_equal(settings.drain_timeout_ns, 5000000000);
+}
+
+static void options__all_given__copied(void **state)
+{
+    (void)state;
+    char dc[] = "dc1";
+    struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+    struct settings settings;
+    options.cluster_name = "";
+    options.dc = dc;
+    options.rack = "r1";
+    options.node_id = "6f1c0000-1111-2222-3333-444455556666";
+    options.incarnation = 9;
+    options.listen_address = "::1";
+    options.dial_address = "::2";
+    options.storage_port = 1;
+    options.ssl_storage_port = 65535;
+    options.encryption = WEFT_ENCRYPTION_DC;
+    options.tls.client_auth = WEFT_CLIENT_AUTH_REQUIRED;
+    options.tls.certificate_in_block = true;
+    options.require_hello = WEFT_REQUIRE_HELLO_ALWAYS;
+    options.shards = "0-3,8";
+    options.memory_per_shard_bytes = 64u << 20;
+    options.connections_max = 1;
+    options.calls_max = 2;
+    options.requests_max = 1u << 20;
+    options.handshake_timeout_ms = 1;
+    options.heartbeat_ms = UINT32_MAX;
+    options.drain_timeout_ms = UINT32_MAX;
+    options.tcp_congestion = "cubic";
+    options.tcp_delay = true;
+    options.busy_poll = true;
+    options.backend = "epoll";
+    assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
+    dc[0] = 'x'; /* a copy: the caller's memory is the caller's */
+    assert_string_equal(settings.dc, "dc1");
+    assert_string_equal(settings_location(&settings).dc, "dc1");
+    assert_string_equal(settings_location(&settings).rack, "r1");
+    assert_string_equal(settings.cluster_name, "");
+    assert_true(settings.node_id_known);
+    assert_int_equal(settings.node_id[0], 0x6f);
+    assert_int_equal(settings.incarnation, 9);
+    assert_int_equal(settings.listen_address.family, 6);
+    assert_int_equal(settings.listen_address.port, 1);
+    assert_int_equal(settings.dial_address.ip[15], 2);
+    assert_int_equal(settings.ssl_storage_port, 65535);
+    assert_int_equal(settings.encryption, WEFT_ENCRYPTION_DC);
+    assert_int_equal(settings.client_auth, WEFT_CLIENT_AUTH_REQUIRED);
+    assert_true(settings.certificate_in_block);
+    assert_int_equal(settings.require_hello, WEFT_REQUIRE_HELLO_ALWAYS);
+    assert_string_equal(settings.shards, "0-3,8");
+    assert_int_equal(settings.connections_max, 1);
+    assert_int_equal(settings.calls_max, 2);
+    assert_int_equal(settings.requests_max, 1u << 20);
+    assert_int_equal(settings.handshake_timeout_ns, 1000000);
+    assert_int_equal(settings.heartbeat_ns, 0);
+    assert_int_equal(settings.drain_timeout_ns, UINT32_MAX * UINT64_C(1000000));
+    assert_string_equal(settings.tcp_congestion, "cubic");
+    assert_true(settings.tcp_delay);
+    assert_true(settings.busy_poll);
+    assert_string_equal(settings.backend, "epoll");
+}
+
+static void dial_address__no_single_address_to_listen_on__any(void **state)
+{
+    (void)state;
+    static const char *const wildcards[] = {"0.0.0.0", "::"};
+    struct settings settings;
+    for (size_t i = 0; i < 2; i++) {
+        struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+        options.listen_address = wildcards[i];
+        assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
+        assert_int_equal(settings.dial_address.family, 0);
+    }
+    struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+    options.client_only = true;
+    assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
+    assert_int_equal(settings.dial_address.family, 0);
+}
+
+static void option__wrong__error_names_it(void **state)
+{
+    (void)state;
+    char long_name[WEFT_NAME_BYTES_MAX + 2] = {0};
+    char long_text[SETTINGS_SHARDS_TEXT_BYTES + 1] = {0};
+    memset(long_name, 'n', sizeof long_name - 1);
+    memset(long_text, '1', sizeof long_text - 1);
+    const struct {
+        struct weft_node_options options;
+        enum weft_err err;
+        const char *words;
+    } cases[] = {
+        {{.size = 0}, WEFT_ERR_INVALID, "_INIT"},
+        {{.size = sizeof(struct weft_node_options) - 1}, WEFT_ERR_INVALID, "rebuild"},
+        {{.cluster_name = long_name}, WEFT_ERR_TOO_LARGE, "cluster_name"},
+        {{.dc = long_name}, WEFT_ERR_TOO_LARGE, "dc"},
+        {{.rack = long_name}, WEFT_ERR_TOO_LARGE, "rack"},
+        {{.node_id = "6f1c"}, WEFT_ERR_CONFIG, "node_id"},
+        {{.node_id = ""}, WEFT_ERR_CONFIG, "node_id"},
+        {{.listen_address = "localhost"}, WEFT_ERR_CONFIG, "listen_address"},
+        {{.listen_address = ""}, WEFT_ERR_CONFIG, "listen_address"},
+        {{.listen_address = "127.0.0.1:7000"}, WEFT_ERR_CONFIG, "listen_address"},
+        {{.dial_address = "256.0.0.1"}, WEFT_ERR_CONFIG, "dial_address"},
+        {{.storage_port = 7001}, WEFT_ERR_CONFIG, "storage_port"},
+        {{.ssl_storage_port = 7000}, WEFT_ERR_CONFIG, "ssl_storage_port"},
+        {{.storage_port = 9, .ssl_storage_port = 9}, WEFT_ERR_CONFIG, "differ"},
+        {{.shards = long_text}, WEFT_ERR_TOO_LARGE, "shards"},
+        {{.backend = long_text}, WEFT_ERR_TOO_LARGE, "backend"},
+        {{.tcp_congestion = "sixteen-bytes-it"}, WEFT_ERR_TOO_LARGE, "tcp_congestion"},
+        {{.memory_per_shard_bytes = (64u << 20) - 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
+        {{.memory_per_shard_bytes = (UINT64_C(1) << 40) + 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
+        {{.connections_max = (1u << 20) + 1}, WEFT_ERR_INVALID, "connections_max"},
+        {{.calls_max = (1u << 20) + 1}, WEFT_ERR_INVALID, "calls_max"},
+        {{.requests_max = UINT32_MAX}, WEFT_ERR_INVALID, "requests_max"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weft_node_options options = cases[i].options;
+        struct settings settings;
+        struct weft_error why = {0};
+        options.size = i < 2 ? options.size : sizeof options;
+        assert_int_equal(settings_init(&settings, &options, &why), cases[i].err);
+        assert_int_equal(why.code, cases[i].err);
+        assert_non_null(strstr(why.text, cases[i].words));
+        assert_int_equal(settings_init(&settings, &options, NULL), cases[i].err);
+    }
+}
+
+static void name__longest__kept(void **state)
+{
+    (void)state;
+    char name[WEFT_NAME_BYTES_MAX + 1];
+    char to[WEFT_NAME_BYTES_MAX + 1];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(settings_copy_name(to, name, "x", NULL), WEFT_OK);
+    assert_string_equal(to, name);
+    assert_int_equal(settings_copy_name(to, NULL, "x", NULL), WEFT_OK);
+    assert_string_equal(to, "");
+}
+
+static void size__of_a_newer_program__only_with_an_empty_tail(void **state)
+{
+    (void)state;
+    struct {
+        struct weft_node_options options;
+        uint8_t tail[24];
+    } newer = {.options = {.size = sizeof newer}};
+    struct settings settings;
+    struct weft_error why = {0};
+    assert_int_equal(settings_init(&settings, &newer.options, &why), WEFT_OK);
+    for (size_t i = 0; i < sizeof newer.tail; i++) {
+        memset(&why, 0, sizeof why);
+        newer.tail[i] = 1;
+        assert_int_equal(settings_init(&settings, &newer.options, &why), WEFT_ERR_TOO_NEW);
+        assert_non_null(strstr(why.text, "weft_node_options"));
+        newer.tail[i] = 0;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options__none__defaults),
+        cmocka_unit_test(options__all_given__copied),
+        cmocka_unit_test(dial_address__no_single_address_to_listen_on__any),
+        cmocka_unit_test(option__wrong__error_names_it),
+        cmocka_unit_test(name__longest__kept),
+        cmocka_unit_test(size__of_a_newer_program__only_with_an_empty_tail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

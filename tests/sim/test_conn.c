@@ -200,9 +200,9 @@ static void dial__slots_used_up__refused_and_nothing_left(void **state)
         struct conn *conn = NULL;
         struct conn_end *end = &pair.ends[1];
         const struct conn_events events = {.opened = NULL};
-        assert_int_equal(conn_dial(&end->net, &remote, &local, mode == SECURE ? &end->toy.factory : NULL, &events,
-                                   &conn, &why),
-                         WEFT_ERR_QUEUE_FULL);
+        assert_int_equal(
+            conn_dial(&end->net, &remote, &local, mode == SECURE ? &end->toy.factory : NULL, &events, &conn, &why),
+            WEFT_ERR_QUEUE_FULL);
         assert_null(conn);
         assert_int_equal(why.reason, WEFT_REASON_TOO_MANY_CONNECTIONS);
         assert_non_null(strstr(why.text, "connections_max"));
@@ -339,7 +339,8 @@ static void handshake__closed_in_the_middle__both_ends_end(void **state)
 static void send__many_sizes__arrive_in_order(void **state)
 {
     (void)state;
-    static const uint32_t sizes[] = {0, 1, 2, 3, 100, 1099, 1100, 16383, 16384, 16385, 16386, 32768, 40000, 262144, 300000};
+    static const uint32_t sizes[] = {0,     1,     2,     3,     100,   1099,   1100,  16383,
+                                     16384, 16385, 16386, 32768, 40000, 262144, 300000};
     for (int mode = 0; mode < MODES; mode++) {
         struct conn_pair pair;
         struct witness *acceptor;

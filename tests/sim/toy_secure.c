@@ -128,7 +128,8 @@ static uint32_t toy_take(struct toy *toy, struct secure_in *in, uint32_t until)
 /* One whole record, unmasked, in toy->partial; false: more bytes are needed. */
 static bool toy_record_read(struct toy *toy, struct secure_in *in, enum toy_kind *kind, uint32_t *bytes)
 {
-    if (toy->partial_bytes < TOY_RECORD_HEAD_BYTES && toy_take(toy, in, TOY_RECORD_HEAD_BYTES) < TOY_RECORD_HEAD_BYTES) {
+    if (toy->partial_bytes < TOY_RECORD_HEAD_BYTES &&
+        toy_take(toy, in, TOY_RECORD_HEAD_BYTES) < TOY_RECORD_HEAD_BYTES) {
         return false;
     }
     *kind = (enum toy_kind)toy->partial[0];

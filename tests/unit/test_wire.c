@@ -22,13 +22,14 @@ static void request__golden_bytes__written_and_read(void **state)
         /* ECHO with 8 bytes, no timeout named though the field is there */
         {true, {0, 2, 1}, 8, {0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0}},
         /* 1999 ms left */
-        {true, {1999, 0, 1}, 0, {0xcf, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
+        {true, {1999, 0, 1}, 0, {0xcf, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                 0,    0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
         {false, {0, 77, 3}, 0, {77, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
-        {false, {0, WIRE_VERB_PING, 0x0102030405060708}, 0x11223344,
-         {1, 0, 0, 0, 0, 0, 0, 0x80, 8, 7, 6, 5, 4, 3, 2, 1, 0x44, 0x33, 0x22, 0x11}},
-        {true, {UINT64_MAX, UINT64_MAX, INT64_MAX}, UINT32_MAX,
-         {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-          255, 255, 255, 255, 255, 255, 255, 255, 255, 127, 255, 255, 255, 255}},
+        {false, {0, WIRE_VERB_PING, 0x0102030405060708}, 0x11223344, {1, 0, 0, 0, 0, 0, 0,    0x80, 8,    7,
+                                                                      6, 5, 4, 3, 2, 1, 0x44, 0x33, 0x22, 0x11}},
+        {true, {UINT64_MAX, UINT64_MAX, INT64_MAX}, UINT32_MAX, {255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                                                                 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                                                                 255, 255, 255, 127, 255, 255, 255, 255}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t wire[FRAME_HEADER_BYTES_MAX + 1];
@@ -56,7 +57,9 @@ static void response__golden_bytes__written_and_read(void **state)
     } cases[] = {
         {true, {1, false, 0}, 8, {1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0}},
         /* UNKNOWN_VERB for id 3, not measured */
-        {true, {3, true, WIRE_DURATION_NONE}, 16,
+        {true,
+         {3, true, WIRE_DURATION_NONE},
+         16,
          {0xfd, 255, 255, 255, 255, 255, 255, 255, 16, 0, 0, 0, 255, 255, 255, 255}},
         {true, {2, false, 200164}, 0, {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xe4, 0x0d, 3, 0}},
         {false, {5, false, WIRE_DURATION_NONE}, 7, {5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0}},

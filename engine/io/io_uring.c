@@ -26,13 +26,6 @@
 #define GENERATION_SHIFT 48
 #define RECV_GROUP 0
 #define WAKE_TAG 2u
-/* A send of at most this much ends within the call that starts it, unless the socket's buffer is full. */
-#define INLINE_SEND_BYTES (32u * 1024)
-/* How long to wait for sends that were expected to end at once and did not; then any event will do. */
-#define INLINE_SEND_WAIT_US 20u
-/* Newer than liburing 2.3: the minimal wait of io_uring_enter (Linux 6.12). */
-#define FEAT_MIN_TIMEOUT (1u << 15)
-#define ENTER_REGISTERED_RING (1u << 4)
 #define SUBMISSIONS_MIN 64u
 #define SUBMISSIONS_MAX 1024u
 
@@ -45,21 +38,9 @@ struct io_ring {
     struct list stillborn; /* operations that failed before the kernel saw them */
     int wake_socket;       /* eventfd */
     uint64_t wake_value;   /* read target of the eventfd */
-    uint32_t inline_sends; /* started in this turn, and expected to end within its system call */
     bool wake_armed;
     bool busy_poll;
-    bool min_wait; /* the kernel can wait for several events, but not for long */
-    bool ring_registered;
 };
-
-/* io_uring_getevents_arg as newer kernels read it. */
-struct enter_argument {
-    uint64_t sigmask;
-    uint32_t sigmask_bytes;
-    uint32_t min_wait_us;
-    uint64_t timeout;
-};
-_Static_assert(sizeof(struct enter_argument) == sizeof(struct io_uring_getevents_arg), "same size, last field named");
 
 static struct io_ring *ring_of(struct io *io)
 {
@@ -121,7 +102,7 @@ static void ring_start_connect(struct io_ring *ring, struct io_op *op)
 
 static void ring_start_send(struct io_ring *ring, struct io_op *op)
 {
-    ring->inline_sends += io_send_prepare(op) <= INLINE_SEND_BYTES ? 1 : 0;
+    io_send_prepare(op);
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (op->send.count == 1) {
         io_uring_prep_send(sqe, op->socket, op->send.iov[0].iov_base, op->send.iov[0].iov_len,
@@ -281,39 +262,10 @@ static uint32_t ring_take_completions(struct io_ring *ring, struct io_event *eve
     return count;
 }
 
-/* Publish the prepared entries, as io_uring_submit does; the number that the kernel has not taken yet. */
-static uint32_t ring_publish(struct io_ring *ring)
-{
-    struct io_uring_sq *sq = &ring->ring.sq;
-    uint32_t tail = *sq->ktail;
-    while (sq->sqe_head != sq->sqe_tail) {
-        sq->array[tail++ & sq->ring_mask] = sq->sqe_head++ & sq->ring_mask;
-    }
-    __atomic_store_n(sq->ktail, tail, __ATOMIC_RELEASE);
-    return tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
-}
-
-/* Submit and sleep until something happened.  Sends that end at once are waited for together with what comes next, so
- * that their completion does not cost a turn of its own. */
-static void ring_sleep(struct io_ring *ring, uint64_t timeout_ns)
-{
-    struct __kernel_timespec timeout = {
-        .tv_sec = (long long)(timeout_ns / 1000000000u),
-        .tv_nsec = (long long)(timeout_ns % 1000000000u),
-    };
-    struct enter_argument argument = {
-        .min_wait_us = ring->inline_sends > 0 ? INLINE_SEND_WAIT_US : 0,
-        .timeout = timeout_ns != IO_TIMEOUT_NEVER ? (uint64_t)(uintptr_t)&timeout : 0,
-    };
-    unsigned flags =
-        IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | (ring->ring_registered ? ENTER_REGISTERED_RING : 0);
-    io_uring_enter2((unsigned)ring->ring.enter_ring_fd, ring_publish(ring), 1 + ring->inline_sends, flags,
-                    (sigset_t *)(void *)&argument, sizeof argument);
-}
-
 /* The one system call of a turn. */
 static void ring_enter(struct io_ring *ring, uint64_t timeout_ns)
 {
+    struct io_uring_cqe *first;
     if (ring->busy_poll || timeout_ns == 0 || io_uring_cq_ready(&ring->ring) > 0) {
         bool quiet = io_uring_sq_ready(&ring->ring) == 0 &&
                      (*ring->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
@@ -324,15 +276,21 @@ static void ring_enter(struct io_ring *ring, uint64_t timeout_ns)
         return;
     }
     ring->io.counters.enters++;
-    ring_sleep(ring, timeout_ns);
+    if (timeout_ns == IO_TIMEOUT_NEVER) {
+        io_uring_submit_and_wait(&ring->ring, 1);
+        return;
+    }
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(timeout_ns / 1000000000u),
+        .tv_nsec = (long long)(timeout_ns % 1000000000u),
+    };
+    io_uring_submit_and_wait_timeout(&ring->ring, &first, 1, &timeout, NULL);
 }
 
 static uint32_t ring_wait(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max)
 {
     struct io_ring *ring = ring_of(io);
-    ring->inline_sends = 0;
     ring_prepare_turn(ring);
-    ring->inline_sends = ring->min_wait ? ring->inline_sends : 0;
     ring_enter(ring, list_empty(&ring->stillborn) ? timeout_ns : 0);
     uint32_t count = ring_take_stillborn(ring, events, events_max);
     return count + ring_take_completions(ring, events + count, events_max - count);
@@ -397,8 +355,7 @@ static enum weft_err ring_open_queue(struct io_ring *ring, const struct io_optio
                                     err != WEFT_OK ? text : "opening the ring");
     }
     io_uring_ring_dontfork(&ring->ring);
-    ring->ring_registered = io_uring_register_ring_fd(&ring->ring) == 1; /* saves a lookup per enter */
-    ring->min_wait = (params.features & FEAT_MIN_TIMEOUT) != 0;
+    io_uring_register_ring_fd(&ring->ring); /* saves a lookup per enter; nothing is lost if it fails */
     return WEFT_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dialer's half of the protocol: calls, and their ends.
  *
- * Whether a call that failed can have been executed follows from one comparison: its first byte was handed to the
- * network, or it was not. */
+ * Whether a call that failed with its connection can have been executed follows from one comparison: its first byte was
+ * handed to the network, or it was not. */
 #include "engine/rpc/call.h"
 
 #include <string.h>
@@ -71,7 +71,8 @@ static void call_deadline_passed(struct timer *timer, void *ctx)
     struct weft_error why = {0};
     weft_error_set(&why, WEFT_ERR_TIMEOUT, "no answer before the deadline");
     COUNT(call->rpc->shard, calls_expired);
-    call_fail(call, &why, call_was_handed(call) ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO);
+    /* What is queued goes out all the same, and the peer may run it then. */
+    call_fail(call, &why, call->channel != NULL ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO);
 }
 
 static struct call *call_make(struct rpc *rpc, const struct call_request *request)
@@ -295,6 +296,8 @@ bool call_reply_received(struct channel *channel, const struct frame *frame)
     reply->payload = frame->payload;
     reply->error.code = WEFT_OK;
     reply->error.reason = WEFT_REASON_NONE;
+    reply->error.os_errno = 0;
+    reply->error.tls_code = 0;
     reply->error.text[0] = '\0';
     reply->executed = WEFT_EXECUTED_YES;
     reply->handler_us = response.handler_us;

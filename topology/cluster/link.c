@@ -26,7 +26,8 @@ static void link_note_peer(struct link *link, bool up)
 {
     struct node_shard *share = link->share;
     struct weft_node *node = share->node;
-    if (link->lane != WEFT_LANE_CONTROL) {
+    /* Other shards may have control links of their own, made by calls: only one shard speaks for the peer. */
+    if (link->lane != WEFT_LANE_CONTROL || node_home_shard(node, link->peer_index) != share->shard->index) {
         return;
     }
     if (up) {
@@ -214,7 +215,7 @@ void link_start(struct link *link)
 
 enum weft_err link_call(struct link *link, const struct call_request *request, bool wait_for_peer)
 {
-    if (WEFT_LIKELY(link->state == LINK_UP)) {
+    if (WEFT_LIKELY(link->state == LINK_UP && channel_is_up(link->channel))) {
         return call_send(link->channel, request);
     }
     if (link->state == LINK_STOPPED) {
@@ -226,7 +227,7 @@ enum weft_err link_call(struct link *link, const struct call_request *request, b
     if (wait_for_peer) {
         return call_wait(&link->share->rpc, &link->patient, request);
     }
-    if (link->state == LINK_BACKOFF) {
+    if (link->state != LINK_DIALING) { /* in BACKOFF, or its connection is ending */
         return WEFT_ERR_UNREACHABLE;
     }
     return call_wait(&link->share->rpc, &link->waiting, request);

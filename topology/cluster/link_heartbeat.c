@@ -12,8 +12,8 @@ static void heartbeat_answered(void *ctx, enum weft_err err, const struct weft_r
 {
     struct link *link = ctx;
     (void)reply;
-    if (link->state != LINK_UP) {
-        return;
+    if (link->state != LINK_UP || !channel_is_up(link->channel)) {
+        return; /* the connection is ending anyway: its pings fail with it */
     }
     if (err == WEFT_OK) {
         link->heartbeats_missed = 0;

@@ -15,10 +15,15 @@
 #define SEND_BUF_BYTES (16u * 1024)
 /* Buffers of one send operation: 16 x 16 KiB = 256 KiB. */
 #define SEND_BUFS_MAX 16u
-/* Unsent bytes that one connection may queue; a single larger message is let in alone. */
+/* Unsent bytes that one connection may queue; a message that goes over it is let in behind at most
+ * SEND_QUEUE_BYTES_HIGH, so that an acceptor that stopped reading there can still queue the answer at hand. */
 #define SEND_QUEUE_BYTES_MAX (4u * 1024 * 1024)
 /* Above this an acceptor stops reading the connection whose replies pile up; below half of it reading goes on. */
 #define SEND_QUEUE_BYTES_HIGH (1u * 1024 * 1024)
+
+/* Of a shard's send buffers one part in so many is kept for answers, and another for the control lane: peers that take
+ * nothing must not cost the shard its heartbeats. */
+#define SEND_RESERVE_PARTS 8u
 
 /* A receive buffer lent by the backend: 16 KiB was as fast as 64 KiB and stays in the cache. */
 #define RECV_BUF_BYTES (16u * 1024)

@@ -282,6 +282,7 @@ void conn_close(struct conn *conn, enum weft_reason reason)
 void conn_linger(struct conn *conn)
 {
     conn_to(conn, CONN_LINGERING);
+    conn_resume(conn); /* the peer's end must be seen, whatever was paused */
     conn_deadline_start(conn, LINGER_NS, conn->error.reason);
     conn->life.kind = IO_SHUTDOWN;
     conn->life.socket = conn->socket;

@@ -72,6 +72,7 @@ struct conn {
     struct list outbox; /* struct buf: bytes of the user, not sealed yet */
     struct list sealed; /* struct buf: wire bytes, ready to send */
     uint32_t outbox_bytes;
+    uint32_t send_bufs_left; /* of the shard's: what messages on this connection leave to others */
     uint64_t queued_total; /* bytes ever taken from the user */
     uint64_t handed_total; /* of these, handed to the record layer or the kernel: they can have reached the peer */
     struct secure *secure; /* NULL: plain */

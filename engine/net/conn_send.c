@@ -75,13 +75,13 @@ static void outbox_append(struct conn *conn, struct weft_span bytes)
 
 static bool outbox_fits(const struct conn *conn, uint64_t bytes)
 {
-    if (conn->outbox_bytes > 0 && conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_MAX) {
+    if (conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH && conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_MAX) {
         return false;
     }
     struct list_node *node = list_last(&conn->outbox);
     uint64_t room = node != NULL ? buf_room(list_buf(node)) : 0;
-    return bytes <= room ||
-           (bytes - room + SEND_BUF_BYTES - 1) / SEND_BUF_BYTES <= conn_shard(conn)->send_pool.free_count;
+    return bytes <= room || (bytes - room + SEND_BUF_BYTES - 1) / SEND_BUF_BYTES + conn->send_bufs_left <=
+                                conn_shard(conn)->send_pool.free_count;
 }
 
 enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body)

@@ -16,6 +16,32 @@ static struct weft_shard *channel_shard(const struct channel *channel)
     return channel->rpc->shard;
 }
 
+/* Bytes that were on their way when reading stopped: a copy, as their receive buffer is everybody's. */
+struct held_bytes {
+    struct list_node link;
+    struct weft_span bytes; /* what is left of them; they stand behind this struct */
+};
+
+static void channel_hold(struct channel *channel, struct weft_span bytes)
+{
+    uint8_t *memory = arena_take(&channel_shard(channel)->arena, (uint32_t)sizeof(struct held_bytes) + bytes.bytes);
+    if (memory == NULL) {
+        conn_abort(&channel->conn, WEFT_ERR_NO_MEMORY, WEFT_REASON_OUT_OF_BUFFERS);
+        return;
+    }
+    struct held_bytes *held = (struct held_bytes *)(void *)memory;
+    memcpy(memory + sizeof *held, bytes.data, bytes.bytes);
+    held->bytes = (struct weft_span){memory + sizeof *held, bytes.bytes};
+    list_node_init(&held->link);
+    list_push_back(&channel->held, &held->link);
+}
+
+static void channel_held_free(struct channel *channel, struct held_bytes *held)
+{
+    list_remove(&held->link);
+    arena_give_back(&channel_shard(channel)->arena, (uint8_t *)held);
+}
+
 static bool channel_frame_received(struct channel *channel, const struct frame *frame)
 {
     bool fine = channel->conn.accepted ? serve_request_received(channel, frame) : call_reply_received(channel, frame);
@@ -31,7 +57,7 @@ static bool channel_frame_received(struct channel *channel, const struct frame *
 static void channel_frames_received(struct channel *channel, struct weft_span *bytes)
 {
     struct frame frame;
-    while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP) {
+    while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP && !channel->stalled) {
         switch (frame_reader_next(&channel->reader, bytes, &frame)) {
         case FRAME_MORE:
             return;
@@ -59,6 +85,9 @@ static void channel_received(struct conn *conn, struct weft_span bytes)
     if (WEFT_LIKELY(channel->state == CHANNEL_UP)) {
         channel_frames_received(channel, &bytes);
     }
+    if (WEFT_UNLIKELY(channel->stalled && bytes.bytes > 0 && conn_is_open(conn))) {
+        channel_hold(channel, bytes);
+    }
 }
 
 static void channel_opened(struct conn *conn)
@@ -73,10 +102,23 @@ static void channel_misdirected(struct conn *conn)
     channel_greet_opened(channel);
 }
 
-/* The peer takes its answers again: read its requests again. */
+/* The peer takes its answers again: run the requests that are here already, then read more of them. */
 static void channel_drained(struct conn *conn)
 {
-    if (conn->accepted && conn->paused) {
+    struct channel *channel = channel_of(conn);
+    struct list_node *node;
+    if (!channel->stalled) {
+        return;
+    }
+    channel->stalled = false;
+    while (!channel->stalled && conn_is_open(conn) && (node = list_first(&channel->held)) != NULL) {
+        struct held_bytes *held = WEFT_CONTAINER_OF(node, struct held_bytes, link);
+        channel_frames_received(channel, &held->bytes);
+        if (held->bytes.bytes == 0) {
+            channel_held_free(channel, held);
+        }
+    }
+    if (!channel->stalled) {
         conn_resume(conn);
     }
 }
@@ -92,6 +134,10 @@ static void channel_closed(struct conn *conn)
     struct weft_shard *shard = channel_shard(channel);
     channel->state = CHANNEL_DOWN;
     channel_greet_end(channel);
+    struct list_node *node;
+    while ((node = list_first(&channel->held)) != NULL) {
+        channel_held_free(channel, WEFT_CONTAINER_OF(node, struct held_bytes, link));
+    }
     uint8_t *landing = frame_reader_abandon(&channel->reader);
     if (landing != NULL) {
         arena_give_back(&shard->arena, landing);
@@ -114,9 +160,17 @@ static void channel_init(struct channel *channel, struct rpc *rpc, const struct 
     channel->rpc = rpc;
     channel->events = events;
     channel->owner = owner;
-    channel->lane = WEFT_LANE_NORMAL;
+    channel_set_lane(channel, WEFT_LANE_NORMAL);
     list_init(&channel->calls);
     list_init(&channel->one_ways);
+    list_init(&channel->held);
+}
+
+void channel_set_lane(struct channel *channel, enum weft_lane lane)
+{
+    uint32_t part = channel_shard(channel)->send_pool.count / SEND_RESERVE_PARTS;
+    channel->lane = lane;
+    channel->conn.send_bufs_left = lane == WEFT_LANE_CONTROL ? 0 : channel->conn.accepted ? part : 2 * part;
 }
 
 enum weft_err channel_dial(struct rpc *rpc, const struct address *remote, const struct address *local,

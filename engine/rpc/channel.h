@@ -47,10 +47,12 @@ struct channel {
     bool peer_hello;      /* the peer is a weft node */
     bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
     bool misdirected;     /* plaintext on a TLS listener */
+    bool stalled;         /* acceptor: the peer does not take its answers, so no more of its requests run */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
     struct channel_greeting *greeting;
     struct frame_reader reader;
+    struct list held;     /* struct held_bytes: arrived while stalled, in order */
     struct list calls;    /* struct call: sent, not answered */
     struct list one_ways; /* struct call: queued, not yet handed to the network */
     uint32_t call_count;
@@ -65,6 +67,9 @@ WEFT_NODISCARD enum weft_err channel_dial(struct rpc *rpc, const struct address 
 WEFT_NODISCARD enum weft_err channel_accept(struct rpc *rpc, int32_t socket, const struct address *remote,
                                             struct secure_factory *factory, const struct channel_events *events,
                                             void *owner, struct channel **channel, struct weft_error *why);
+
+/* The lane, and with it how far the channel may use up the shard's send buffers. */
+void channel_set_lane(struct channel *channel, enum weft_lane lane);
 
 static inline bool channel_is_up(const struct channel *channel)
 {

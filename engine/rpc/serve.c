@@ -27,8 +27,9 @@ static enum weft_err serve_send(struct channel *channel, const struct wire_respo
     enum weft_err err = conn_send(&channel->conn, (struct weft_span){head, bytes + first.bytes}, payload);
     if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
         conn_abort(&channel->conn, WEFT_ERR_QUEUE_FULL, WEFT_REASON_SEND_OVERFLOW);
-    } else if (WEFT_UNLIKELY(channel->conn.above_high && !channel->conn.paused)) {
-        conn_pause(&channel->conn); /* the peer does not take its answers: take no more of its requests */
+    } else if (WEFT_UNLIKELY(channel->conn.above_high && !channel->stalled)) {
+        channel->stalled = true; /* the peer does not take its answers: take no more of its requests */
+        conn_pause(&channel->conn);
     }
     return err;
 }

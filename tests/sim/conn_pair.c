@@ -258,16 +258,6 @@ static bool pair_step(struct conn_pair *pair)
     return true;
 }
 
-void conn_pair_run(struct conn_pair *pair, uint64_t for_ns)
-{
-    uint64_t until_ns = sim_world_now_ns(pair->world) + for_ns;
-    for (uint32_t step = 0; step < STEPS_MAX && sim_world_now_ns(pair->world) < until_ns; step++) {
-        if (!pair_step(pair)) {
-            return;
-        }
-    }
-}
-
 void conn_pair_until(struct conn_pair *pair, bool (*done)(void *ctx), void *ctx)
 {
     uint64_t until_ns = sim_world_now_ns(pair->world) + 60 * PAIR_SECOND_NS;
@@ -315,6 +305,38 @@ void conn_end_do(struct conn_end *end, weft_task_fn *fn, void *ctx)
     conn_pair_until(end->pair, errand_is_done, &errand);
 }
 
+/* A timer keeps the world from jumping past the time that was asked for. */
+struct alarm {
+    struct timer timer;
+    uint64_t delay_ns;
+    bool rang;
+};
+
+static void alarm_ring(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    ((struct alarm *)ctx)->rang = true;
+}
+
+static void alarm_set(void *ctx, struct weft_shard *shard)
+{
+    struct alarm *alarm = ctx;
+    alarm->timer = (struct timer){.fn = alarm_ring, .ctx = alarm};
+    shard_timer_start(shard, &alarm->timer, alarm->delay_ns);
+}
+
+static bool alarm_rang(void *ctx)
+{
+    return ((const struct alarm *)ctx)->rang;
+}
+
+void conn_pair_run(struct conn_pair *pair, uint64_t for_ns)
+{
+    struct alarm alarm = {.delay_ns = for_ns};
+    conn_end_do(&pair->ends[1], alarm_set, &alarm);
+    conn_pair_until(pair, alarm_rang, &alarm);
+}
+
 static void end_dial_errand(void *ctx, struct weft_shard *shard)
 {
     *(struct witness **)ctx = conn_end_dial(shard->user);
@@ -355,8 +377,8 @@ enum weft_err witness_send(struct witness *witness, uint32_t bytes)
     uint32_t head = bytes / 3;
     uint64_t queued = witness->conn->queued_total;
     witness->end->inside = true;
-    enum weft_err err = conn_send(witness->conn, (struct weft_span){message, head},
-                                  (struct weft_span){message + head, bytes - head});
+    enum weft_err err =
+        conn_send(witness->conn, (struct weft_span){message, head}, (struct weft_span){message + head, bytes - head});
     witness->end->inside = false;
     free(message);
     witness->sent_bytes += err == WEFT_OK ? bytes : 0;

@@ -539,6 +539,27 @@ static void close__peer_does_not_read__lingers_and_ends(void **state)
     }
 }
 
+static void close__paused_itself__still_sees_the_peers_end(void **state)
+{
+    (void)state;
+    for (int mode = 0; mode < MODES; mode++) {
+        struct conn_pair pair;
+        struct witness *acceptor;
+        open_calm(&pair, mode);
+        struct witness *dialer = conn_pair_connect(&pair, &acceptor);
+        conn_end_do(dialer->end, do_pause, dialer);
+        conn_pair_run(&pair, PAIR_SECOND_NS / 10);
+        send_now(acceptor, 50000); /* that nobody will read */
+        uint64_t begin_ns = sim_world_now_ns(pair.world);
+        conn_end_do(dialer->end, do_close, dialer);
+        conn_pair_until_closed(&pair);
+        assert_in_range(dialer->closed_ns - begin_ns, 0, PAIR_SECOND_NS / 10);
+        assert_int_equal(dialer->received_bytes, 0);
+        assert_int_equal(acceptor->error.reason, WEFT_REASON_CLOSED_BY_PEER);
+        conn_pair_close(&pair);
+    }
+}
+
 static void close__peer_takes_nothing__given_up_in_time(void **state)
 {
     (void)state;
@@ -963,6 +984,7 @@ int main(void)
         cmocka_unit_test(close__send_behind_it__refused),
         cmocka_unit_test(close__both_at_once__both_end_in_good_order),
         cmocka_unit_test(close__peer_does_not_read__lingers_and_ends),
+        cmocka_unit_test(close__paused_itself__still_sees_the_peers_end),
         cmocka_unit_test(close__peer_takes_nothing__given_up_in_time),
         cmocka_unit_test(abort__bytes_queued__ends_now_and_peer_is_told_of_the_loss),
         cmocka_unit_test(end__without_a_closing_record__truncated),

@@ -17,14 +17,14 @@
 
 /* Zero means: everything works. */
 struct toy_options {
-    uint32_t flight_bytes;   /* of one flight's record; 0: 100 */
-    uint32_t output_bytes;   /* at most so many per call; 0: as many as fit */
-    uint32_t fail_flight;    /* 1..3: the receiver of this flight does not like it */
-    uint32_t silent_flight;  /* 1..3: its receiver never answers */
-    uint64_t fail_seal;      /* the nth record sealed fails */
-    uint64_t damage_seal;    /* the nth record sealed is damaged: the peer cannot open it */
-    uint64_t answer_every;   /* every nth record opened is answered by an empty one of the layer's own */
-    bool refuse_to_make;     /* no session can be made */
+    uint32_t flight_bytes;  /* of one flight's record; 0: 100 */
+    uint32_t output_bytes;  /* at most so many per call; 0: as many as fit */
+    uint32_t fail_flight;   /* 1..3: the receiver of this flight does not like it */
+    uint32_t silent_flight; /* 1..3: its receiver never answers */
+    uint64_t fail_seal;     /* the nth record sealed fails */
+    uint64_t damage_seal;   /* the nth record sealed is damaged: the peer cannot open it */
+    uint64_t answer_every;  /* every nth record opened is answered by an empty one of the layer's own */
+    bool refuse_to_make;    /* no session can be made */
 };
 
 struct toy_factory {

@@ -228,11 +228,9 @@ static void length__at_the_limit__asked_for_or_refused(void **state)
     static const struct {
         uint32_t length;
         enum frame_step step;
-    } cases[] = {{FRAME_BYTES_MAX, FRAME_LAND},
-                 {FRAME_BYTES_MAX + 1, FRAME_TOO_LARGE},
-                 {0x20544547, FRAME_TOO_LARGE}, /* "GET " */
-                 {INT32_MAX, FRAME_TOO_LARGE},
-                 {UINT32_MAX - 19, FRAME_TOO_LARGE}, /* with the header it would wrap */
+    } cases[] = {{FRAME_BYTES_MAX, FRAME_LAND}, {FRAME_BYTES_MAX + 1, FRAME_TOO_LARGE},
+                 {0x20544547, FRAME_TOO_LARGE},                                     /* "GET " */
+                 {INT32_MAX, FRAME_TOO_LARGE},  {UINT32_MAX - 19, FRAME_TOO_LARGE}, /* with the header it would wrap */
                  {UINT32_MAX, FRAME_TOO_LARGE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (uint32_t piece = 1; piece <= 20; piece++) {

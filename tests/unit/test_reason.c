@@ -14,13 +14,33 @@
 static void refusal__each__keeps_its_code_and_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"refused", "no_listener", "plaintext_forbidden", "plaintext_unknown_location",
-                                        "plaintext_on_tls_port", "tls_on_plaintext_port", "tls_version",
-                                        "tls_no_shared_cipher", "cert_missing", "cert_untrusted", "cert_expired",
-                                        "cert_not_yet_valid", "cert_revoked", "cert_name_mismatch",
-                                        "location_claim_mismatch", "wrong_cluster", "wrong_node", "handshake_timeout",
-                                        "too_many_connections", "bad_magic", "frame_too_large", "hello_missing",
-                                        "hello_timeout", "lane_forbidden", "draining", "self_connection", "crl_expired",
+    static const char *const names[] = {"refused",
+                                        "no_listener",
+                                        "plaintext_forbidden",
+                                        "plaintext_unknown_location",
+                                        "plaintext_on_tls_port",
+                                        "tls_on_plaintext_port",
+                                        "tls_version",
+                                        "tls_no_shared_cipher",
+                                        "cert_missing",
+                                        "cert_untrusted",
+                                        "cert_expired",
+                                        "cert_not_yet_valid",
+                                        "cert_revoked",
+                                        "cert_name_mismatch",
+                                        "location_claim_mismatch",
+                                        "wrong_cluster",
+                                        "wrong_node",
+                                        "handshake_timeout",
+                                        "too_many_connections",
+                                        "bad_magic",
+                                        "frame_too_large",
+                                        "hello_missing",
+                                        "hello_timeout",
+                                        "lane_forbidden",
+                                        "draining",
+                                        "self_connection",
+                                        "crl_expired",
                                         "admit_callback"};
     size_t count = sizeof names / sizeof names[0];
     for (size_t i = 0; i < count; i++) {
@@ -54,8 +74,8 @@ static void name__every_reason__of_its_own(void **state)
 static void name__outside_the_list__unknown(void **state)
 {
     (void)state;
-    static const int values[] = {WEFT_REASON_REFUSALS_END, WEFT_REASON_ENDS_BEGIN, WEFT_REASON_ENDS_END,
-                                 WEFT_REASON_DECISIONS_BEGIN, WEFT_REASON_COUNT, 1000};
+    static const int values[] = {WEFT_REASON_REFUSALS_END,    WEFT_REASON_ENDS_BEGIN, WEFT_REASON_ENDS_END,
+                                 WEFT_REASON_DECISIONS_BEGIN, WEFT_REASON_COUNT,      1000};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         assert_string_equal(weft_reason_name((enum weft_reason)values[i]), "unknown");
     }

@@ -92,7 +92,7 @@ static void link_dial(struct link *link)
         link_back_off(link);
         return;
     }
-    link->channel->lane = link->lane;
+    channel_set_lane(link->channel, link->lane);
     link->channel->decision = link->decision.reason;
 }
 

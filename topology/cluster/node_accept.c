@@ -114,9 +114,11 @@ static enum weft_reason accept_admit(struct channel *channel, const struct negot
     if (share->draining) {
         return WEFT_REASON_DRAINING;
     }
-    if (!accept_lane(offer, &channel->lane)) {
+    enum weft_lane lane;
+    if (!accept_lane(offer, &lane)) {
         return WEFT_REASON_LANE_FORBIDDEN;
     }
+    channel_set_lane(channel, lane);
     enum weft_reason reason = accept_policy(channel, &match.location);
     if (reason != WEFT_REASON_NONE) {
         return reason;

@@ -9,7 +9,8 @@
 
 static bool drain_channel_idle(const struct channel *channel)
 {
-    return channel->state != CHANNEL_UP || (channel->call_count == 0 && channel->request_count == 0);
+    return channel->state != CHANNEL_UP ||
+           (channel->call_count == 0 && channel->request_count == 0 && list_empty(&channel->held));
 }
 
 static void drain_close_idle(struct node_shard *share)
@@ -31,7 +32,9 @@ static void drain_cut(struct node_shard *share)
     LIST_FOR_EACH_SAFE(node, following, &share->net.live)
     {
         struct conn *conn = WEFT_CONTAINER_OF(node, struct conn, live);
-        atomic_store(&share->node->drain_cut, true);
+        if (conn->state != CONN_LINGERING && conn->state != CONN_CLOSING) { /* those have nothing left to lose */
+            atomic_store(&share->node->drain_cut, true);
+        }
         conn_abort(conn, WEFT_ERR_DRAINING, WEFT_REASON_DRAINING);
     }
 }

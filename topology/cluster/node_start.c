@@ -189,6 +189,9 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
         err = engine_post(node->engine, i, node_shard_start, NULL);
         WEFT_ASSERT(err == WEFT_OK);
     }
+    if (atomic_load(&node->drain_asked)) { /* while it started: nobody was there to be told */
+        engine_signal(node->engine);
+    }
     return WEFT_OK;
 }
 

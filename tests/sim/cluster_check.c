@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The oracles that look at state: budgets in each turn, what a node leaves behind, and the history as a whole. */
+#include "tests/sim/cluster.h"
+
+#include <string.h>
+
+/* A look at every connection of a shard costs; one turn in so many is looked at. */
+#define LOOK_EVERY_TURNS 16u
+
+void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard)
+{
+    const struct node_shard *share = shard->user;
+    if (cluster->steps % LOOK_EVERY_TURNS != 0) {
+        return;
+    }
+    uint32_t listed = 0;
+    uint32_t calls = 0;
+    LIST_FOR_EACH(link, &share->net.live)
+    {
+        const struct conn *conn = WEFT_CONTAINER_OF(link, struct conn, live);
+        const struct channel *channel = (const struct channel *)(const void *)conn;
+        listed++;
+        calls += channel->call_count;
+        cluster_check(cluster, conn->outbox_bytes <= SEND_QUEUE_BYTES_MAX, "a queue of %u bytes", conn->outbox_bytes);
+        cluster_check(cluster, conn->handed_total <= conn->queued_total, "more handed over than queued");
+        cluster_check(cluster,
+                      conn->handed_total + conn->outbox_bytes == conn->queued_total || conn->state >= CONN_DRAINING,
+                      "%llu bytes queued, %llu handed over, %u waiting", (unsigned long long)conn->queued_total,
+                      (unsigned long long)conn->handed_total, conn->outbox_bytes);
+    }
+    cluster_check(cluster, listed == share->net.conn_count, "%u connections counted, %u there", share->net.conn_count,
+                  listed);
+    cluster_check(cluster, calls <= slots_in_use(&share->rpc.calls), "%u calls on connections, %u in all", calls,
+                  slots_in_use(&share->rpc.calls));
+}
+
+static void check_shard_empty(struct cluster_node *node, uint32_t index)
+{
+    struct cluster *cluster = node->cluster;
+    const struct node_shard *share = &node->node->shards[index];
+    const struct weft_shard *shard = share->shard;
+    cluster_check(cluster, share->net.conn_count == 0, "%u connections are left", share->net.conn_count);
+    cluster_check(cluster, slots_in_use(&share->rpc.calls) == 0, "%u calls are left", slots_in_use(&share->rpc.calls));
+    cluster_check(cluster, slots_in_use(&share->rpc.requests) == node->held_count[index],
+                  "%u requests are left, %u of them ours", slots_in_use(&share->rpc.requests), node->held_count[index]);
+    cluster_check(cluster, shard->send_pool.free_count == shard->send_pool.count, "%u send buffers are missing",
+                  shard->send_pool.count - shard->send_pool.free_count);
+    cluster_check(cluster, arena_used(&shard->arena) == node->arena_base[index], "the arena holds %llu bytes, not %llu",
+                  (unsigned long long)arena_used(&shard->arena), (unsigned long long)node->arena_base[index]);
+    cluster_check(cluster, sim_io_lent(shard->io) == 0, "%u receive buffers are lent", sim_io_lent(shard->io));
+    cluster_check(cluster, sim_io_operations(shard->io) == 0, "%u operations are in flight",
+                  sim_io_operations(shard->io));
+    for (uint32_t i = 0; i < share->link_count; i++) {
+        cluster_check(cluster, share->links[i].state == LINK_STOPPED && share->links[i].channel == NULL, "link %u", i);
+        cluster_check(cluster, list_empty(&share->links[i].waiting) && list_empty(&share->links[i].patient), "link %u",
+                      i);
+    }
+}
+
+static void check_counters(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    struct weft_counters c;
+    uint64_t held = 0;
+    uint64_t ups = 0;
+    uint64_t downs = 0;
+    uint64_t reasons = 0;
+    weft_node_counters(node->node, &c);
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        held += node->held_count[i];
+    }
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        ups += node->watches[i].ups;
+        downs += node->watches[i].downs;
+    }
+    for (uint32_t i = 0; i < sizeof c.refused_by_reason / sizeof c.refused_by_reason[0]; i++) {
+        reasons += c.refused_by_reason[i];
+    }
+#define EQUAL(left, right)                                                                                             \
+    cluster_check(cluster, (left) == (right), "node %u: %llu and %llu", node->index, (unsigned long long)(left),       \
+                  (unsigned long long)(right))
+    EQUAL(c.calls_started, c.calls_answered + c.calls_failed + c.one_way_sent);
+    EQUAL(c.accepted + c.dialed, c.connections_closed);
+    EQUAL(c.requests_received, c.requests_answered + c.requests_failed + c.requests_expired + c.one_way_received +
+                                   c.heartbeats_answered + held);
+    EQUAL(c.bytes_sent, c.plain_bytes_sent);
+    EQUAL(c.tls_bytes_sent, 0);
+    EQUAL(c.peers_up, ups);
+    EQUAL(c.peers_down, downs);
+    EQUAL(c.refused, reasons);
+#undef EQUAL
+    cluster_check(cluster, c.calls_started >= node->started_calls, "fewer calls counted than started");
+    cluster_check(cluster, c.calls_started - node->started_calls <= c.heartbeats_sent, "calls that nobody started");
+    cluster_check(cluster, c.calls_expired <= c.calls_failed, "an expired call is a failed one");
+}
+
+void cluster_check_node_empty(struct cluster_node *node)
+{
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        check_shard_empty(node, i);
+    }
+    check_counters(node);
+}
+
+void cluster_check_history(struct cluster *cluster)
+{
+    cluster_check(cluster, cluster->open_calls == 0, "%u calls never ended", cluster->open_calls);
+    for (uint32_t i = 0; i < cluster->call_count; i++) {
+        const struct cluster_call *call = &cluster->calls[i];
+        unsigned long long id = call->id;
+        cluster_check(cluster, call->runs <= 1, "call %llu ran %u times", id, call->runs);
+        if (!call->started) {
+            cluster_check(cluster, call->ends == 0 && call->runs == 0, "call %llu was refused, and ran or ended", id);
+            continue;
+        }
+        if (call->caller_died) {
+            cluster_check(cluster, call->ends == 0, "call %llu of a dead node ended", id);
+            continue;
+        }
+        cluster_check(cluster, call->ends == 1, "call %llu ended %u times", id, call->ends);
+        cluster_check(cluster, call->executed != WEFT_EXECUTED_NO || call->runs == 0, "call %llu ran", id);
+        cluster_check(cluster, call->executed != WEFT_EXECUTED_YES || call->runs == 1, "call %llu did not run", id);
+    }
+}
+
+void cluster_add_totals(const struct cluster *cluster, struct cluster_totals *totals)
+{
+    totals->runs++;
+    for (uint32_t i = 0; i < cluster->call_count; i++) {
+        const struct cluster_call *call = &cluster->calls[i];
+        totals->calls++;
+        totals->answered += call->ends == 1 && call->err == WEFT_OK;
+        if (!call->started) {
+            totals->refused_starts++;
+        } else if (call->ends == 1) {
+            totals->by_err[call->err]++;
+            totals->by_executed[call->executed]++;
+        }
+    }
+    for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+        totals->bitten[fault] += sim_faults_bitten(cluster->world, (enum sim_fault)fault);
+    }
+    if (cluster->lateness_ns_max > totals->lateness_ns_max) {
+        totals->lateness_ns_max = cluster->lateness_ns_max;
+    }
+}

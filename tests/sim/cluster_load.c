@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls and their handlers.
+ *
+ * A request begins with its id, and every byte behind it follows from the id; an answer begins with the id and the
+ * node that answers, and its other bytes follow from the id in another way.  So both ends see a byte that is wrong, a
+ * payload of somebody else, and an answer from the wrong node. */
+#include "tests/sim/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/bytes.h"
+#include "engine/rpc/serve.h"
+
+enum { VERB_CALL = 1, VERB_ONE_WAY = 2, VERB_NOBODY = 4711 };
+
+#define REQUEST_BYTES_MIN 8u
+#define REPLY_BYTES_MIN 12u
+#define ANSWER_SALT UINT64_C(0x5bd1e9955bd1e995)
+/* How much longer than the caller waits an overslept answer takes: more than a tick of its timer and a few turns. */
+#define OVERSLEEP_NS (2 * MS_NS)
+
+/* Behind the tick of a deadline: the turns of other shards that run before the one that is due. */
+#define LATE_NS_MAX (MS_NS / 5)
+
+static uint64_t payload_word(uint64_t id, uint32_t at)
+{
+    uint64_t x = (id + at) * UINT64_C(0x9e3779b97f4a7c15);
+    return x ^ x >> 29;
+}
+
+static void payload_fill(uint8_t *to, uint32_t bytes, uint64_t salt)
+{
+    uint32_t at = 0;
+    for (; at + 8 <= bytes; at += 8) {
+        bytes_store64(to + at, payload_word(salt, at));
+    }
+    for (; at < bytes; at++) {
+        to[at] = (uint8_t)payload_word(salt, at);
+    }
+}
+
+static bool payload_fits(const uint8_t *from, uint32_t bytes, uint64_t salt)
+{
+    uint32_t at = 0;
+    uint64_t differing = 0;
+    for (; at + 8 <= bytes; at += 8) {
+        differing |= bytes_load64(from + at) ^ payload_word(salt, at);
+    }
+    for (; at < bytes; at++) {
+        differing |= from[at] ^ (payload_word(salt, at) & 0xff);
+    }
+    return differing == 0;
+}
+
+/* Who speaks on a connection stays the same, and is heard in the order of the calls. */
+static void heard_note(struct cluster_node *node, const weft_request *request, const struct cluster_call *call)
+{
+    struct cluster *cluster = node->cluster;
+    uint32_t shard = weft_shard_index(weft_request_shard(request));
+    struct cluster_heard *heard = &node->heard[shard * CLUSTER_CONNS_MAX + request->conn_index];
+    if (heard->generation != request->conn_generation) {
+        *heard = (struct cluster_heard){
+            .generation = request->conn_generation,
+            .node = call->node,
+            .life = call->life,
+            .shard = call->shard,
+            .lane = call->lane,
+        };
+    }
+    cluster_check(cluster,
+                  heard->node == call->node && heard->life == call->life && heard->shard == call->shard &&
+                      heard->lane == call->lane,
+                  "call %llu came on a connection of node %u", (unsigned long long)call->id, heard->node);
+    uint64_t *last_id = &heard->last_id[call->wait_for_peer];
+    cluster_check(cluster, *last_id < call->id, "call %llu was heard after %llu", (unsigned long long)call->id,
+                  (unsigned long long)*last_id);
+    *last_id = call->id;
+}
+
+static struct cluster_call *call_of_request(struct cluster_node *node, const weft_request *request)
+{
+    struct cluster *cluster = node->cluster;
+    struct weft_span payload = weft_request_payload(request);
+    cluster_check(cluster, weft_request_shard(request) == cluster->running, "a request on the wrong shard");
+    cluster_check(cluster, payload.bytes >= REQUEST_BYTES_MIN, "a request of %u bytes", payload.bytes);
+    uint64_t id = bytes_load64(payload.data);
+    cluster_check(cluster, id >= 1 && id <= cluster->call_count, "a request with id %llu", (unsigned long long)id);
+    struct cluster_call *call = &cluster->calls[id - 1];
+    cluster_check(cluster, call->peer == node->index, "call %llu to node %u ran on node %u", (unsigned long long)id,
+                  call->peer, node->index);
+    cluster_check(cluster, payload.bytes == call->request_bytes, "call %llu of %u bytes came as %u",
+                  (unsigned long long)id, call->request_bytes, payload.bytes);
+    cluster_check(cluster, payload_fits(payload.data + REQUEST_BYTES_MIN, payload.bytes - REQUEST_BYTES_MIN, id),
+                  "the bytes of call %llu are wrong", (unsigned long long)id);
+    cluster_check(cluster, call->started, "call %llu ran though it was never started", (unsigned long long)id);
+    call->runs++;
+    cluster_check(cluster, call->runs == 1, "call %llu ran %u times", (unsigned long long)id, call->runs);
+    cluster_check(cluster, call->ends == 0 || call->executed != WEFT_EXECUTED_NO,
+                  "call %llu ran after its caller was told (%s) that it did not", (unsigned long long)id,
+                  weft_err_name(call->err));
+    heard_note(node, request, call);
+    return call;
+}
+
+static void call_fail_text(const struct cluster_call *call, char text[64])
+{
+    snprintf(text, 64, "call %llu was to fail", (unsigned long long)call->id);
+}
+
+/* The answer that was planned. */
+static void call_answer(struct cluster_node *node, const struct cluster_call *call, weft_request *request)
+{
+    struct cluster *cluster = node->cluster;
+    if (call->destiny == DESTINY_FAIL) {
+        char text[64];
+        call_fail_text(call, text);
+        (void)weft_fail(request, text);
+        return;
+    }
+    uint8_t *reply = cluster->scratch;
+    bytes_store64(reply, call->id);
+    bytes_store32(reply + 8, node->index);
+    payload_fill(reply + REPLY_BYTES_MIN, call->reply_bytes - REPLY_BYTES_MIN, call->id ^ ANSWER_SALT);
+    enum weft_err err = weft_reply(request, (struct weft_span){reply, call->reply_bytes});
+    if (call->destiny == DESTINY_OVERSLEEP) {
+        cluster_check(cluster, err == WEFT_ERR_EXPIRED || err == WEFT_ERR_CLOSED, "an overslept answer: %s",
+                      weft_err_name(err));
+    } else {
+        cluster_check(cluster,
+                      err == WEFT_OK || err == WEFT_ERR_EXPIRED || err == WEFT_ERR_CLOSED || err == WEFT_ERR_QUEUE_FULL,
+                      "an answer: %s", weft_err_name(err));
+    }
+}
+
+static void held_over(void *ctx, weft_shard *shard)
+{
+    struct cluster_held *held = ctx;
+    struct cluster_node *node = held->node;
+    cluster_check(node->cluster, shard == node->cluster->running, "a timer of another shard");
+    list_remove(&held->link);
+    node->held_count[weft_shard_index(shard)]--;
+    call_answer(node, held->call, held->request);
+    free(held);
+}
+
+static void verb_call(void *ctx, weft_request *request)
+{
+    struct cluster_node *node = ctx;
+    struct cluster_call *call = call_of_request(node, request);
+    if (call->delay_ns == 0) {
+        call_answer(node, call, request);
+        return;
+    }
+    struct cluster_held *held = calloc(1, sizeof *held);
+    held->node = node;
+    held->call = call;
+    held->request = request;
+    list_node_init(&held->link);
+    list_push_back(&node->held, &held->link);
+    node->held_count[weft_shard_index(weft_request_shard(request))]++;
+    weft_timer_start(weft_request_shard(request), &held->timer, call->delay_ns, held_over, held);
+}
+
+static void verb_one_way(void *ctx, weft_request *request)
+{
+    struct cluster_node *node = ctx;
+    (void)call_of_request(node, request);
+    enum weft_err err = weft_reply(request, (struct weft_span){NULL, 0});
+    cluster_check(node->cluster, err == WEFT_OK, "the end of a one-way request: %s", weft_err_name(err));
+}
+
+void cluster_drop_held(struct cluster_node *node)
+{
+    struct list_node *link;
+    while ((link = list_pop_front(&node->held)) != NULL) {
+        free(WEFT_CONTAINER_OF(link, struct cluster_held, link));
+    }
+}
+
+void cluster_handle_verbs(struct cluster_node *node)
+{
+    struct weft_error why = {0};
+    cluster_check(node->cluster, weft_node_handle(node->node, VERB_CALL, verb_call, node, &why) == WEFT_OK, "%s",
+                  why.text);
+    cluster_check(node->cluster,
+                  weft_node_handle_one_way(node->node, VERB_ONE_WAY, verb_one_way, node, &why) == WEFT_OK, "%s",
+                  why.text);
+}
+
+static void call_check_time(const struct cluster_call *call, enum weft_err err)
+{
+    struct cluster *cluster = call->cluster;
+    uint64_t deadline_ns = call->begin_ns + call->timeout_ns;
+    uint64_t late_ns = call->end_ns > deadline_ns ? call->end_ns - deadline_ns : 0;
+    cluster_check(cluster, err != WEFT_ERR_TIMEOUT || call->end_ns >= deadline_ns, "call %llu timed out %llu ns early",
+                  (unsigned long long)call->id, (unsigned long long)(deadline_ns - call->end_ns));
+    cluster_check(cluster, late_ns <= TIMER_TICK_NS + LATE_NS_MAX, "call %llu ended %llu ns after its deadline",
+                  (unsigned long long)call->id, (unsigned long long)late_ns);
+    if (late_ns > cluster->lateness_ns_max) {
+        cluster->lateness_ns_max = late_ns;
+    }
+}
+
+static void call_check_answer(const struct cluster_call *call, const struct weft_reply *reply)
+{
+    struct cluster *cluster = call->cluster;
+    const uint8_t *data = reply->payload.data;
+    cluster_check(cluster, reply->executed == WEFT_EXECUTED_YES && call->runs == 1,
+                  "call %llu was answered, executed %s", (unsigned long long)call->id,
+                  weft_executed_name(reply->executed));
+    cluster_check(cluster, call->destiny == DESTINY_NOW || call->destiny == DESTINY_LATER,
+                  "call %llu of destiny %d was answered", (unsigned long long)call->id, (int)call->destiny);
+    cluster_check(cluster, reply->payload.bytes == call->reply_bytes, "the answer to %llu has %u bytes and not %u",
+                  (unsigned long long)call->id, reply->payload.bytes, call->reply_bytes);
+    cluster_check(cluster, bytes_load64(data) == call->id, "the answer to %llu came to %llu",
+                  (unsigned long long)bytes_load64(data), (unsigned long long)call->id);
+    cluster_check(cluster, bytes_load32(data + 8) == call->peer, "node %u answered what was asked of %u",
+                  bytes_load32(data + 8), call->peer);
+    cluster_check(cluster,
+                  payload_fits(data + REPLY_BYTES_MIN, reply->payload.bytes - REPLY_BYTES_MIN, call->id ^ ANSWER_SALT),
+                  "the bytes of the answer to %llu are wrong", (unsigned long long)call->id);
+}
+
+/* Which ends a call of this destiny can have, and what each must say. */
+static void call_check_end(const struct cluster_call *call, enum weft_err err, const struct weft_reply *reply)
+{
+    struct cluster *cluster = call->cluster;
+    unsigned long long id = call->id;
+    char text[64];
+    cluster_check(cluster, reply->error.code == err, "call %llu: %s and %s", id, weft_err_name(err),
+                  weft_err_name(reply->error.code));
+    switch (err) {
+    case WEFT_OK:
+        if (call->destiny == DESTINY_ONE_WAY) {
+            cluster_check(cluster, reply->executed == WEFT_EXECUTED_MAYBE, "one-way %llu", id);
+        } else {
+            call_check_answer(call, reply);
+        }
+        break;
+    case WEFT_ERR_REMOTE:
+        call_fail_text(call, text);
+        cluster_check(cluster, call->destiny == DESTINY_FAIL && strcmp(reply->error.text, text) == 0,
+                      "call %llu failed remotely: %s", id, reply->error.text);
+        cluster_check(cluster, reply->executed == WEFT_EXECUTED_YES, "call %llu", id);
+        break;
+    case WEFT_ERR_UNKNOWN_VERB:
+        cluster_check(cluster, call->destiny == DESTINY_UNKNOWN, "call %llu: the peer does not know its verb", id);
+        cluster_check(cluster, reply->executed == WEFT_EXECUTED_NO, "call %llu", id);
+        break;
+    case WEFT_ERR_TIMEOUT:
+    case WEFT_ERR_CLOSED:
+        cluster_check(cluster, reply->executed != WEFT_EXECUTED_YES, "call %llu", id);
+        break;
+    case WEFT_ERR_UNREACHABLE:
+    case WEFT_ERR_DRAINING:
+    case WEFT_ERR_QUEUE_FULL:
+    case WEFT_ERR_BUSY:
+        cluster_check(cluster, reply->executed == WEFT_EXECUTED_NO, "call %llu", id);
+        break;
+    default:
+        cluster_check(cluster, false, "call %llu ended with %s: %s", id, weft_err_name(err), reply->error.text);
+    }
+}
+
+static void call_ended(void *ctx, enum weft_err err, const struct weft_reply *reply)
+{
+    struct cluster_call *call = ctx;
+    struct cluster *cluster = call->cluster;
+    struct cluster_node *node = &cluster->nodes[call->node];
+    cluster_check(cluster, !cluster->inside_call, "call %llu ended inside a call", (unsigned long long)call->id);
+    cluster_check(cluster, call->started && !call->caller_died, "call %llu ended, but never began",
+                  (unsigned long long)call->id);
+    call->ends++;
+    cluster_check(cluster, call->ends == 1, "call %llu ended %u times", (unsigned long long)call->id, call->ends);
+    cluster_check(cluster, cluster->running == node->workers[call->shard].shard, "call %llu ended on another shard",
+                  (unsigned long long)call->id);
+    call->err = err;
+    call->executed = reply->executed;
+    call->end_ns = weft_shard_now_ns(cluster->running);
+    cluster->open_calls--;
+    call_check_time(call, err);
+    call_check_end(call, err, reply);
+    cluster_check(cluster, call->executed != WEFT_EXECUTED_NO || call->runs == 0,
+                  "call %llu ran, and its caller was told (%s) that it did not", (unsigned long long)call->id,
+                  weft_err_name(err));
+    if (cluster->reply_calls && cluster->load && prng_below(&cluster->prng, 4) == 0) {
+        (void)cluster_call_random(node, call->shard);
+    }
+}
+
+struct cluster_call *cluster_call_new(struct cluster_node *node, uint32_t shard, uint32_t peer)
+{
+    struct cluster *cluster = node->cluster;
+    cluster_check(cluster, cluster->call_count < CLUSTER_CALLS_MAX, "the history is full");
+    struct cluster_call *call = &cluster->calls[cluster->call_count++];
+    *call = (struct cluster_call){
+        .cluster = cluster,
+        .id = cluster->call_count,
+        .node = node->index,
+        .life = node->life,
+        .shard = shard,
+        .peer = peer,
+        .request_bytes = 64,
+        .reply_bytes = 64,
+        .timeout_ns = 10 * SECOND_NS,
+    };
+    return call;
+}
+
+static void call_start(void *ctx, weft_shard *shard)
+{
+    struct cluster_call *call = ctx;
+    struct cluster *cluster = call->cluster;
+    struct cluster_node *node = &cluster->nodes[call->node];
+    struct weft_call_options options = WEFT_CALL_OPTIONS_INIT;
+    uint64_t verb = VERB_CALL;
+    if (call->destiny == DESTINY_UNKNOWN || call->destiny == DESTINY_ONE_WAY) {
+        verb = call->destiny == DESTINY_UNKNOWN ? VERB_NOBODY : VERB_ONE_WAY;
+    }
+    options.timeout_ms = (uint32_t)(call->timeout_ns / MS_NS);
+    options.lane = call->lane;
+    options.one_way = call->destiny == DESTINY_ONE_WAY;
+    options.wait_for_peer = call->wait_for_peer;
+    bytes_store64(cluster->scratch, call->id);
+    payload_fill(cluster->scratch + REQUEST_BYTES_MIN, call->request_bytes - REQUEST_BYTES_MIN, call->id);
+    const struct weft_span args = {cluster->scratch, call->request_bytes};
+    call->begin_ns = weft_shard_now_ns(shard);
+    bool inside = cluster->inside_call;
+    cluster->inside_call = true;
+    call->err = weft_call(shard, cluster_peer_id(node, call->peer), verb, args, &options, call_ended, call);
+    cluster->inside_call = inside;
+    call->started = call->err == WEFT_OK;
+    if (call->started) {
+        cluster->open_calls++;
+        node->started_calls++;
+    }
+    cluster_check(cluster,
+                  call->started || call->err == WEFT_ERR_QUEUE_FULL || call->err == WEFT_ERR_UNREACHABLE ||
+                      (call->err == WEFT_ERR_DRAINING && node->draining),
+                  "weft_call from node %u to %u: %s", call->node, call->peer, weft_err_name(call->err));
+}
+
+enum weft_err cluster_call_start(struct cluster_call *call)
+{
+    struct cluster *cluster = call->cluster;
+    if (cluster->running != NULL) {
+        call_start(call, cluster->running);
+    } else {
+        cluster_run_on(&cluster->nodes[call->node], call->shard, call_start, call);
+    }
+    return call->started ? WEFT_OK : call->err;
+}
+
+/* Mostly small, some of many buffers, a few that are large. */
+static uint32_t draw_bytes(struct cluster *cluster, uint32_t least)
+{
+    uint64_t kind = prng_below(&cluster->prng, 20);
+    uint32_t most = kind < 14 || cluster->options.small ? 300 : kind < 19 ? 20000 : CLUSTER_PAYLOAD_BYTES_MAX;
+    return least + (uint32_t)prng_below(&cluster->prng, most - least + 1);
+}
+
+static enum destiny draw_destiny(struct cluster *cluster)
+{
+    static const uint8_t weights[DESTINY_COUNT] = {
+        [DESTINY_NOW] = 8,     [DESTINY_LATER] = 5,   [DESTINY_FAIL] = 2,
+        [DESTINY_UNKNOWN] = 1, [DESTINY_ONE_WAY] = 2, [DESTINY_OVERSLEEP] = 2,
+    };
+    uint64_t drawn = prng_below(&cluster->prng, 20);
+    uint32_t destiny = 0;
+    while (drawn >= weights[destiny]) {
+        drawn -= weights[destiny];
+        destiny++;
+    }
+    return (enum destiny)destiny;
+}
+
+struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t shard)
+{
+    struct cluster *cluster = node->cluster;
+    struct prng *prng = &cluster->prng;
+    uint32_t peer = (node->index + 1 + (uint32_t)prng_below(prng, cluster->node_count - 1)) % cluster->node_count;
+    struct cluster_call *call = cluster_call_new(node, shard, peer);
+    uint64_t lane = prng_below(prng, 10);
+    call->lane = lane < 7 ? WEFT_LANE_NORMAL : lane < 9 ? WEFT_LANE_BULK : WEFT_LANE_CONTROL;
+    call->destiny = draw_destiny(cluster);
+    call->request_bytes = draw_bytes(cluster, REQUEST_BYTES_MIN);
+    call->reply_bytes = draw_bytes(cluster, REPLY_BYTES_MIN);
+    call->wait_for_peer = prng_below(prng, 4) == 0;
+    bool hasty = prng_below(prng, 10) == 0;
+    call->timeout_ns = (1 + prng_below(prng, hasty ? 20 : 2000)) * MS_NS;
+    if (call->destiny == DESTINY_LATER) {
+        call->delay_ns = 1 + prng_below(prng, 50 * MS_NS);
+    } else if (call->destiny == DESTINY_FAIL && prng_below(prng, 2) == 0) {
+        call->delay_ns = 1 + prng_below(prng, 10 * MS_NS);
+    } else if (call->destiny == DESTINY_OVERSLEEP) {
+        call->timeout_ns = (1 + prng_below(prng, 50)) * MS_NS;
+        call->delay_ns = call->timeout_ns + OVERSLEEP_NS + prng_below(prng, 20 * MS_NS);
+    }
+    (void)cluster_call_start(call);
+    return call;
+}
+
+static void worker_fired(void *ctx, weft_shard *shard)
+{
+    struct cluster_worker *worker = ctx;
+    struct cluster *cluster = worker->node->cluster;
+    uint64_t calls = 1 + prng_below(&cluster->prng, 4);
+    while (cluster->load && calls-- > 0 && cluster->call_count < CLUSTER_CALLS_MAX / 2) {
+        (void)cluster_call_random(worker->node, weft_shard_index(shard));
+    }
+    cluster_worker_start(worker);
+}
+
+void cluster_worker_start(struct cluster_worker *worker)
+{
+    struct cluster *cluster = worker->node->cluster;
+    uint64_t pause_ns = 1000 * (1 + prng_below(&cluster->prng, cluster->options.pause_us_max));
+    weft_timer_start(worker->shard, &worker->timer, pause_ns, worker_fired, worker);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One node's life in a simulated cluster: what it is told, what it tells, and its ends: drained, or killed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/cluster.h"
+
+/* The least that a node takes; it is touched only where it is used. */
+#define MEMORY_PER_SHARD_BYTES (UINT64_C(64) << 20)
+#define HANDSHAKE_TIMEOUT_MS 2000u
+
+static const char *node_dc(uint32_t index)
+{
+    return index % 2 == 0 ? "east" : "west";
+}
+
+static const char *node_rack(uint32_t index)
+{
+    return index % 4 < 2 ? "r1" : "r2";
+}
+
+static void node_address(uint32_t index, char text[32])
+{
+    snprintf(text, 32, "10.0.0.%u", index + 1);
+}
+
+static void node_id_text(uint32_t index, char text[40])
+{
+    snprintf(text, 40, "00000000-0000-4000-8000-%012x", index + 1);
+}
+
+/* A line must be one, and printable; refusals are kept for those who ask. */
+static void node_logged(void *ctx, char level, const char *line)
+{
+    struct cluster_node *node = ctx;
+    struct cluster *cluster = node->cluster;
+    for (const char *at = line; *at != '\0'; at++) {
+        cluster_check(cluster, (uint8_t)*at >= 0x20 && (uint8_t)*at < 0x7f, "log line with byte %02x", (uint8_t)*at);
+    }
+    if (cluster->loud) {
+        uint64_t us = sim_world_now_ns(cluster->world) / 1000 % UINT64_C(100000000);
+        printf("%10llu us  node %u  %c %s\n", (unsigned long long)us, node->index, level, line);
+    }
+    bool in = strncmp(line, "refused in from", 15) == 0;
+    if (in || strncmp(line, "refused out to", 14) == 0) {
+        node->refusals_logged[in ? 0 : 1]++;
+        snprintf(node->last_refusal[in ? 0 : 1], sizeof node->last_refusal[0], "%.250s", line);
+    }
+}
+
+/* Ups and downs of one peer alternate, and the first is an up. */
+static void node_peer_changed(void *ctx, weft_shard *shard, const struct weft_peer_event *event)
+{
+    struct cluster_node *node = ctx;
+    struct cluster *cluster = node->cluster;
+    char address[32];
+    uint32_t peer = 0;
+    while (peer < cluster->node_count && cluster_peer_id(node, peer).bits != event->peer.bits) {
+        peer++;
+    }
+    cluster_check(cluster, peer < cluster->node_count, "an event names the unknown peer %llu",
+                  (unsigned long long)event->peer.bits);
+    node_address(peer, address);
+    cluster_check(cluster, strcmp(event->address, address) == 0, "peer %u is called %s", peer, event->address);
+    cluster_check(cluster, shard == cluster->running, "an event of another shard");
+    struct cluster_watch *watch = &node->watches[peer];
+    cluster_check(cluster, watch->up != event->up, "node %u was told twice that peer %u is %s (%s)", node->index, peer,
+                  event->up ? "up" : "down", weft_reason_name(event->reason));
+    cluster_check(cluster, event->up == (event->reason == WEFT_REASON_NONE), "node %u: peer %u %s with reason %s",
+                  node->index, peer, event->up ? "up" : "down", weft_reason_name(event->reason));
+    watch->up = event->up;
+    watch->reason = event->reason;
+    watch->changed_ns = sim_world_now_ns(cluster->world);
+    *(event->up ? &watch->ups : &watch->downs) += 1;
+}
+
+weft_peer_id cluster_peer_id(const struct cluster_node *node, uint32_t peer)
+{
+    if (node->plan.lists_itself) {
+        return (weft_peer_id){peer + 1};
+    }
+    return (weft_peer_id){peer == node->index ? 0 : peer < node->index ? peer + 1 : peer};
+}
+
+static void node_add_peers(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    for (uint32_t peer = 0; peer < cluster->node_count; peer++) {
+        struct weft_peer_options entry = WEFT_PEER_OPTIONS_INIT;
+        struct weft_error why = {0};
+        weft_peer_id id;
+        char address[32];
+        if (peer == node->index && !node->plan.lists_itself) {
+            continue;
+        }
+        node_address(peer, address);
+        entry.addresses[0] = address;
+        entry.dc = node_dc(peer);
+        entry.rack = node_rack(peer);
+        entry.id = cluster->nodes[peer].plan.entry_id;
+        enum weft_err err = weft_node_peer_add(node->node, &entry, &id, &why);
+        cluster_check(cluster, err == WEFT_OK, "%s", why.text);
+        cluster_check(cluster, id.bits == cluster_peer_id(node, peer).bits, "peer %u", peer);
+    }
+}
+
+static void node_ready(void *ctx, weft_shard *shard)
+{
+    struct cluster_node *node = ctx;
+    struct cluster_worker *worker = &node->workers[weft_shard_index(shard)];
+    cluster_check(node->cluster, worker->shard == NULL, "on_ready twice");
+    worker->node = node;
+    worker->shard = shard;
+    cluster_worker_start(worker);
+}
+
+static void node_create(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+    struct weft_error why = {0};
+    char address[32];
+    char id[40];
+    node_address(node->index, address);
+    node_id_text(node->index, id);
+    options.cluster_name = node->plan.cluster_name;
+    options.dc = node_dc(node->index);
+    options.rack = node->plan.claimed_rack != NULL ? node->plan.claimed_rack : node_rack(node->index);
+    options.node_id = id;
+    options.listen_address = address;
+    options.storage_port = CLUSTER_PORT;
+    options.require_hello = node->plan.require_hello;
+    options.memory_per_shard_bytes = MEMORY_PER_SHARD_BYTES;
+    options.connections_max = CLUSTER_CONNS_MAX;
+    options.handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS;
+    options.heartbeat_ms = cluster->options.heartbeat_ms;
+    options.drain_timeout_ms = cluster->options.drain_timeout_ms;
+    options.log = node_logged;
+    options.log_ctx = node;
+    enum weft_err err = weft_node_create(&node->node, &options, &why);
+    cluster_check(cluster, err == WEFT_OK, "%s", why.text);
+    node_add_peers(node);
+    cluster_handle_verbs(node);
+    cluster_check(cluster, weft_node_on_peer(node->node, node_peer_changed, node) == WEFT_OK, "events");
+}
+
+void cluster_start_node(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    struct weft_error why = {0};
+    cluster_check(cluster, node->node == NULL, "node %u runs already", node->index);
+    node->life++;
+    node->draining = false;
+    node->started_calls = 0;
+    memset(node->stopped, 0, sizeof node->stopped);
+    memset(node->workers, 0, sizeof node->workers);
+    memset(node->watches, 0, sizeof node->watches);
+    memset(node->held_count, 0, sizeof node->held_count);
+    memset(node->refusals_logged, 0, sizeof node->refusals_logged);
+    memset(node->heard, 0, CLUSTER_SHARDS_MAX * CLUSTER_CONNS_MAX * sizeof *node->heard);
+    node_create(node);
+    const struct node_placement placement = {
+        .place = sim_world_node(cluster->world, node->index),
+        .shard_count = node->shard_count,
+        .driven = true,
+    };
+    enum weft_err err = node_start_on(node->node, &placement, node_ready, node, &why);
+    cluster_check(cluster, err == WEFT_OK, "node %u: %s", node->index, why.text);
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        struct weft_shard *shard = node->node->engine->shards[i];
+        sim_io_set_user(shard->io, shard);
+        node->arena_base[i] = arena_used(&shard->arena);
+    }
+}
+
+void cluster_start(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        cluster_start_node(&cluster->nodes[i]);
+    }
+}
+
+/* A process that dies gives nothing back: its books are closed as they are. */
+static void node_forget(struct cluster_node *node)
+{
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        struct node_shard *share = &node->node->shards[i];
+        share->shard->io->backend->close(share->shard->io); /* first: its operations lie in what goes next */
+        share->shard->io = NULL;
+        share->rpc.calls.count_in_use = 0;
+        share->net.conn_count = 0;
+        share->shard->send_pool.free_count = share->shard->send_pool.count;
+    }
+    free(node->node->plain_sockets);
+    node->node->plain_sockets = NULL;
+    node->node->state = NODE_STOPPED;
+    weft_node_destroy(node->node);
+    node->node = NULL;
+}
+
+void cluster_kill_node(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    sim_world_kill_node(cluster->world, node->index);
+    for (uint32_t i = 0; i < cluster->call_count; i++) {
+        struct cluster_call *call = &cluster->calls[i];
+        if (call->node == node->index && call->life == node->life && call->started && call->ends == 0) {
+            call->caller_died = true;
+            cluster->open_calls--;
+        }
+    }
+    cluster_drop_held(node);
+    node_forget(node);
+    cluster_check(cluster, sim_world_sockets(cluster->world, node->index) == 0, "sockets of a dead node");
+}
+
+void cluster_drain_node(struct cluster_node *node)
+{
+    node->draining = true;
+    weft_node_drain(node->node);
+}
+
+bool cluster_node_stopped(const struct cluster_node *node)
+{
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        if (!node->stopped[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void cluster_end_node(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    cluster_check_node_empty(node);
+    node->exit_value = weft_node_wait(node->node);
+    cluster_check(cluster, sim_world_sockets(cluster->world, node->index) == 0, "node %u left %u sockets open",
+                  node->index, sim_world_sockets(cluster->world, node->index));
+    weft_node_destroy(node->node);
+    node->node = NULL;
+    cluster_drop_held(node);
+}

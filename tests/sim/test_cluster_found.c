@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: what storms of calls and faults once found stays found.
+ *
+ * Method: each case leads a small cluster straight into the situation that a drawn world stumbled over, over a few
+ * seeds that only vary the timing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/cluster.h"
+
+#define HEARTBEAT_MS 200u
+/* It never arrives. */
+#define VERB_ANY 4712u
+
+static void found_open(struct cluster *cluster, uint64_t seed, uint32_t shard_count, uint32_t heartbeat_ms)
+{
+    struct cluster_options options;
+    cluster_options_init(&options, seed);
+    options.node_count = 2;
+    options.shard_count = shard_count;
+    options.heartbeat_ms = heartbeat_ms;
+    cluster_open(cluster, &options);
+    cluster_start(cluster);
+    cluster_check(cluster, cluster_run_until(cluster, SECOND_NS, cluster_all_up), "not up after a second");
+}
+
+/* Calls on the control lane open control links on every shard; one of them speaks for the peer. */
+static uint64_t control_links(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    found_open(&cluster, seed, CLUSTER_SHARDS_MAX, HEARTBEAT_MS);
+    for (uint32_t shard = 0; shard < CLUSTER_SHARDS_MAX; shard++) {
+        struct cluster_call *call = cluster_call_new(&cluster.nodes[0], shard, 1);
+        call->lane = WEFT_LANE_CONTROL;
+        cluster_check(&cluster, cluster_call_start(call) == WEFT_OK, "shard %u", shard);
+    }
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_no_open_calls), "calls hang");
+    cluster_check(&cluster, cluster.nodes[0].watches[1].ups == 1, "%u ups", cluster.nodes[0].watches[1].ups);
+    cluster_kill_node(&cluster.nodes[1]);
+    cluster_run(&cluster, SECOND_NS / 2);
+    cluster_check(&cluster, cluster.nodes[0].watches[1].downs == 1, "%u downs", cluster.nodes[0].watches[1].downs);
+    cluster_start_node(&cluster.nodes[1]);
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void peer__control_links_on_all_shards__one_event(void **state)
+{
+    (void)state;
+    cluster_run_seeds(8000, 4, 4, control_links, NULL);
+}
+
+/* A request that is still queued when its deadline passes goes out later, and runs. */
+static uint64_t queued_timeout(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    found_open(&cluster, seed, 1, 60000);
+    struct cluster_node *node = &cluster.nodes[0];
+    struct cluster_call *first = cluster_call_new(node, 0, 1);
+    (void)cluster_call_start(first);
+    cluster_run(&cluster, SECOND_NS);
+    sim_world_partition(cluster.world, 0, 1, true);
+    for (uint32_t i = 0; i < 10; i++) { /* more than the network and one send operation take */
+        struct cluster_call *large = cluster_call_new(node, 0, 1);
+        large->request_bytes = CLUSTER_PAYLOAD_BYTES_MAX;
+        (void)cluster_call_start(large);
+    }
+    cluster_run(&cluster, 10 * MS_NS);
+    struct cluster_call *call = cluster_call_new(node, 0, 1);
+    call->timeout_ns = 50 * MS_NS;
+    cluster_check(&cluster, cluster_call_start(call) == WEFT_OK, "not queued");
+    cluster_run(&cluster, 100 * MS_NS);
+    cluster_check(&cluster, call->err == WEFT_ERR_TIMEOUT && call->executed == WEFT_EXECUTED_MAYBE, "%s, executed %s",
+                  weft_err_name(call->err), weft_executed_name(call->executed));
+    cluster_calm(&cluster);
+    cluster_check(&cluster, call->runs == 1, "it did not run");
+    return cluster_close(&cluster, totals);
+}
+
+static void call__times_out_while_queued__may_have_run(void **state)
+{
+    (void)state;
+    cluster_run_seeds(8100, 4, 4, queued_timeout, NULL);
+}
+
+struct again {
+    struct cluster_call *hasty;
+    struct cluster_call *patient;
+    enum weft_err hasty_err;
+    enum weft_err patient_err;
+    uint32_t ends;
+};
+
+static struct again *again_of(struct cluster *cluster)
+{
+    return cluster->outsider_ctx;
+}
+
+/* The end of a call that its connection took along: call again, from inside its callback. */
+static void again_ended(void *ctx, enum weft_err err, const struct weft_reply *reply)
+{
+    struct cluster *cluster = ctx;
+    struct again *again = again_of(cluster);
+    (void)reply;
+    cluster_check(cluster, err == WEFT_ERR_CLOSED, "%s", weft_err_name(err));
+    again->ends++;
+    again->hasty = cluster_call_new(&cluster->nodes[0], 0, 1);
+    again->hasty_err = cluster_call_start(again->hasty);
+    again->patient = cluster_call_new(&cluster->nodes[0], 0, 1);
+    again->patient->wait_for_peer = true;
+    again->patient_err = cluster_call_start(again->patient);
+}
+
+static void again_begin(void *ctx, weft_shard *shard)
+{
+    struct cluster *cluster = ctx;
+    struct cluster_node *node = &cluster->nodes[0];
+    const struct weft_span nothing = {NULL, 0};
+    enum weft_err err = weft_call(shard, cluster_peer_id(node, 1), VERB_ANY, nothing, NULL, again_ended, cluster);
+    cluster_check(cluster, err == WEFT_OK, "%s", weft_err_name(err));
+    node->started_calls++;
+}
+
+static uint64_t ending_connection(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    struct again again = {0};
+    found_open(&cluster, seed, 1, HEARTBEAT_MS);
+    cluster.outsider_ctx = &again;
+    struct cluster_node *node = &cluster.nodes[0];
+    (void)cluster_call_start(cluster_call_new(node, 0, 1));
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_no_open_calls), "calls hang");
+    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_run_on(node, 0, again_begin, &cluster);
+    cluster_run(&cluster, 10 * MS_NS);
+    cluster_kill_node(&cluster.nodes[1]);
+    sim_world_partition(cluster.world, 0, 1, false);
+    cluster_run(&cluster, 100 * MS_NS);
+    cluster_check(&cluster, again.ends == 1, "the call did not end with its connection");
+    cluster_check(&cluster, again.hasty_err == WEFT_ERR_UNREACHABLE, "%s", weft_err_name(again.hasty_err));
+    cluster_check(&cluster, again.patient_err == WEFT_OK, "%s", weft_err_name(again.patient_err));
+    cluster_start_node(&cluster.nodes[1]);
+    cluster_calm(&cluster);
+    cluster_check(&cluster, again.patient->err == WEFT_OK && again.patient->runs == 1, "the patient call: %s",
+                  weft_err_name(again.patient->err));
+    return cluster_close(&cluster, totals);
+}
+
+static void call__from_callback_of_ending_connection__unreachable_or_waits(void **state)
+{
+    (void)state;
+    cluster_run_seeds(8200, 8, 4, ending_connection, NULL);
+}
+
+static bool two_missed(struct cluster *cluster)
+{
+    struct node_shard *share = &cluster->nodes[0].node->shards[0];
+    return share->links[share->link_begin[0]].heartbeats_missed == 2;
+}
+
+/* The third ping fails because its connection ends: that is no reason to end it. */
+static uint64_t third_ping(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    found_open(&cluster, seed, 1, HEARTBEAT_MS);
+    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, two_missed), "no heartbeat was missed");
+    cluster_run(&cluster, MS_NS);
+    cluster_kill_node(&cluster.nodes[1]);
+    sim_world_partition(cluster.world, 0, 1, false);
+    cluster_run(&cluster, 20 * MS_NS);
+    const struct cluster_watch *watch = &cluster.nodes[0].watches[1];
+    cluster_check(&cluster, watch->downs == 1 && watch->reason == WEFT_REASON_CONNECTION_RESET, "%u downs, %s",
+                  watch->downs, weft_reason_name(watch->reason));
+    cluster_start_node(&cluster.nodes[1]);
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void heartbeat__third_ping_ends_with_its_connection__down_for_the_reset(void **state)
+{
+    (void)state;
+    cluster_run_seeds(8300, 4, 4, third_ping, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peer__control_links_on_all_shards__one_event),
+        cmocka_unit_test(call__times_out_while_queued__may_have_run),
+        cmocka_unit_test(call__from_callback_of_ending_connection__unreachable_or_waits),
+        cmocka_unit_test(heartbeat__third_ping_ends_with_its_connection__down_for_the_reset),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: a peer that falls silent is noticed in time and found again, nobody dials more often than the back-off allows,
+ * and pairs of nodes that nothing happens to see no error.
+ *
+ * Method: clusters without random faults, whose pairs are cut and joined again at drawn times. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/cluster.h"
+
+/* Pings that go unanswered until a peer is down; the first leaves up to an interval after the silence began. */
+#define INTERVALS_MISSED 3u
+/* A tick of a timer, a latency and some turns. */
+#define NOTICE_NS (2 * MS_NS)
+/* The longest pause between two dials, and how long one of them may hang. */
+#define FOUND_NS_MAX (13 * SECOND_NS)
+/* Far more than a payload of 200 KiB takes through the smallest window, behind a few others. */
+#define PROMPT_NS (900 * MS_NS)
+
+static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster_options options;
+    struct cluster cluster;
+    cluster_options_init(&options, seed);
+    options.node_count = 2;
+    options.heartbeat_ms = 50 + (uint32_t)(seed % 10) * 50;
+    cluster_open(&cluster, &options);
+    cluster_start(&cluster);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_all_up), "not up after a second");
+    cluster.load = seed % 2 == 0;
+    uint64_t interval_ns = options.heartbeat_ms * MS_NS;
+    cluster_run(&cluster, 2 * interval_ns + prng_below(&cluster.prng, interval_ns));
+    uint64_t cut_ns = sim_world_now_ns(cluster.world);
+    uint64_t before[2];
+    sim_world_partition(cluster.world, 0, 1, true);
+    for (uint32_t i = 0; i < 2; i++) {
+        before[i] = cluster_dialed(&cluster.nodes[i]);
+        cluster_check(&cluster, cluster.nodes[i].watches[1 - i].downs == 0, "down before the cut");
+    }
+    uint64_t cut_for_ns = (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS + prng_below(&cluster.prng, 20 * SECOND_NS);
+    cluster_run(&cluster, cut_for_ns);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct cluster_watch *watch = &cluster.nodes[i].watches[1 - i];
+        uint64_t noticed_ns = watch->changed_ns - cut_ns;
+        cluster_check(&cluster, !watch->up && watch->downs == 1, "node %u did not notice", i);
+        cluster_check(&cluster, watch->reason == WEFT_REASON_HEARTBEAT_MISSED, "node %u: %s", i,
+                      weft_reason_name(watch->reason));
+        cluster_check(&cluster,
+                      noticed_ns + NOTICE_NS >= (INTERVALS_MISSED - 1) * interval_ns &&
+                          noticed_ns <= (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS,
+                      "node %u noticed after %llu us", i, (unsigned long long)(noticed_ns / 1000));
+        /* The control link, and what calls use: a link per lane and shard. */
+        uint64_t links = cluster.nodes[i].shard_count * 3;
+        uint64_t dials = cluster_dialed(&cluster.nodes[i]) - before[i];
+        cluster_check(&cluster, dials <= links * cluster_dials_max(cut_for_ns), "node %u dialed %llu times", i,
+                      (unsigned long long)dials);
+    }
+    cluster.load = false;
+    sim_world_partition(cluster.world, 0, 1, false);
+    cluster_check(&cluster, cluster_run_until(&cluster, FOUND_NS_MAX, cluster_all_up), "not found again");
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void peer__silent__down_in_time_and_up_again(void **state)
+{
+    (void)state;
+    struct cluster_totals totals = {0};
+    cluster_run_seeds(1000, 50, 10, silent, &totals);
+}
+
+static bool call_prompt(const struct cluster_call *call)
+{
+    switch (call->err) {
+    case WEFT_OK:
+    case WEFT_ERR_REMOTE:
+    case WEFT_ERR_UNKNOWN_VERB:
+        return true;
+    case WEFT_ERR_TIMEOUT:
+        return call->destiny == DESTINY_OVERSLEEP || call->timeout_ns < call->delay_ns + PROMPT_NS;
+    default:
+        return false;
+    }
+}
+
+static uint64_t partition(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster_options options;
+    struct cluster cluster;
+    bool touched[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
+    memset(touched, 0, sizeof touched);
+    cluster_options_init(&options, seed);
+    options.node_count = 3 + (uint32_t)(seed % 4);
+    cluster_open(&cluster, &options);
+    cluster.load = true;
+    cluster.reply_calls = true;
+    cluster_start(&cluster);
+    cluster_run(&cluster, SECOND_NS / 2);
+    uint32_t isolated = (uint32_t)(seed % options.node_count);
+    for (uint32_t change = 0; change < 8; change++) {
+        uint32_t a = (uint32_t)prng_below(&cluster.prng, options.node_count);
+        uint32_t b = (a + 1 + (uint32_t)prng_below(&cluster.prng, options.node_count - 1)) % options.node_count;
+        bool all = seed % 3 == 0; /* a whole node at a time, and not a pair */
+        for (uint32_t i = 0; i < options.node_count; i++) {
+            if (all ? i != isolated : i == b) {
+                uint32_t from = all ? isolated : a;
+                sim_world_partition(cluster.world, from, i, change % 2 == 0);
+                touched[from][i] = touched[i][from] = true;
+            }
+        }
+        cluster_run(&cluster, prng_below(&cluster.prng, SECOND_NS));
+    }
+    cluster_calm(&cluster);
+    for (uint32_t i = 0; i < cluster.call_count; i++) {
+        const struct cluster_call *call = &cluster.calls[i];
+        cluster_check(&cluster, touched[call->node][call->peer] || (call->started && call_prompt(call)),
+                      "call %llu of the healthy pair %u to %u: %s", (unsigned long long)call->id, call->node,
+                      call->peer, weft_err_name(call->err));
+    }
+    for (uint32_t i = 0; i < cluster.node_count; i++) {
+        for (uint32_t peer = 0; peer < cluster.node_count; peer++) {
+            cluster_check(&cluster, touched[i][peer] || cluster.nodes[i].watches[peer].downs == 0,
+                          "node %u lost its healthy peer %u", i, peer);
+        }
+    }
+    return cluster_close(&cluster, totals);
+}
+
+static void pairs__some_cut__the_others_see_no_error(void **state)
+{
+    (void)state;
+    struct cluster_totals totals = {0};
+    cluster_run_seeds(2000, 50, 10, partition, &totals);
+    uint64_t asked;
+    if (!cluster_seed_asked(&asked)) {
+        assert_true(totals.by_err[WEFT_ERR_CLOSED] > 0);
+        assert_true(totals.by_err[WEFT_ERR_TIMEOUT] > 0);
+        assert_true(totals.refused_starts > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peer__silent__down_in_time_and_up_again),
+        cmocka_unit_test(pairs__some_cut__the_others_see_no_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,7 +5,7 @@
 Method: every ```c block of the Markdown files is compiled with the project's warnings.  A block with a main() is a
 whole program: it is linked with the library too.  Any other block may be declarations or statements; it may use the
 names in PRELUDE without saying where they come from, and nothing else that the headers do not declare.  Links to files
-of the project must lead to one.
+of the project must lead to one.  A whole program in the README is one of examples/, word for word.
 """
 import argparse
 import pathlib
@@ -89,6 +89,16 @@ def check_links(root, path, text):
             yield f"{path.relative_to(root)}:{line}: no such file: {target}"
 
 
+def check_example(options, code):
+    """Returns a complaint if a whole program of the README is not an example."""
+    if "int main(" not in code:
+        return ""
+    shown = code.strip()
+    examples = (options.root / "examples").glob("*.c")
+    same = any(shown in path.read_text(encoding="utf-8") for path in examples)
+    return "" if same else "this program is none of examples/\n"
+
+
 def self_test(options):
     """The check itself must fail on what is wrong; otherwise its passes mean nothing."""
     program = "#include <weft/weft.h>\nint main(void)\n{\n    return weft_version(%s) == NULL;\n}\n"
@@ -110,7 +120,7 @@ def main():
     options = parser.parse_args()
     failures = [f"self-test: judged wrongly: {code}" for code in self_test(options)]
     count = 0
-    files = [options.root / "README.md", *sorted((options.root / "docs").glob("**/*.md"))]
+    files = [options.root / "README.md", options.root / "CONTRIBUTING.md", *sorted((options.root / "docs").glob("**/*.md"))]
     for path in files:
         if not path.exists():
             failures.append(f"{path.name}: missing")
@@ -121,6 +131,8 @@ def main():
         for line, code in blocks_of(text):
             count += 1
             complaint = "a block that never ends\n" if code is None else check_block(options, name, line, code)
+            if not complaint and name == "README.md":
+                complaint = check_example(options, code)
             if complaint:
                 failures.append(f"{name}:{line}: this block does not compile:\n{complaint}")
     for failure in failures:

@@ -120,7 +120,8 @@ def main():
     options = parser.parse_args()
     failures = [f"self-test: judged wrongly: {code}" for code in self_test(options)]
     count = 0
-    files = [options.root / "README.md", options.root / "CONTRIBUTING.md", *sorted((options.root / "docs").glob("**/*.md"))]
+    files = [options.root / "README.md", options.root / "CONTRIBUTING.md"]
+    files += sorted((options.root / "docs").glob("**/*.md"))
     for path in files:
         if not path.exists():
             failures.append(f"{path.name}: missing")

@@ -23,8 +23,19 @@
 /* Longest life that --days accepts, in days: a century. */
 #define DAYS_MAX 36525
 
-enum certs_key { KEY_CLUSTER = 'c', KEY_OUT = 'o', KEY_JSON = 'j', KEY_DC = 'd', KEY_RACK = 'r', KEY_ADDRESS = 'a',
-                 KEY_FORCE = 256, KEY_CA, KEY_ID, KEY_DNS, KEY_DAYS };
+enum certs_key {
+    KEY_CLUSTER = 'c',
+    KEY_OUT = 'o',
+    KEY_JSON = 'j',
+    KEY_DC = 'd',
+    KEY_RACK = 'r',
+    KEY_ADDRESS = 'a',
+    KEY_FORCE = 256,
+    KEY_CA,
+    KEY_ID,
+    KEY_DNS,
+    KEY_DAYS
+};
 
 /* Of all three subcommands; each uses its own. */
 struct certs_arguments {
@@ -277,13 +288,12 @@ static const struct argp_option show_options[] = {
     {0},
 };
 
-static const char show_doc[] =
-    "Show every certificate of a PEM file.\v"
-    "Examples:\n"
-    "  weft certs show pki/n1.crt\n"
-    "  weft certs show --json /etc/ssl/certs/ca-certificates.crt\n"
-    "\n"
-    "Exit codes: 0 shown, 1 the file cannot be read or holds no certificate, 2 usage.";
+static const char show_doc[] = "Show every certificate of a PEM file.\v"
+                               "Examples:\n"
+                               "  weft certs show pki/n1.crt\n"
+                               "  weft certs show --json /etc/ssl/certs/ca-certificates.crt\n"
+                               "\n"
+                               "Exit codes: 0 shown, 1 the file cannot be read or holds no certificate, 2 usage.";
 
 static error_t show_parse(int key, char *argument, struct argp_state *state)
 {
@@ -326,8 +336,8 @@ static json_t *show_object(const struct tls_description *description)
 {
     json_t *names = json_array();
     for (uint32_t i = 0; i < description->name_count; i++) {
-        json_array_append_new(names, json_pack("{s:s, s:s}", "type", description->names[i].kind, "value",
-                                               description->names[i].value));
+        json_array_append_new(
+            names, json_pack("{s:s, s:s}", "type", description->names[i].kind, "value", description->names[i].value));
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "subject",
                      description->subject, "issuer", description->issuer, "serial", description->serial, "not_before",
@@ -378,20 +388,19 @@ static int certs_show(int argc, char **argv)
 
 /* ---- weft certs ---- */
 
-static const char certs_doc[] =
-    "Make and show the certificates of a cluster.\v"
-    "Commands (each has --help):\n"
-    "  ca     make a certificate authority\n"
-    "  node   make a node's certificate\n"
-    "  show   show the certificates of a PEM file\n"
-    "\n"
-    "Example, from nothing to a node that can encrypt:\n"
-    "  weft certs ca --cluster prod --out pki\n"
-    "  weft certs node n1 --ca pki --cluster prod --dc dc1 --rack r1 \\\n"
-    "      --address 10.0.0.1 --out pki\n"
-    "  weft certs show pki/n1.crt\n"
-    "\n"
-    "Exit codes: 0 done, 1 failed, 2 usage.";
+static const char certs_doc[] = "Make and show the certificates of a cluster.\v"
+                                "Commands (each has --help):\n"
+                                "  ca     make a certificate authority\n"
+                                "  node   make a node's certificate\n"
+                                "  show   show the certificates of a PEM file\n"
+                                "\n"
+                                "Example, from nothing to a node that can encrypt:\n"
+                                "  weft certs ca --cluster prod --out pki\n"
+                                "  weft certs node n1 --ca pki --cluster prod --dc dc1 --rack r1 \\\n"
+                                "      --address 10.0.0.1 --out pki\n"
+                                "  weft certs show pki/n1.crt\n"
+                                "\n"
+                                "Exit codes: 0 done, 1 failed, 2 usage.";
 
 static error_t certs_parse(int key, char *argument, struct argp_state *state)
 {

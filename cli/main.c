@@ -38,23 +38,44 @@ static void main_usage(FILE *to)
                 "  weft bench rpc --local          how fast is this machine?\n");
 }
 
+static const struct command *main_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int main_run(const struct command *command, int argc, char **argv)
+{
+    argv[0] = (char *)command->title;
+    return command->run(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
+    char help[] = "--help";
     if (argc < 2) {
         main_usage(stderr);
         return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        argv[1] = (char *)"version";
+    }
+    if (strcmp(argv[1], "help") == 0 && argc == 3 && main_find(argv[2]) != NULL) {
+        char *arguments[] = {NULL, help, NULL};
+        return main_run(main_find(argv[2]), 2, arguments);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         main_usage(stdout);
         return 0;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            char *title = (char *)commands[i].title;
-            argv[1] = title;
-            return commands[i].run(argc - 1, argv + 1);
-        }
+    const struct command *command = main_find(argv[1]);
+    if (command == NULL) {
+        fprintf(stderr, "weft: '%s' is not a command; `weft --help` lists them\n", argv[1]);
+        return 2;
     }
-    fprintf(stderr, "weft: '%s' is not a command; `weft --help` lists them\n", argv[1]);
-    return 2;
+    return main_run(command, argc - 1, argv + 1);
 }

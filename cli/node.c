@@ -27,11 +27,13 @@ struct node_arguments {
     uint64_t probe_ns;
     uint8_t marker[PROBE_MARKER_BYTES];
     bool marker_given;
+    bool verbose;
 };
 
 static const struct argp_option node_options[] = {
     {"probe", 'p', "INTERVAL", 0, "Send an ECHO of 1 KiB to every peer each INTERVAL, such as 200ms", 0},
     {"probe-marker", 'm', "HEX", 0, "16 bytes, as 32 hexadecimal digits, that fill the probes; default random", 0},
+    {"verbose", 'v', NULL, 0, "Log every attempt to connect too, not only what an operator must know", 0},
     {"status", 's', "FILE", 0, "Keep the node's status in FILE as JSON, replaced every 200 ms and at the end", 0},
     {0},
 };
@@ -74,6 +76,9 @@ static error_t node_parse(int key, char *argument, struct argp_state *state)
     case 's':
         arguments->status = argument;
         return 0;
+    case 'v':
+        arguments->verbose = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->file != NULL) {
             argp_error(state, "'%s' is one file too many", argument);
@@ -102,6 +107,15 @@ static const struct argp node_argp = {
            "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
            "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
 };
+
+/* The node's log: one line per event, its level in front. */
+static void node_log(void *ctx, char level, const char *line)
+{
+    const struct node_arguments *arguments = ctx;
+    if (level != 'D' || arguments->verbose) {
+        fprintf(stderr, "%c %s\n", level, line);
+    }
+}
 
 static void node_print_report(const struct config_report *report)
 {
@@ -146,6 +160,25 @@ static void node_serve(const struct status *status, const sigset_t *signals)
     }
 }
 
+/* From the start to the end of its draining.  A status file that cannot be written is found out at once. */
+static int node_live(const struct status *status, const sigset_t *signals)
+{
+    struct weft_error why = {0};
+    bool broken = status->path != NULL && status_write(status, &why) != WEFT_OK;
+    if (broken) {
+        fprintf(stderr, "E %s\n", why.text);
+    } else {
+        node_serve(status, signals);
+        fprintf(stderr, "I draining\n");
+        if (status->path != NULL && status_write(status, &why) != WEFT_OK) {
+            fprintf(stderr, "W %s\n", why.text);
+        }
+    }
+    weft_node_drain(status->node);
+    int code = weft_node_wait(status->node);
+    return broken ? 1 : code;
+}
+
 static int node_run(weft_node *node, const struct config *config, const struct node_arguments *arguments)
 {
     struct weft_error why = {0};
@@ -165,13 +198,7 @@ static int node_run(weft_node *node, const struct config *config, const struct n
         fprintf(stderr, "E %s\n", why.text);
     } else {
         const struct status status = {arguments->status, node, &config->options, prober};
-        node_serve(&status, &signals);
-        fprintf(stderr, "I draining\n");
-        if (status.path != NULL && status_write(&status, &why) != WEFT_OK) {
-            fprintf(stderr, "W %s\n", why.text);
-        }
-        weft_node_drain(node);
-        code = weft_node_wait(node);
+        code = node_live(&status, &signals);
     }
     weft_node_destroy(node);
     prober_destroy(prober);
@@ -197,6 +224,10 @@ int cli_node(int argc, char **argv)
     enum weft_err err = config_load(&config, arguments.file, report);
     node_print_report(report);
     free(report);
+    if (err == WEFT_OK) {
+        config->options.log = node_log;
+        config->options.log_ctx = &arguments;
+    }
     if (err == WEFT_OK && weft_node_create(&node, &config->options, &why) != WEFT_OK) {
         fprintf(stderr, "E %s: %s\n", arguments.file, why.text);
     } else if (err == WEFT_OK) {

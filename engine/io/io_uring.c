@@ -336,18 +336,27 @@ static enum weft_err ring_open_recv(struct io_ring *ring, const struct io_option
     return WEFT_OK;
 }
 
+static int ring_init(struct io_ring *ring, uint32_t entries)
+{
+    struct io_uring_params params;
+    memset(&params, 0, sizeof params);
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                   IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+    params.cq_entries = entries * 4;
+    return io_uring_queue_init_params(entries, &ring->ring, &params);
+}
+
 static enum weft_err ring_open_queue(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
 {
     uint32_t entries = SUBMISSIONS_MIN;
     while (entries < options->operations_max && entries < SUBMISSIONS_MAX) {
         entries *= 2;
     }
-    struct io_uring_params params;
-    memset(&params, 0, sizeof params);
-    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                   IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-    params.cq_entries = entries * 4;
-    int result = io_uring_queue_init_params(entries, &ring->ring, &params);
+    int result = ring_init(ring, entries);
+    while (result == -ENOMEM && entries > SUBMISSIONS_MIN) {
+        entries /= 2; /* little memory may be locked here: a smaller queue is only submitted more often */
+        result = ring_init(ring, entries);
+    }
     if (result < 0) {
         char text[256];
         enum weft_err err = io_uring_probe(text, sizeof text);

@@ -162,7 +162,8 @@ static void link_log_end(struct link *link, const struct channel *channel, bool 
         node_refused(share, channel, "out to");
         return;
     }
-    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, was_up ? 'W' : 'D', "link %s %s lane %s: %s: %s",
+    char level = was_up || link->failures == 0 ? 'W' : 'D'; /* of failures in a row only the first is news */
+    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, level, "link %s %s lane %s: %s: %s",
               was_up ? "down" : "failed", remote, weft_lane_name(link->lane), weft_reason_name(link->last.reason),
               link->last.text);
 }

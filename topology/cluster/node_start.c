@@ -241,7 +241,20 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
         WEFT_TRY(socket_congestion_check(node->settings.tcp_congestion, why));
     }
     WEFT_TRY(node_choose_backend(node, &placement.place, why));
-    return node_start_on(node, &placement, on_ready, ctx, why);
+    struct weft_error refusal = {0};
+    err = node_start_on(node, &placement, on_ready, ctx, &refusal);
+    if (err == WEFT_ERR_UNSUPPORTED && placement.place.backend == &io_uring_backend &&
+        strcmp(node->settings.backend, "auto") == 0) {
+        /* The probe found io_uring, but the shards' rings do not fit what may be locked. */
+        log_event(&node->log, 0, LOG_START, 'W', "using epoll: %s", refusal.text);
+        memset(&refusal, 0, sizeof refusal);
+        placement.place.backend = &io_epoll_backend;
+        err = node_start_on(node, &placement, on_ready, ctx, &refusal);
+    }
+    if (err != WEFT_OK && why != NULL) {
+        *why = refusal;
+    }
+    return err;
 }
 
 int weft_node_wait(weft_node *node)

@@ -13,6 +13,7 @@
 
 #include "config/config.h"
 #include "engine/base/error.h"
+#include "topology/cluster/node.h"
 #include "topology/cluster/policy.h"
 
 /* Room for a longest name with every byte escaped. */
@@ -353,11 +354,47 @@ static bool check_print_json(const struct config *config, const char *file, cons
     return ok;
 }
 
+static void check_log(void *ctx, char level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)line;
+}
+
+/* What the file alone does not show: whether key, certificate and trust store fit, and this machine offers what is
+ * asked of it.  Asks the node itself, short of starting it. */
+static enum weft_err check_node(const struct config *config, const char *file, struct config_report *report)
+{
+    struct weft_node_options options = config->options;
+    struct node_placement placement;
+    struct weft_error why = {0};
+    weft_node *node = NULL;
+    options.log = check_log;
+    enum weft_err err = weft_node_create(&node, &options, &why);
+    if (err == WEFT_OK) {
+        err = node_place(node, &placement, &why);
+    }
+    weft_node_destroy(node);
+    if (err != WEFT_OK) {
+        char line[WEFT_ERROR_TEXT_BYTES];
+        snprintf(line, sizeof line, "%.200s: %.300s", file, why.text);
+        config_report_add_line(&report->errors, line);
+    }
+    return err;
+}
+
 static int check_run(const struct check_arguments *arguments, struct config_report *report)
 {
     struct config *config = NULL;
     bool written = true;
     enum weft_err err = config_load(&config, arguments->file, report);
+    if (err == WEFT_OK) {
+        err = check_node(config, arguments->file, report);
+        if (err != WEFT_OK) {
+            config_destroy(config);
+            config = NULL;
+        }
+    }
     if (err != WEFT_OK) {
         lines_print(stderr, "", &report->errors);
     }

@@ -75,6 +75,10 @@ struct node_placement {
     bool driven; /* the caller steps the shards: the simulator */
 };
 
+/* Where this machine would run the node's shards, checked as far as possible without starting. */
+WEFT_NODISCARD enum weft_err node_place(struct weft_node *node, struct node_placement *placement,
+                                        struct weft_error *why);
+
 /* weft_node_start with a placement of the caller's. */
 WEFT_NODISCARD enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement,
                                            weft_task_fn *on_ready, void *ctx, struct weft_error *why);

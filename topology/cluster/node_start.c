@@ -220,12 +220,8 @@ static enum weft_err node_choose_backend(struct weft_node *node, struct io_place
     return WEFT_OK;
 }
 
-enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx, struct weft_error *why)
+enum weft_err node_place(struct weft_node *node, struct node_placement *placement, struct weft_error *why)
 {
-    struct node_placement placement = {.pinned = true};
-    if (why != NULL) {
-        memset(why, 0, sizeof *why);
-    }
     struct machine *machine = calloc(1, sizeof *machine);
     if (machine == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to look at the machine");
@@ -236,13 +232,24 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
     }
     free(machine);
     WEFT_TRY(err);
-    placement.shard_count = node->plan.shard_count;
+    placement->pinned = true;
+    placement->driven = false;
+    placement->shard_count = node->plan.shard_count;
     if (node->settings.tcp_congestion[0] != '\0') {
         WEFT_TRY(socket_congestion_check(node->settings.tcp_congestion, why));
     }
-    WEFT_TRY(node_choose_backend(node, &placement.place, why));
+    return node_choose_backend(node, &placement->place, why);
+}
+
+enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx, struct weft_error *why)
+{
+    struct node_placement placement;
+    if (why != NULL) {
+        memset(why, 0, sizeof *why);
+    }
+    WEFT_TRY(node_place(node, &placement, why));
     struct weft_error refusal = {0};
-    err = node_start_on(node, &placement, on_ready, ctx, &refusal);
+    enum weft_err err = node_start_on(node, &placement, on_ready, ctx, &refusal);
     if (err == WEFT_ERR_UNSUPPORTED && placement.place.backend == &io_uring_backend &&
         strcmp(node->settings.backend, "auto") == 0) {
         /* The probe found io_uring, but the shards' rings do not fit what may be locked. */

@@ -21,16 +21,9 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/base/assert.h"
-
-static void *map_lazily(uint64_t bytes)
-{
-    void *memory =
-        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
+#include "engine/base/mapping.h"
 
 static bool is_power_of_two(uint64_t value)
 {
@@ -54,13 +47,13 @@ enum weft_err arena_init(struct arena *arena, uint64_t bytes, uint32_t block_byt
     }
     struct arena made = {.bytes = bytes, .block_shift = (uint32_t)__builtin_ctz(block_bytes_min)};
     made.order_max = (uint32_t)__builtin_ctzll(bytes) - made.block_shift;
-    made.memory = map_lazily(bytes);
+    made.memory = mapping_make(bytes);
     if (made.memory == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    made.lacking = map_lazily(arena_tree_bytes(&made));
+    made.lacking = mapping_make(arena_tree_bytes(&made));
     if (made.lacking == NULL) {
-        munmap(made.memory, (size_t)bytes);
+        mapping_drop(made.memory, bytes);
         return WEFT_ERR_NO_MEMORY;
     }
     WEFT_POISON(made.memory, (size_t)bytes);
@@ -75,8 +68,8 @@ void arena_fini(struct arena *arena)
     }
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(arena->memory, (size_t)arena->bytes);
-    munmap(arena->memory, (size_t)arena->bytes);
-    munmap(arena->lacking, (size_t)arena_tree_bytes(arena));
+    mapping_drop(arena->memory, arena->bytes);
+    mapping_drop(arena->lacking, arena_tree_bytes(arena));
     memset(arena, 0, sizeof *arena);
 }
 

@@ -11,19 +11,12 @@
 #include "engine/base/buf.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mapping.h"
 
 /* Buffers start on a cache line of their own; it is also a multiple of ASan's granule of 8 bytes. */
 #define BUF_ALIGN_BYTES 64u
-
-static void *map_lazily(uint64_t bytes)
-{
-    void *memory =
-        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
 
 static uint64_t pool_records_bytes(const struct buf_pool *pool)
 {
@@ -38,13 +31,13 @@ enum weft_err buf_pool_init(struct buf_pool *pool, uint32_t count, uint32_t byte
         return WEFT_ERR_INVALID;
     }
     uint64_t stride = ((uint64_t)bytes_each + BUF_ALIGN_BYTES - 1) & ~(uint64_t)(BUF_ALIGN_BYTES - 1);
-    uint8_t *memory = map_lazily(stride * count);
+    uint8_t *memory = mapping_make(stride * count);
     if (memory == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    struct buf *bufs = map_lazily((uint64_t)count * sizeof(struct buf));
+    struct buf *bufs = mapping_make((uint64_t)count * sizeof(struct buf));
     if (bufs == NULL) {
-        munmap(memory, (size_t)(stride * count));
+        mapping_drop(memory, stride * count);
         return WEFT_ERR_NO_MEMORY;
     }
     /* The first record carries the size each, which the others copy. */
@@ -66,8 +59,8 @@ void buf_pool_fini(struct buf_pool *pool)
     WEFT_ASSERT(pool->free_count == pool->count);
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(pool->memory, (size_t)pool->memory_bytes);
-    munmap(pool->memory, (size_t)pool->memory_bytes);
-    munmap(pool->bufs, (size_t)pool_records_bytes(pool));
+    mapping_drop(pool->memory, pool->memory_bytes);
+    mapping_drop(pool->bufs, pool_records_bytes(pool));
     memset(pool, 0, sizeof *pool);
 }
 

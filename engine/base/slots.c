@@ -6,18 +6,11 @@
 #include "engine/base/slots.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mapping.h"
 
 _Static_assert(SLOTS_COUNT_MAX < SLOTS_IN_USE, "an index plus one must differ from the mark of a slot in use");
-
-static void *map_lazily(uint64_t bytes)
-{
-    void *memory =
-        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
 
 /* The number that gives 1 modulo 2^64 when multiplied with an odd one.  Newton's step doubles the bits that are right,
  * and an odd number is its own inverse in the lowest 3: 3, 6, 12, 24, 48, 96. */
@@ -37,13 +30,13 @@ enum weft_err slots_init(struct slots *slots, uint32_t count, uint32_t object_by
         return WEFT_ERR_INVALID;
     }
     uint32_t stride = (object_bytes + SLOTS_ALIGN_BYTES - 1) & ~(SLOTS_ALIGN_BYTES - 1);
-    uint8_t *objects = map_lazily((uint64_t)count * stride);
+    uint8_t *objects = mapping_make((uint64_t)count * stride);
     if (objects == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    struct slot_books *books = map_lazily((uint64_t)count * sizeof(struct slot_books));
+    struct slot_books *books = mapping_make((uint64_t)count * sizeof(struct slot_books));
     if (books == NULL) {
-        munmap(objects, (size_t)count * stride);
+        mapping_drop(objects, (uint64_t)count * stride);
         return WEFT_ERR_NO_MEMORY;
     }
     slots->objects = objects;
@@ -63,8 +56,8 @@ void slots_fini(struct slots *slots)
     }
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(slots->objects, (size_t)slots->count * slots->stride);
-    munmap(slots->objects, (size_t)slots->count * slots->stride);
-    munmap(slots->books, slots->count * sizeof(struct slot_books));
+    mapping_drop(slots->objects, (uint64_t)slots->count * slots->stride);
+    mapping_drop(slots->books, (uint64_t)slots->count * sizeof(struct slot_books));
     memset(slots, 0, sizeof *slots);
 }
 

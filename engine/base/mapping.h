@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Zeroed memory straight from the system: reserved at once, backed page by page as it is first touched. */
+#ifndef ENGINE_BASE_MAPPING_H
+#define ENGINE_BASE_MAPPING_H
+
+#include <stdint.h>
+
+/* NULL if there is no room in the address space. */
+void *mapping_make(uint64_t bytes);
+/* Give back what mapping_make gave, of the same size; NULL is fine. */
+void mapping_drop(void *memory, uint64_t bytes);
+
+#endif

@@ -22,6 +22,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/buf.h"
 #include "engine/io/io.h"
+#include "engine/io/io_uring_probe.h"
 #include "engine/io/socket.h"
 
 #define LIMIT_NS UINT64_C(20000000000)
@@ -299,7 +300,10 @@ static inline int world_setup(void **state)
     *state = world;
     enum weft_err err = backend->open(NULL, &options, &world->io, &why);
     if (err == WEFT_ERR_UNSUPPORTED && backend == &io_uring_backend) {
-        printf("io_uring is not available here: %s\n", why.text);
+        char text[256];
+        /* Skipped only where the machine has none: a ring of ours that does not open is a failure. */
+        assert_int_not_equal(io_uring_probe(text, sizeof text), WEFT_OK);
+        printf("io_uring is not available here: %s\n", text);
         world->io = NULL;
         return 0;
     }

@@ -57,36 +57,55 @@ static json_t *status_peers(const struct status *status, const json_t *links)
     return peers;
 }
 
-static json_t *status_counters(const struct status *status)
+/* Reasons between two bounds that were counted at all. */
+static json_t *status_by_reason(const uint64_t *counts, int begin, int end)
 {
-    struct weft_counters counters;
     json_t *object = json_object();
-    json_t *refused = json_object();
-    weft_node_counters(status->node, &counters);
-#define WEFT_X(name) json_object_set_new(object, #name, json_integer((json_int_t)counters.name));
-    WEFT_COUNTERS(WEFT_X)
-#undef WEFT_X
-    for (int reason = 1; reason < WEFT_REASON_REFUSALS_END; reason++) {
-        if (counters.refused_by_reason[reason] > 0) {
-            json_object_set_new(refused, weft_reason_name((enum weft_reason)reason),
-                                json_integer((json_int_t)counters.refused_by_reason[reason]));
+    for (int reason = begin + 1; reason < end; reason++) {
+        if (counts[reason - begin] > 0) {
+            json_object_set_new(object, weft_reason_name((enum weft_reason)reason),
+                                json_integer((json_int_t)counts[reason - begin]));
         }
     }
-    json_object_set_new(object, "refused_by_reason", refused);
+    return object;
+}
+
+static json_t *status_counters(const struct weft_counters *counters)
+{
+    json_t *object = json_object();
+#define WEFT_X(name) json_object_set_new(object, #name, json_integer((json_int_t)counters->name));
+    WEFT_COUNTERS(WEFT_X)
+#undef WEFT_X
+    json_object_set_new(object, "refused_by_reason",
+                        status_by_reason(counters->refused_by_reason, WEFT_REASON_NONE, WEFT_REASON_REFUSALS_END));
+    json_object_set_new(object, "ended_by_reason",
+                        status_by_reason(counters->ended_by_reason, WEFT_REASON_ENDS_BEGIN, WEFT_REASON_ENDS_END));
+    return object;
+}
+
+static json_t *status_in_use(const struct weft_counters *counters)
+{
+    json_t *object = json_object();
+#define WEFT_X(name) json_object_set_new(object, #name, json_integer((json_int_t)counters->in_use.name));
+    WEFT_GAUGES(WEFT_X)
+#undef WEFT_X
     return object;
 }
 
 enum weft_err status_write(const struct status *status, struct weft_error *why)
 {
     char fresh[PATH_MAX];
+    struct weft_counters counters;
     json_t *links = json_array();
+    weft_node_counters(status->node, &counters);
     weft_node_links(status->node, status_add_link, links);
     const char *address = status->options->listen_address;
     json_t *peers = status_peers(status, links);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "node", address != NULL ? address : "127.0.0.1",
-                               "scope", weft_encryption_name(status->options->encryption), "backend",
-                               weft_node_backend(status->node), "shards", (int)weft_node_shard_count(status->node),
-                               "peers", peers, "links", links, "counters", status_counters(status));
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "node", address != NULL ? address : "127.0.0.1", "scope",
+                  weft_encryption_name(status->options->encryption), "backend", weft_node_backend(status->node),
+                  "shards", (int)weft_node_shard_count(status->node), "peers", peers, "links", links, "counters",
+                  status_counters(&counters), "in_use", status_in_use(&counters));
     if (object == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
     }

@@ -65,6 +65,15 @@ void conn_deadline_stop(struct conn *conn)
     timer_wheel_stop(&conn->net->shard->wheel, &conn->deadline);
 }
 
+/* An end that is no refusal, by its reason; refusals are counted by who refused. */
+static void conn_count_end(struct weft_shard *shard, enum weft_reason reason)
+{
+    if (reason > WEFT_REASON_ENDS_BEGIN && reason < WEFT_REASON_ENDS_END) {
+        uint64_t *counter = &shard->counters.ended_by_reason[reason - WEFT_REASON_ENDS_BEGIN];
+        __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+    }
+}
+
 /* The slot is given back, and the user told, when nothing refers to the connection any more. */
 static void conn_free(struct conn *conn)
 {
@@ -79,6 +88,7 @@ static void conn_free(struct conn *conn)
     conn_to(conn, CONN_FREE);
     net->conn_count--;
     COUNT(net->shard, connections_closed);
+    conn_count_end(net->shard, conn->error.reason);
     conn->events->closed(conn);
     slots_give_back(&net->conns, conn);
 }
@@ -300,6 +310,7 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     list_init(&net->live);
     WEFT_ASSERT(options->conn_object_bytes >= sizeof(struct conn));
     WEFT_TRY(slots_init(&net->conns, options->conns_max, options->conn_object_bytes));
+    shard->held.connections = &net->conn_count;
     net->plaintext = arena_take(&shard->arena, SECURE_RECORD_BYTES);
     return net->plaintext != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
 }
@@ -307,6 +318,7 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
 void net_fini(struct net *net)
 {
     WEFT_ASSERT(net->conn_count == 0);
+    net->shard->held.connections = NULL;
     if (net->plaintext != NULL) {
         arena_give_back(&net->shard->arena, net->plaintext);
     }

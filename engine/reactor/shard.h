@@ -63,6 +63,11 @@ struct weft_shard {
     struct arena arena; /* frames that must be assembled, arguments that must wait */
     struct prng prng;
     struct weft_counters counters; /* written here only, by COUNT; read by anybody, relaxed */
+    struct {
+        const uint32_t *connections;
+        const uint32_t *calls;
+        const uint32_t *requests;
+    } held; /* where the layers above keep their numbers, to be published; NULL: nobody does */
     void *user;
     struct io_event events[TURN_COMPLETIONS_MAX];
 };

@@ -46,6 +46,7 @@ struct timer {
 
 struct timer_wheel {
     uint64_t tick;                       /* every timer up to this tick is due or gone */
+    uint32_t armed;                      /* timers in any slot */
     uint64_t occupied[TIMER_LEVELS + 1]; /* a bit per slot that is not empty; the last word is for due and far */
     struct list slots[TIMER_SLOTS];
 };
@@ -112,6 +113,7 @@ static inline void timer_wheel_stop(struct timer_wheel *wheel, struct timer *tim
     WEFT_DEBUG_ASSERT(slot < TIMER_SLOTS);
     list_remove(&timer->link);
     timer->slot_plus_one = 0;
+    wheel->armed--;
     if (list_empty(&wheel->slots[slot])) {
         wheel->occupied[slot / TIMER_LEVEL_SLOTS] &= ~((uint64_t)1 << (slot % TIMER_LEVEL_SLOTS));
     }
@@ -122,6 +124,7 @@ static inline void timer_wheel_start(struct timer_wheel *wheel, struct timer *ti
 {
     timer_wheel_stop(wheel, timer);
     timer->deadline_ns = deadline_ns;
+    wheel->armed++;
     timer_wheel_place(wheel, timer);
 }
 

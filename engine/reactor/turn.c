@@ -74,6 +74,22 @@ static void turn_flush(struct weft_shard *shard)
     }
 }
 
+static void turn_publish_gauge(uint64_t *gauge, uint64_t value)
+{
+    __atomic_store_n(gauge, value, __ATOMIC_RELAXED);
+}
+
+static void turn_publish_gauges(struct weft_shard *shard)
+{
+    struct weft_counters *counters = &shard->counters;
+    turn_publish_gauge(&counters->in_use.connections, shard->held.connections != NULL ? *shard->held.connections : 0);
+    turn_publish_gauge(&counters->in_use.calls, shard->held.calls != NULL ? *shard->held.calls : 0);
+    turn_publish_gauge(&counters->in_use.requests, shard->held.requests != NULL ? *shard->held.requests : 0);
+    turn_publish_gauge(&counters->in_use.send_buffers, shard->send_pool.count - shard->send_pool.free_count);
+    turn_publish_gauge(&counters->in_use.arena_bytes, arena_used(&shard->arena));
+    turn_publish_gauge(&counters->in_use.timers, shard->wheel.armed);
+}
+
 static void turn_publish_counters(struct weft_shard *shard)
 {
     const struct io_counters *io = &shard->io->counters;
@@ -103,4 +119,5 @@ void shard_turn(struct weft_shard *shard)
     turn_tasks(shard);
     turn_flush(shard);
     turn_publish_counters(shard);
+    turn_publish_gauges(shard);
 }

@@ -201,6 +201,8 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->shard = net->shard;
     rpc->net = net;
     rpc->verbs = options->verbs;
+    rpc->shard->held.calls = &rpc->calls.count_in_use;
+    rpc->shard->held.requests = &rpc->requests.count_in_use;
     WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
     return slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request));
 }
@@ -208,6 +210,8 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
 void rpc_fini(struct rpc *rpc)
 {
     WEFT_ASSERT(slots_in_use(&rpc->calls) == 0);
+    rpc->shard->held.calls = NULL;
+    rpc->shard->held.requests = NULL;
     slots_fini(&rpc->calls);
     slots_fini(&rpc->requests);
 }

@@ -15,7 +15,7 @@ static const uint64_t numbers[] = {WEFT_PAYLOAD_BYTES_MAX, WEFT_VERB_RESERVED,  
 #define X_REASON(name, text) text,
 #define X_COUNTER(name) #name,
 static const char *const texts[] = {WEFT_ERRORS(X_ERROR) WEFT_REFUSALS(X_REASON) WEFT_ENDS(X_REASON)
-                                        WEFT_DECISIONS(X_REASON) WEFT_COUNTERS(X_COUNTER)};
+                                        WEFT_DECISIONS(X_REASON) WEFT_COUNTERS(X_COUNTER) WEFT_GAUGES(X_COUNTER)};
 
 uint64_t macros_use(void);
 

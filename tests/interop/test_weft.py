@@ -150,6 +150,10 @@ class WeftCase(unittest.TestCase):
         except FileNotFoundError:
             return {}
 
+    def ends(self, reason):
+        """How many connections ended for that reason, which is no refusal."""
+        return self.status().get("counters", {}).get("ended_by_reason", {}).get(reason, 0)
+
     def assert_refusals_counted(self, reason, at_least):
         harness.wait_until(lambda: harness.refusals(self.status(), reason) >= at_least,
                            lambda: f"{at_least} refusals {reason}: {self.status()}")
@@ -261,9 +265,23 @@ class Acceptor(WeftCase):
         for client in clients:
             self.assertEqual(client.read_to_end(), b"")
 
-    def test_negotiation__stream_parent__closed(self):
+    def test_negotiation__stream_parent__closed_and_counted(self):
+        before = self.ends("streams_unsupported")
         for parent in (bytes(8), microseconds(0x10000), b"\xff" * 8):
             self.assert_closed_unanswered(rpc.negotiation([(rpc.STREAM_PARENT, parent)]))
+        harness.wait_until(lambda: self.ends("streams_unsupported") == before + 3, self.status)
+
+    def test_status__running_calls__shown_as_held_until_they_end(self):
+        client = self.dial()
+        harness.wait_until(self.status, "a status")
+        ids = [client.start(rpc.VERB_SLEEP, microseconds(700000)) for _ in range(3)]
+        held = harness.wait_until(lambda: self.status()["in_use"]["requests"] == 3 and self.status(), self.status)
+        self.assertGreater(held["in_use"]["connections"], 0)
+        self.assertGreaterEqual(held["in_use"]["timers"], 3)
+        for msg_id in ids:
+            client.finish(msg_id)
+        client.close()
+        harness.wait_until(lambda: self.status()["in_use"]["requests"] == 0, self.status)
 
     # Calls.
 

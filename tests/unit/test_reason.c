@@ -47,8 +47,10 @@ static void refusal__each__keeps_its_code_and_name(void **state)
         assert_string_equal(weft_reason_name((enum weft_reason)(i + 1)), names[i]);
     }
     assert_int_equal(WEFT_REASON_REFUSALS_END, count + 1);
-    /* A counter for each. */
+    /* A counter for each, and for each other end. */
     assert_true(count < sizeof((struct weft_counters *)0)->refused_by_reason / sizeof(uint64_t));
+    size_t ends = WEFT_REASON_ENDS_END - WEFT_REASON_ENDS_BEGIN;
+    assert_true(ends <= sizeof((struct weft_counters *)0)->ended_by_reason / sizeof(uint64_t));
 }
 
 static void name__every_reason__of_its_own(void **state)

@@ -13,6 +13,7 @@ enum log_kind {
     LOG_PEER_DOWN,
     LOG_REFUSED_IN,
     LOG_REFUSED_OUT,
+    LOG_ENDED_IN,
     LOG_LINK_UP,
     LOG_LINK_DOWN,
     LOG_STOP,

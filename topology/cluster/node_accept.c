@@ -172,11 +172,25 @@ void node_refused(struct node_shard *share, const struct channel *channel, const
               weft_reason_name(reason), told ? "" : ": ", told ? "" : channel->conn.error.text);
 }
 
+/* An end that somebody is to blame for is news; a peer that just goes is a detail: its own log has the reason. */
+static bool accept_end_is_news(enum weft_reason reason)
+{
+    return reason != WEFT_REASON_NONE && reason != WEFT_REASON_DRAINING && reason != WEFT_REASON_LOCAL_CLOSE &&
+           reason != WEFT_REASON_CLOSED_BY_PEER && reason != WEFT_REASON_CONNECTION_RESET;
+}
+
 static void accept_down(struct channel *channel)
 {
-    if (reason_is_refusal(channel->conn.error.reason) && channel->conn.error.reason != WEFT_REASON_DRAINING) {
-        node_refused(accept_share(channel), channel, "in from");
+    struct node_shard *share = accept_share(channel);
+    enum weft_reason reason = channel->conn.error.reason;
+    if (reason_is_refusal(reason) && reason != WEFT_REASON_DRAINING) {
+        node_refused(share, channel, "in from");
+        return;
     }
+    char remote[ADDRESS_TEXT_BYTES];
+    address_print(&channel->conn.remote, remote);
+    log_event(&share->log, share->shard->now_ns, LOG_ENDED_IN, accept_end_is_news(reason) ? 'W' : 'D',
+              "ended in from %s lane %s: %s", remote, weft_lane_name(channel->lane), weft_reason_name(reason));
 }
 
 static const struct channel_events accept_channel_events = {

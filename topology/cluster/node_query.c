@@ -72,8 +72,12 @@ void weft_node_counters(const weft_node *node, struct weft_counters *out)
 #define WEFT_X(name) out->name += __atomic_load_n(&from->name, __ATOMIC_RELAXED);
         WEFT_COUNTERS(WEFT_X)
 #undef WEFT_X
+#define WEFT_X(name) out->in_use.name += __atomic_load_n(&from->in_use.name, __ATOMIC_RELAXED);
+        WEFT_GAUGES(WEFT_X)
+#undef WEFT_X
         for (size_t reason = 0; reason < sizeof out->refused_by_reason / sizeof out->refused_by_reason[0]; reason++) {
             out->refused_by_reason[reason] += __atomic_load_n(&from->refused_by_reason[reason], __ATOMIC_RELAXED);
+            out->ended_by_reason[reason] += __atomic_load_n(&from->ended_by_reason[reason], __ATOMIC_RELAXED);
         }
     }
 }

@@ -53,7 +53,8 @@ struct weft_peer_options {
         .size = sizeof(struct weft_peer_options)                                                                       \
     }
 
-/** TLS material and demands.  NULL paths mean not configured. */
+/** TLS material and demands.  NULL paths mean not configured.  A part of struct weft_node_options that never grows:
+ *  what TLS needs further stands at the end of that. */
 struct weft_tls_options {
     const char *certificate; /**< PEM chain, leaf first */
     const char *keyfile;     /**< PEM key */
@@ -105,7 +106,8 @@ struct weft_node_options {
     }
 
 /** Make a node; nothing runs yet.  @param node given   @param options borrowed   @param why may be NULL
- *  @return ok | INVALID or CONFIG (why says what is wrong and what would be right) | TOO_NEW | NO_MEMORY | TLS
+ *  @return ok | INVALID or CONFIG (why says what is wrong and what would be right) | NO_MEMORY | TLS |
+ *          TOO_NEW (an option is set that this library does not know)
  *  @shard control */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_create(WEFT_GIVE weft_node **node,
                                                        const struct weft_node_options *options, struct weft_error *why);
@@ -165,7 +167,7 @@ WEFT_API void weft_node_destroy(WEFT_TAKE weft_node *node);
 /** The peer that has this numeric address, the zero id if none.  @shard any */
 WEFT_API weft_peer_id weft_peer_find(const weft_shard *shard, const char *address);
 
-/** One live connection, as it was made. */
+/** One live connection, as it was made.  Grows at its end only, as everything that a callback is lent. */
 struct weft_link {
     uint32_t shard;
     bool outgoing;
@@ -184,7 +186,7 @@ typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 /** Visit a snapshot of every live connection.  @param fn runs on the calling thread   @shard control   @blocks */
 WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
 
-/** Counters of one shard, only ever growing. */
+/** Counters of one shard, only ever growing.  New ones are added at the end. */
 #define WEFT_COUNTERS(X)                                                                                               \
     X(turns)                                                                                                           \
     X(enters)                                                                                                          \
@@ -197,18 +199,25 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
  *  and requests not answered, send buffers, bytes of the arena as rounded up to blocks, and armed timers. */
 #define WEFT_GAUGES(X) X(connections) X(calls) X(requests) X(send_buffers) X(arena_bytes) X(timers)
 struct weft_counters {
-#define WEFT_X(name) uint64_t name;
-    WEFT_COUNTERS(WEFT_X)
     uint64_t refused_by_reason[64]; /**< indexed by enum weft_reason, refusals only */
     uint64_t ended_by_reason[64];   /**< ends of connections, indexed by reason - WEFT_REASON_ENDS_BEGIN */
+#define WEFT_X(name) uint64_t name;
     struct {
         WEFT_GAUGES(WEFT_X)
     } in_use; /**< not counted but held: these fall again */
+    WEFT_COUNTERS(WEFT_X)
 #undef WEFT_X
 };
 
-/** Read the counters of all shards, summed, without stopping them.  @shard any */
-WEFT_API void weft_node_counters(const weft_node *node, struct weft_counters *out);
+/** Read the counters of all shards, summed, without stopping them.
+ *  @param bytes sizeof *out; counters that this library does not have are 0   @shard any */
+WEFT_API void weft_node_counters_read(const weft_node *node, struct weft_counters *out, size_t bytes);
+
+/** weft_node_counters_read of what this header knows.  @shard any */
+static inline void weft_node_counters(const weft_node *node, struct weft_counters *out)
+{
+    weft_node_counters_read(node, out, sizeof *out);
+}
 
 /** Number of shards.  @shard any */
 WEFT_API uint32_t weft_node_shard_count(const weft_node *node);

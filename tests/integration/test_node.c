@@ -267,7 +267,7 @@ static void call__wrong_arguments__refused_at_once(void **state)
         {1, WEFT_VERB_RESERVED, sizeof(struct weft_call_options), 0, WEFT_ERR_INVALID},
         {1, UINT64_MAX, sizeof(struct weft_call_options), 0, WEFT_ERR_INVALID},
         {1, VERB_ECHO, 0, 0, WEFT_ERR_INVALID},
-        {1, VERB_ECHO, sizeof(struct weft_call_options) - 1, 0, WEFT_ERR_INVALID},
+        {1, VERB_ECHO, sizeof(size_t) - 1, 0, WEFT_ERR_INVALID},
         {1, VERB_ECHO, sizeof(struct weft_call_options), WEFT_LANE_COUNT, WEFT_ERR_INVALID},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -65,7 +65,7 @@ static void peer__wrong__error_says_what(void **state)
         const char *words;
     } cases[] = {
         {{.size = 0, .addresses = {"10.0.0.1"}}, WEFT_ERR_INVALID, "size is 0"},
-        {{.size = 8, .addresses = {"10.0.0.1"}}, WEFT_ERR_INVALID, "rebuild"},
+        {{.size = 8, .addresses = {"10.0.0.1"}}, WEFT_ERR_INVALID, "no address"},
         {{.addresses = {NULL}}, WEFT_ERR_INVALID, "no address"},
         {{.addresses = {NULL, "10.0.0.1"}}, WEFT_ERR_INVALID, "no address"},
         {{.addresses = {"node1"}}, WEFT_ERR_INVALID, "node1"},

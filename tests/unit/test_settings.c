@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Goal: every option has its default, its bounds, and an error that names it; options of a newer program are accepted
- * only where they say nothing.
+/* Goal: every option has its default, its bounds, and an error that names it.
  * Method: the defaults spelled out; a table of one wrong option each, with the words that the error must hold. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,8 +130,6 @@ static void option__wrong__error_names_it(void **state)
         enum weft_err err;
         const char *words;
     } cases[] = {
-        {{.size = 0}, WEFT_ERR_INVALID, "_INIT"},
-        {{.size = sizeof(struct weft_node_options) - 1}, WEFT_ERR_INVALID, "rebuild"},
         {{.cluster_name = long_name}, WEFT_ERR_TOO_LARGE, "cluster_name"},
         {{.dc = long_name}, WEFT_ERR_TOO_LARGE, "dc"},
         {{.rack = long_name}, WEFT_ERR_TOO_LARGE, "rack"},
@@ -158,7 +155,6 @@ static void option__wrong__error_names_it(void **state)
         struct weft_node_options options = cases[i].options;
         struct settings settings;
         struct weft_error why = {0};
-        options.size = i < 2 ? options.size : sizeof options;
         assert_int_equal(settings_init(&settings, &options, &why), cases[i].err);
         assert_int_equal(why.code, cases[i].err);
         assert_non_null(strstr(why.text, cases[i].words));
@@ -179,25 +175,6 @@ static void name__longest__kept(void **state)
     assert_string_equal(to, "");
 }
 
-static void size__of_a_newer_program__only_with_an_empty_tail(void **state)
-{
-    (void)state;
-    struct {
-        struct weft_node_options options;
-        uint8_t tail[24];
-    } newer = {.options = {.size = sizeof newer}};
-    struct settings settings;
-    struct weft_error why = {0};
-    assert_int_equal(settings_init(&settings, &newer.options, &why), WEFT_OK);
-    for (size_t i = 0; i < sizeof newer.tail; i++) {
-        memset(&why, 0, sizeof why);
-        newer.tail[i] = 1;
-        assert_int_equal(settings_init(&settings, &newer.options, &why), WEFT_ERR_TOO_NEW);
-        assert_non_null(strstr(why.text, "weft_node_options"));
-        newer.tail[i] = 0;
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,7 +183,6 @@ int main(void)
         cmocka_unit_test(dial_address__no_single_address_to_listen_on__any),
         cmocka_unit_test(option__wrong__error_names_it),
         cmocka_unit_test(name__longest__kept),
-        cmocka_unit_test(size__of_a_newer_program__only_with_an_empty_tail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

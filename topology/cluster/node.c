@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/options.h"
 
 bool node_uses_tls(const struct weft_node *node)
 {
@@ -23,16 +24,21 @@ static void node_free(struct weft_node *node)
     free(node);
 }
 
-static enum weft_err node_init(struct weft_node *node, const struct weft_node_options *options, struct weft_error *why)
+static enum weft_err node_init(struct weft_node *node, const struct weft_node_options *given, struct weft_error *why)
 {
+    struct weft_node_options known;
+    const struct weft_node_options *options = &known;
+    WEFT_TRY(options_take(&known, sizeof known, given, "struct weft_node_options", why));
     WEFT_TRY(settings_init(&node->settings, options, why));
     log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
     node->peers = calloc(WEFT_PEERS_MAX, sizeof *node->peers);
     if (node->peers == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
     }
-    for (uint32_t i = 0; i < options->peer_count; i++) {
-        WEFT_TRY(weft_node_peer_add(node, &options->peers[i], NULL, why));
+    /* The array is the caller's: its elements are as large as the caller knows them. */
+    const uint8_t *peer = (const uint8_t *)options->peers;
+    for (uint32_t i = 0; i < options->peer_count; i++, peer += options->peers->size) {
+        WEFT_TRY(weft_node_peer_add(node, (const struct weft_peer_options *)(const void *)peer, NULL, why));
     }
     if (node_uses_tls(node)) {
         WEFT_TRY(tls_credentials_load(&node->credentials, &options->tls, why));

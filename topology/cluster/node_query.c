@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/options.h"
 #include "topology/cluster/node.h"
 
 /* A shard's links, collected on the shard and read by the asking thread. */
@@ -64,9 +65,10 @@ void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx)
     }
 }
 
-void weft_node_counters(const weft_node *node, struct weft_counters *out)
+void weft_node_counters_read(const weft_node *node, struct weft_counters *to, size_t bytes)
 {
-    memset(out, 0, sizeof *out);
+    struct weft_counters sums = {0};
+    struct weft_counters *out = &sums;
     for (uint32_t i = 0; node->engine != NULL && i < node->shard_count; i++) {
         const struct weft_counters *from = &node->engine->shards[i]->counters;
 #define WEFT_X(name) out->name += __atomic_load_n(&from->name, __ATOMIC_RELAXED);
@@ -80,6 +82,7 @@ void weft_node_counters(const weft_node *node, struct weft_counters *out)
             out->ended_by_reason[reason] += __atomic_load_n(&from->ended_by_reason[reason], __ATOMIC_RELAXED);
         }
     }
+    options_give(to, bytes, &sums, sizeof sums);
 }
 
 uint32_t weft_node_shard_count(const weft_node *node)

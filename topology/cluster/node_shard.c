@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/options.h"
 #include "topology/cluster/node.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -115,12 +116,9 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     share->node = NULL;
 }
 
-static enum weft_err call_options_check(const struct weft_call_options *options, uint64_t verb, struct weft_span args)
+static enum weft_err call_check(const struct weft_call_options *options, uint64_t verb, struct weft_span args)
 {
-    if (options != NULL && options->size < sizeof *options) {
-        return WEFT_ERR_INVALID;
-    }
-    if (options != NULL && (uint32_t)options->lane >= WEFT_LANE_COUNT) {
+    if ((uint32_t)options->lane >= WEFT_LANE_COUNT) {
         return WEFT_ERR_INVALID;
     }
     if (verb >= WEFT_VERB_RESERVED) {
@@ -129,9 +127,7 @@ static enum weft_err call_options_check(const struct weft_call_options *options,
     if (args.bytes > WEFT_PAYLOAD_BYTES_MAX) {
         return WEFT_ERR_TOO_LARGE;
     }
-    return options != NULL && options->size > sizeof *options
-               ? settings_check_size(options, options->size, sizeof *options, "struct weft_call_options", NULL)
-               : WEFT_OK;
+    return WEFT_OK;
 }
 
 /* The link that a call takes; the normal lane takes its connections in turn. */
@@ -156,21 +152,27 @@ enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struc
                         const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
 {
     struct node_shard *share = node_shard_of(shard);
-    WEFT_TRY(call_options_check(options, verb, args));
+    struct weft_call_options known = WEFT_CALL_OPTIONS_INIT;
+    if (options == NULL) {
+        options = &known;
+    } else if (WEFT_UNLIKELY(options->size != sizeof known)) { /* another version's: copy what both know */
+        WEFT_TRY(options_take(&known, sizeof known, options, "struct weft_call_options", NULL));
+        options = &known;
+    }
+    WEFT_TRY(call_check(options, verb, args));
     if (to.bits == 0 || to.bits > share->node->peer_count) {
         return WEFT_ERR_NOT_FOUND;
     }
-    uint32_t timeout_ms = options != NULL ? options->timeout_ms : 0;
     const struct call_request request = {
         .verb = verb,
         .args = args,
-        .timeout_ns = (timeout_ms != 0 ? timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT) * NS_PER_MS,
-        .one_way = options != NULL && options->one_way,
+        .timeout_ns = (options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT) * NS_PER_MS,
+        .one_way = options->one_way,
         .fn = fn,
         .ctx = ctx,
     };
-    struct link *link = share_link(share, (uint32_t)to.bits - 1, options != NULL ? options->lane : WEFT_LANE_NORMAL);
-    return link_call(link, &request, options != NULL && options->wait_for_peer);
+    struct link *link = share_link(share, (uint32_t)to.bits - 1, options->lane);
+    return link_call(link, &request, options->wait_for_peer);
 }
 
 weft_peer_id weft_peer_find(const weft_shard *shard, const char *text)

@@ -5,6 +5,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
+#include "engine/base/options.h"
 #include "topology/cluster/settings.h"
 
 static enum weft_err peer_init_addresses(struct peer *peer, const struct weft_peer_options *options,
@@ -28,11 +29,13 @@ static enum weft_err peer_init_addresses(struct peer *peer, const struct weft_pe
     return WEFT_OK;
 }
 
-enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *options, uint16_t storage_port,
+enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *given, uint16_t storage_port,
                         uint16_t ssl_storage_port, struct weft_error *why)
 {
+    struct weft_peer_options known;
+    const struct weft_peer_options *options = &known;
     memset(peer, 0, sizeof *peer);
-    WEFT_TRY(settings_check_size(options, options->size, sizeof *options, "struct weft_peer_options", why));
+    WEFT_TRY(options_take(&known, sizeof known, given, "struct weft_peer_options", why));
     peer->storage_port = options->storage_port != 0 ? options->storage_port : storage_port;
     peer->ssl_storage_port = options->ssl_storage_port != 0 ? options->ssl_storage_port : ssl_storage_port;
     peer->connections = options->connections != 0 ? options->connections : 1;

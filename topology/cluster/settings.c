@@ -24,24 +24,6 @@
 #define DEFAULT_HEARTBEAT_MS 1000u
 #define DEFAULT_DRAIN_TIMEOUT_MS 5000u
 
-enum weft_err settings_check_size(const void *options, size_t size, size_t known, const char *name,
-                                  struct weft_error *why)
-{
-    if (size == 0) {
-        return weft_error_set(why, WEFT_ERR_INVALID, "%s: size is 0; begin with its _INIT macro", name);
-    }
-    if (size < known) {
-        return weft_error_set(why, WEFT_ERR_INVALID,
-                              "%s: %zu bytes, this library knows %zu; rebuild against its headers", name, size, known);
-    }
-    for (size_t i = known; i < size; i++) {
-        if (((const uint8_t *)options)[i] != 0) {
-            return weft_error_set(why, WEFT_ERR_TOO_NEW, "%s: an option is set that this library does not know", name);
-        }
-    }
-    return WEFT_OK;
-}
-
 enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
                                  struct weft_error *why)
 {
@@ -149,7 +131,6 @@ static enum weft_err settings_init_bounds(struct settings *settings, const struc
 enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
 {
     memset(settings, 0, sizeof *settings);
-    WEFT_TRY(settings_check_size(options, options->size, sizeof *options, "struct weft_node_options", why));
     WEFT_TRY(settings_init_identity(settings, options, why));
     WEFT_TRY(settings_init_addresses(settings, options, why));
     WEFT_TRY(settings_init_bounds(settings, options, why));

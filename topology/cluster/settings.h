@@ -44,14 +44,11 @@ struct settings {
     void *log_ctx;
 };
 
-/* Check and copy.  The text of an error names the option. */
+/* Check and copy options of our own size.  The text of an error names the option. */
 WEFT_NODISCARD enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options,
                                            struct weft_error *why);
 struct location settings_location(const struct settings *settings);
 
-/* A longer option struct is accepted if its unknown tail is zero. */
-WEFT_NODISCARD enum weft_err settings_check_size(const void *options, size_t size, size_t known, const char *name,
-                                                 struct weft_error *why);
 /* NULL becomes "". */
 WEFT_NODISCARD enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
                                                 struct weft_error *why);

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-/* How long a shard stops accepting when descriptors ran out: long enough for some to come back, short enough to stay
- * below a second. */
+/* How long a shard stops accepting when accepting failed, as it does when descriptors ran out: long enough for some to
+ * come back, short enough to stay below a second. */
 #define ACCEPT_PAUSE_NS UINT64_C(100000000)
 
 enum weft_err listener_group_open(const struct io_place *place, const struct address *address, uint32_t count,
@@ -42,6 +42,12 @@ static void listener_pause_over(struct timer *timer, void *ctx)
     listener_arm(ctx);
 }
 
+/* It concerned one attempt or one peer; every other error would meet the next attempt too. */
+static bool listener_error_passes(int32_t result)
+{
+    return result == -EAGAIN || result == -EINTR || result == -ECANCELED || result == -ECONNABORTED;
+}
+
 static void listener_accept_done(struct io_op *op, const struct io_event *event)
 {
     struct listener *listener = WEFT_CONTAINER_OF(op, struct listener, accept);
@@ -55,10 +61,10 @@ static void listener_accept_done(struct io_op *op, const struct io_event *event)
     if (event->more || listener->closing) {
         return;
     }
-    if (event->result == -EMFILE || event->result == -ENFILE || event->result == -ENOMEM || event->result == -ENOBUFS) {
-        shard_timer_start(listener->net->shard, &listener->pause, ACCEPT_PAUSE_NS);
-    } else {
+    if (event->result >= 0 || listener_error_passes(event->result)) {
         listener_arm(listener);
+    } else {
+        shard_timer_start(listener->net->shard, &listener->pause, ACCEPT_PAUSE_NS);
     }
 }
 

@@ -69,7 +69,7 @@ void sim_dial_arrive(struct sim_world *world, struct sim_socket *dialer)
         dialer->peer_node = listener->node;
     }
     if (listener != NULL &&
-        (world->cut[dialer->node][listener->node] || listener->backlog_count >= world->options.backlog_max)) {
+        (world->links[dialer->node][listener->node].cut || listener->backlog_count >= world->options.backlog_max)) {
         dial_retry(world, dialer, SIM_DIAL, 0);
         return;
     }
@@ -94,7 +94,7 @@ void sim_dial_answered(struct sim_world *world, struct sim_socket *dialer, int32
 {
     struct sim_flight *flight = dialer->armed[IO_CONNECT];
     WEFT_ASSERT(flight != NULL);
-    bool cut = world->cut[dialer->node][dialer->peer_node];
+    bool cut = world->links[dialer->peer_node][dialer->node].cut;
     if (cut && result != -ETIMEDOUT) {
         dial_retry(world, dialer, SIM_DIALED, result);
     } else if (result < 0) {
@@ -119,7 +119,8 @@ void sim_dial_accept(struct sim_world *world, struct sim_socket *listener)
     while ((flight = listener->armed[IO_ACCEPT]) != NULL && !list_empty(&listener->backlog)) {
         struct sim_socket *socket = WEFT_CONTAINER_OF(list_first(&listener->backlog), struct sim_socket, backlog_link);
         bool full = sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_EMFILE);
-        int32_t number = full ? -EMFILE : sim_socket_number(world, socket);
+        int32_t error = full ? -EMFILE : sim_world_error(world, IO_ACCEPT, SIM_FAULT_OP_ERROR);
+        int32_t number = error != 0 ? error : sim_socket_number(world, socket);
         if (number < 0) {
             sim_flight_finish(flight, number);
             return;

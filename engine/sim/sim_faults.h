@@ -20,7 +20,8 @@
     X(CONNECT_LOST, "connect_lost", "a dial gets no answer until the faults end or it times out")                      \
     X(ENOBUFS, "enobufs", "a receive ends for want of buffers")                                                        \
     X(EMFILE, "emfile", "an accept ends for want of descriptors; the connection keeps waiting")                        \
-    X(OP_ERROR, "op_error", "a send, receive or dial fails before it did anything")                                    \
+    X(OP_ERROR, "op_error", "an operation fails with one of the codes that its kind can have (sim_error.h)")           \
+    X(START_ERROR, "start_error", "a shard or a listening socket cannot be opened")                                    \
     X(DISARM, "disarm", "an armed receive or accept ends with a good result and has to be submitted again")
 
 enum sim_fault {

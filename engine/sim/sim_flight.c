@@ -94,11 +94,14 @@ void sim_flight_abandon(struct sim_flight *flight)
     flight_release(flight);
 }
 
-/* An error that a system call may have for reasons of its own. */
-static int32_t draw_error(struct sim_world *world)
+/* It fails before it did anything; only a close has done its work. */
+static void flight_fail(struct sim_world *world, struct sim_flight *flight, struct sim_socket *socket, int32_t error)
 {
-    static const int32_t errors[] = {EAGAIN, EINTR, ENOMEM, ENOBUFS, EIO};
-    return -errors[prng_below(&world->prng, sizeof errors / sizeof errors[0])];
+    sim_flight_finish(flight, error);
+    if (flight->op->kind == IO_CLOSE && socket != NULL) {
+        WEFT_ASSERT(socket->operations == 1);
+        sim_socket_close(world, socket);
+    }
 }
 
 static void flight_start_on(struct sim_world *world, struct sim_flight *flight, struct sim_socket *socket)
@@ -144,7 +147,6 @@ static void flight_start_on(struct sim_world *world, struct sim_flight *flight, 
 static void flight_start(struct sim_world *world, struct sim_flight *flight)
 {
     struct io_op *op = flight->op;
-    bool may_fail = op->kind == IO_SEND || op->kind == IO_RECV || op->kind == IO_CONNECT;
     struct sim_socket *socket = NULL;
     if (op->kind != IO_CONNECT) {
         socket = sim_socket_find(world, flight->io->node->index, op->socket);
@@ -155,13 +157,18 @@ static void flight_start(struct sim_world *world, struct sim_flight *flight)
     }
     if (op->cancel_asked && op->kind != IO_CLOSE) {
         sim_flight_finish(flight, -ECANCELED);
-    } else if (may_fail && sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_OP_ERROR)) {
-        sim_flight_finish(flight, draw_error(world));
-    } else if (op->kind == IO_CONNECT) {
-        sim_dial_start(world, flight);
-    } else if (socket == NULL) {
+        return;
+    }
+    if (socket == NULL && op->kind != IO_CONNECT) {
         world->bad_sockets += flight->io->node->killed ? 0 : 1;
         sim_flight_finish(flight, -EBADF);
+        return;
+    }
+    int32_t error = sim_world_error(world, op->kind, SIM_FAULT_OP_ERROR);
+    if (error != 0) {
+        flight_fail(world, flight, socket, error);
+    } else if (op->kind == IO_CONNECT) {
+        sim_dial_start(world, flight);
     } else {
         flight_start_on(world, flight, socket);
     }

@@ -256,6 +256,11 @@ static enum weft_err sim_open(void *host, const struct io_options *options, stru
         return weft_error_set(why, WEFT_ERR_STATE, "simulation: node %u %s", node->index,
                               node->killed ? "was killed: close its shards first" : "has no room for another shard");
     }
+    int32_t error = sim_world_error(node->world, SIM_CALL_OPEN, SIM_FAULT_START_ERROR);
+    if (error != 0) {
+        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, -error, "simulation: opening shard %u of node %u", shard,
+                                    node->index);
+    }
     struct sim_io *io = calloc(1, sizeof *io);
     if (io == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a simulated shard");

@@ -294,7 +294,8 @@ enum weft_err sim_listen(void *host, const struct address *address, const struct
         WEFT_TRY(sim_node_own(node, address, why));
     }
     struct sim_socket *socket = sim_socket_new(world, node->index);
-    int32_t result = sim_socket_number(world, socket);
+    int32_t result = sim_world_error(world, SIM_CALL_LISTEN, SIM_FAULT_START_ERROR);
+    result = result != 0 ? result : sim_socket_number(world, socket);
     if (result < 0) {
         socket_release(world, socket);
         return weft_error_set_errno(why, WEFT_ERR_SYSTEM, -result, "cannot listen on %s", text);

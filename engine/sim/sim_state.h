@@ -62,10 +62,18 @@ struct sim_ready {
     struct address from;
 };
 
+/* One direction between two nodes. */
+struct sim_link {
+    bool cut;
+    uint64_t bytes_per_second; /* 0: no limit */
+    uint64_t free_ns;          /* what was sent before has left by then */
+};
+
 struct sim_node {
     struct sim_world *world;
     uint32_t index;
     bool killed; /* until its last io is closed */
+    bool frozen;
     struct sim_io *ios[SHARDS_MAX];
     uint32_t io_count; /* one past the highest that was ever open */
     uint32_t io_open;
@@ -96,6 +104,7 @@ struct sim_io {
 struct sim_world {
     struct sim_options options;
     struct sim_faults faults;
+    struct sim_errors errors;
     struct sim_trace trace;
     struct prng prng;
     struct sim_heap heap;
@@ -107,7 +116,7 @@ struct sim_world {
     uint64_t swap_pairs; /* counted for test_swap_event */
     uint64_t receives;   /* counted for test_flip_byte */
     uint64_t bad_sockets;
-    bool cut[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct sim_link links[SIM_NODES_MAX][SIM_NODES_MAX]; /* by sender and receiver */
     struct sim_node nodes[SIM_NODES_MAX];
 };
 
@@ -120,6 +129,8 @@ bool sim_coin(struct sim_world *world);
 uint64_t sim_latency_ns(struct sim_world *world);
 void sim_schedule(struct sim_world *world, enum sim_happening_kind kind, const struct sim_slot *target, uint64_t due_ns,
                   int32_t result);
+/* The error that the next call of this kind has, as -errno; 0: none. */
+int32_t sim_world_error(struct sim_world *world, uint32_t call, enum sim_fault fault);
 /* Let everything happen that is due. */
 void sim_world_advance(struct sim_world *world);
 /* Trace what the world's owner did. */

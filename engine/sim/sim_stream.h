@@ -11,6 +11,7 @@
 struct sim_stream {
     struct list chunks;
     uint64_t bytes;            /* sent and not yet delivered */
+    uint64_t unconfirmed;      /* delivered, and the sender cannot be told */
     uint64_t last_due_ns;      /* nothing overtakes */
     uint64_t stalled_until_ns; /* nothing is delivered before */
 };

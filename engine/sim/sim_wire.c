@@ -16,9 +16,10 @@
 /* Until a receive that was cut short goes on. */
 #define PIECE_PAUSE_NS_MAX UINT64_C(100000)
 
+/* Nothing of the peer's arrives here. */
 static bool wire_cut(const struct sim_world *world, const struct sim_socket *socket)
 {
-    return world->cut[socket->node][socket->peer_node];
+    return world->links[socket->peer_node][socket->node].cut;
 }
 
 static uint32_t draw_piece(struct sim_world *world, uint32_t bytes)
@@ -80,7 +81,9 @@ static void recv_deliver(struct sim_world *world, struct sim_socket *socket, str
     };
     sim_flight_deliver(flight, &ready);
     struct sim_socket *peer = sim_socket_peer(world, socket);
-    if (peer != NULL && peer->armed[IO_SEND] != NULL) {
+    if (peer != NULL && wire_cut(world, peer)) {
+        socket->inbound.unconfirmed += bytes;
+    } else if (peer != NULL && peer->armed[IO_SEND] != NULL) {
         sim_schedule(world, SIM_POKE, &peer->slot, world->now_ns + sim_latency_ns(world), 0);
     }
 }
@@ -114,6 +117,11 @@ void sim_wire_recv(struct sim_world *world, struct sim_socket *socket)
         }
         if (pool->free_count == 0 || sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_ENOBUFS)) {
             sim_flight_finish(flight, -ENOBUFS);
+            return;
+        }
+        int32_t error = sim_world_error(world, IO_RECV, SIM_FAULT_OP_ERROR);
+        if (error != 0) {
+            sim_flight_finish(flight, error);
             return;
         }
         bool piece = bytes > 1 && sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_SHORT_RECV);
@@ -150,12 +158,27 @@ static uint32_t send_bytes(const struct io_op *op)
     return bytes;
 }
 
+/* When a chunk has left its node: a link that is limited sends one after the other. */
+static uint64_t wire_left_ns(struct sim_world *world, const struct sim_socket *socket, uint32_t bytes)
+{
+    struct sim_link *link = &world->links[socket->node][socket->peer_node];
+    if (link->bytes_per_second == 0) {
+        return world->now_ns;
+    }
+    if (link->free_ns < world->now_ns) {
+        link->free_ns = world->now_ns;
+    }
+    link->free_ns += bytes * UINT64_C(1000000000) / link->bytes_per_second;
+    return link->free_ns;
+}
+
 /* Put bytes on the way to the peer. */
-static void send_chunk(struct sim_world *world, struct sim_flight *flight, struct sim_socket *peer, uint32_t bytes)
+static void send_chunk(struct sim_world *world, struct sim_flight *flight, const struct sim_socket *socket,
+                       struct sim_socket *peer, uint32_t bytes)
 {
     struct sim_stream *stream = &peer->inbound;
     struct sim_record record;
-    uint64_t due_ns = world->now_ns + sim_latency_ns(world);
+    uint64_t due_ns = wire_left_ns(world, socket, bytes) + sim_latency_ns(world);
     if (sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_LATE)) {
         due_ns += sim_draw(world, 0, world->options.late_ns_max);
     }
@@ -220,16 +243,17 @@ void sim_wire_send(struct sim_world *world, struct sim_socket *socket)
         return;
     }
     uint64_t window = world->options.window_bytes;
-    if (peer->inbound.bytes >= window) {
-        return; /* a poke follows when the peer has received something */
+    uint64_t sent = peer->inbound.bytes + peer->inbound.unconfirmed;
+    if (sent >= window) {
+        return; /* a poke follows when the peer has received something, and could say so */
     }
-    if (bytes > window - peer->inbound.bytes) {
-        bytes = (uint32_t)(window - peer->inbound.bytes);
+    if (bytes > window - sent) {
+        bytes = (uint32_t)(window - sent);
     }
     if (bytes > 1 && sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_SHORT_SEND)) {
         bytes = draw_piece(world, bytes - 1);
     }
-    send_chunk(world, flight, peer, bytes);
+    send_chunk(world, flight, socket, peer, bytes);
     sim_flight_finish(flight, (int32_t)bytes);
     send_aftermath(world, socket, peer);
 }

@@ -58,6 +58,7 @@ void sim_options_draw_faults(struct sim_options *options)
         uint32_t rate = (uint32_t)prng_below(&prng, rate_max) + 1;
         options->fault_per_million[fault] = present ? rate : 0;
     }
+    options->fault_per_million[SIM_FAULT_START_ERROR] = 0;
 }
 
 static enum weft_err options_check(const struct sim_options *options, struct weft_error *why)
@@ -76,6 +77,12 @@ static enum weft_err options_check(const struct sim_options *options, struct wef
                                   sim_fault_name((enum sim_fault)fault), options->fault_per_million[fault]);
         }
     }
+    const struct sim_aim *aim = &options->aim;
+    if (aim->nth != 0 &&
+        (aim->call >= SIM_CALL_COUNT || sim_error_place(aim->call, aim->code) == SIM_ERROR_CODES_MAX)) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "simulation: %s cannot fail with errno %d",
+                              sim_call_name(aim->call), aim->code);
+    }
     return WEFT_OK;
 }
 
@@ -89,6 +96,7 @@ enum weft_err sim_world_create(struct sim_world **out, const struct sim_options 
     world->options = *options;
     world->faults.on = true;
     memcpy(world->faults.per_million, options->fault_per_million, sizeof world->faults.per_million);
+    world->errors.aim = options->aim;
     world->start_ns = CLOCK_START_NS;
     world->now_ns = CLOCK_START_NS;
     prng_init(&world->prng, options->seed);
@@ -146,6 +154,21 @@ uint64_t sim_draw(struct sim_world *world, uint64_t min, uint64_t max)
 bool sim_coin(struct sim_world *world)
 {
     return prng_below(&world->prng, 2) == 0;
+}
+
+int32_t sim_world_error(struct sim_world *world, uint32_t call, enum sim_fault fault)
+{
+    const int32_t *codes;
+    uint32_t count = sim_error_codes(call, &codes);
+    uint32_t place = sim_error_aimed(&world->errors, call);
+    if (place == SIM_ERROR_CODES_MAX && sim_fault_bites(&world->faults, &world->prng, fault)) {
+        place = (uint32_t)prng_below(&world->prng, count);
+    }
+    if (place == SIM_ERROR_CODES_MAX) {
+        return 0;
+    }
+    world->errors.struck[call][place]++;
+    return -codes[place];
 }
 
 uint64_t sim_latency_ns(struct sim_world *world)
@@ -233,7 +256,7 @@ static struct sim_io *world_runnable(struct sim_world *world, uint64_t wanted, u
     for (uint32_t node = 0; node < SIM_NODES_MAX; node++) {
         for (uint32_t shard = 0; shard < world->nodes[node].io_count; shard++) {
             struct sim_io *io = world->nodes[node].ios[shard];
-            if (io == NULL) {
+            if (io == NULL || world->nodes[node].frozen) {
                 continue;
             }
             if (io->deadline_ns < *wake_ns) {
@@ -303,7 +326,10 @@ static void world_poke_all(struct sim_world *world)
         }
         uint64_t due_ns = world->now_ns + sim_latency_ns(world);
         sim_schedule(world, SIM_POKE, &socket->slot, due_ns, 0);
-        if (socket->reset_held && !world->cut[socket->node][socket->peer_node]) {
+        if (!world->links[socket->node][socket->peer_node].cut) {
+            socket->inbound.unconfirmed = 0;
+        }
+        if (socket->reset_held && !world->links[socket->peer_node][socket->node].cut) {
             socket->reset_held = false;
             sim_schedule(world, SIM_RESET, &socket->slot, due_ns, 0);
         }
@@ -318,18 +344,50 @@ void sim_world_partition(struct sim_world *world, uint32_t node_a, uint32_t node
         return;
     }
     sim_world_record_control(world, cut ? 'c' : 'u', node_a, node_b);
-    world->cut[node_a][node_b] = cut;
-    world->cut[node_b][node_a] = cut;
+    world->links[node_a][node_b].cut = cut;
+    world->links[node_b][node_a].cut = cut;
     if (!cut) {
         world_poke_all(world);
     }
+}
+
+void sim_world_cut(struct sim_world *world, uint32_t from, uint32_t to, bool cut)
+{
+    WEFT_ASSERT(from < SIM_NODES_MAX);
+    WEFT_ASSERT(to < SIM_NODES_MAX);
+    if (from == to) {
+        return;
+    }
+    sim_world_record_control(world, cut ? 'o' : 'n', from, to);
+    world->links[from][to].cut = cut;
+    if (!cut) {
+        world_poke_all(world);
+    }
+}
+
+void sim_world_limit(struct sim_world *world, uint32_t from, uint32_t to, uint64_t bytes_per_second)
+{
+    WEFT_ASSERT(from < SIM_NODES_MAX);
+    WEFT_ASSERT(to < SIM_NODES_MAX);
+    sim_world_record_control(world, 'l', from, to);
+    world->links[from][to].bytes_per_second = bytes_per_second;
+}
+
+void sim_world_freeze(struct sim_world *world, uint32_t node, bool frozen)
+{
+    WEFT_ASSERT(node < SIM_NODES_MAX);
+    sim_world_record_control(world, frozen ? 'f' : 't', node, 0);
+    world->nodes[node].frozen = frozen;
 }
 
 void sim_world_heal(struct sim_world *world)
 {
     sim_world_record_control(world, 'h', 0, 0);
     world->faults.on = false;
-    memset(world->cut, 0, sizeof world->cut);
+    memset(world->links, 0, sizeof world->links);
+    for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
+        world->nodes[i].frozen = false;
+    }
     for (uint32_t i = 0; i < world->sockets.count; i++) {
         struct sim_socket *socket = (struct sim_socket *)world->sockets.slots[i];
         if (socket->slot.used) {
@@ -348,6 +406,7 @@ void sim_world_kill_node(struct sim_world *world, uint32_t index)
     }
     sim_world_record_control(world, 'k', index, 0);
     node->killed = true;
+    node->frozen = false;
     for (uint32_t i = 0; i < world->sockets.count; i++) {
         struct sim_socket *socket = (struct sim_socket *)world->sockets.slots[i];
         if (!socket->slot.used || socket->node != index) {
@@ -379,6 +438,19 @@ uint64_t sim_world_records(const struct sim_world *world)
 uint64_t sim_faults_bitten(const struct sim_world *world, enum sim_fault fault)
 {
     return world->faults.bitten[fault];
+}
+
+uint64_t sim_world_errors(const struct sim_world *world, uint32_t call, int32_t code)
+{
+    WEFT_ASSERT(call < SIM_CALL_COUNT);
+    uint32_t place = sim_error_place(call, code);
+    return place < SIM_ERROR_CODES_MAX ? world->errors.struck[call][place] : 0;
+}
+
+uint64_t sim_world_calls(const struct sim_world *world, uint32_t call)
+{
+    WEFT_ASSERT(call < SIM_CALL_COUNT);
+    return world->errors.calls[call];
 }
 
 uint32_t sim_world_sockets(const struct sim_world *world, uint32_t node)

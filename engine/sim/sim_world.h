@@ -12,7 +12,9 @@
  *         shard_turn(sim_io_user(io));
  *     }
  *
- * A shard's wait that returned nothing is as good as asleep: whoever gives it work from outside has to wake it. */
+ * A shard's wait that returned nothing is as good as asleep: whoever gives it work from outside has to wake it.
+ *
+ * Nobody listens on port 0: io.h has no way to ask which port that became, so it is refused. */
 #ifndef ENGINE_SIM_SIM_WORLD_H
 #define ENGINE_SIM_SIM_WORLD_H
 
@@ -22,6 +24,7 @@
 #include <weft/error.h>
 
 #include "engine/io/io.h"
+#include "engine/sim/sim_error.h"
 #include "engine/sim/sim_faults.h"
 #include "engine/sim/sim_trace.h"
 
@@ -34,6 +37,7 @@ struct sim_world;
 struct sim_options {
     uint64_t seed;
     uint32_t fault_per_million[SIM_FAULT_COUNT];
+    struct sim_aim aim;      /* one call that fails, whatever the rates */
     uint64_t latency_ns_min; /* one way, of a chunk or a dial */
     uint64_t latency_ns_max;
     uint64_t late_ns_max;       /* how much longer under LATE */
@@ -57,7 +61,8 @@ struct sim_options {
 
 /* Defaults: no faults, 50 to 500 us latency. */
 void sim_options_init(struct sim_options *options, uint64_t seed);
-/* Draw from the seed which faults this world has and how often, so that a set of seeds covers many mixes. */
+/* Draw from the seed which faults this world has and how often, so that a set of seeds covers many mixes.
+ * START_ERROR stays out: whoever opens shards has to be ready for it. */
 void sim_options_draw_faults(struct sim_options *options);
 
 WEFT_NODISCARD enum weft_err sim_world_create(struct sim_world **world, const struct sim_options *options,
@@ -87,7 +92,13 @@ uint32_t sim_io_operations(const struct io *io);
 
 /* Between two nodes nothing passes, in both directions; what was sent arrives after the cut. */
 void sim_world_partition(struct sim_world *world, uint32_t node_a, uint32_t node_b, bool cut);
-/* All faults off: cuts, stalls, lost dials, and resets that were drawn and did not strike yet. */
+/* The same in one direction.  The other way bytes arrive, as far as the window goes: nothing confirms them. */
+void sim_world_cut(struct sim_world *world, uint32_t from, uint32_t to, bool cut);
+/* What one direction carries; its connections share it.  0: no limit.  Chunks that were sent before keep their time. */
+void sim_world_limit(struct sim_world *world, uint32_t from, uint32_t to, uint64_t bytes_per_second);
+/* The process of a node stands still, as under SIGSTOP: its sockets live, nobody reads them. */
+void sim_world_freeze(struct sim_world *world, uint32_t node, bool frozen);
+/* All faults off: cuts, limits, stalls, frozen nodes, lost dials, and resets that were drawn and did not strike yet. */
 void sim_world_heal(struct sim_world *world);
 /* The process of a node dies: its peers see resets, its operations end.  The caller then closes its ios, whether or not
  * their operations ended.  After the last, every socket of the node is gone and the node can start again. */
@@ -96,6 +107,9 @@ void sim_world_kill_node(struct sim_world *world, uint32_t node);
 uint64_t sim_world_trace_hash(const struct sim_world *world);
 uint64_t sim_world_records(const struct sim_world *world);
 uint64_t sim_faults_bitten(const struct sim_world *world, enum sim_fault fault);
+/* How often a kind of call failed with a code, and how many of them there were (as an aim counts them). */
+uint64_t sim_world_errors(const struct sim_world *world, uint32_t call, int32_t code);
+uint64_t sim_world_calls(const struct sim_world *world, uint32_t call);
 /* Sockets of a node that were not closed, listening ones too. */
 uint32_t sim_world_sockets(const struct sim_world *world, uint32_t node);
 /* Operations on a number that was no socket: each is a bug in the simulated program. */

@@ -7,6 +7,8 @@
 
 /* The longest pause between two dials (10 s), a dial that was lost (its handshake timeout), and some more. */
 #define CALM_NS_MAX (20 * SECOND_NS)
+/* One node in five or so has to be started again. */
+#define START_ERROR_PER_MILLION 50000u
 /* Twice the drain timeout of a cluster: what is cut off at the first needs a moment. */
 #define DRAIN_NS_MAX (20 * SECOND_NS)
 
@@ -29,14 +31,16 @@ void cluster_open(struct cluster *cluster, const struct cluster_options *options
     sim_options_init(&cluster->sim, options->seed);
     if (options->faults) {
         sim_options_draw_faults(&cluster->sim);
+        cluster->sim.fault_per_million[SIM_FAULT_START_ERROR] = START_ERROR_PER_MILLION;
     }
+    cluster->sim.aim = options->aim;
     prng_init(&cluster->prng, options->seed * 2 + 1);
     cluster->sim.recv_bufs = 4 + (uint32_t)prng_below(&cluster->prng, 29);
     cluster->sim.recv_buf_bytes = options->small ? 0 : 1024u << prng_below(&cluster->prng, 5);
     cluster->sim.window_bytes = 16384u << prng_below(&cluster->prng, 5);
     cluster->node_count = options->node_count;
     if (cluster->node_count == 0) {
-        cluster->node_count = 2 + (uint32_t)prng_below(&cluster->prng, CLUSTER_NODES_MAX - 1);
+        cluster->node_count = 2 + (uint32_t)prng_below(&cluster->prng, CLUSTER_NODES_DRAWN_MAX - 1);
     }
     cluster->calls = calloc(CLUSTER_CALLS_MAX, sizeof *cluster->calls);
     cluster->scratch = malloc(CLUSTER_PAYLOAD_BYTES_MAX);
@@ -232,7 +236,7 @@ static bool cluster_all_stopped(struct cluster *cluster)
     return true;
 }
 
-uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals)
+void cluster_drain(struct cluster *cluster)
 {
     cluster->load = false;
     for (uint32_t i = 0; i < cluster->node_count; i++) {
@@ -241,6 +245,11 @@ uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals)
         }
     }
     cluster_check(cluster, cluster_run_until(cluster, DRAIN_NS_MAX, cluster_all_stopped), "some node does not stop");
+}
+
+uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals)
+{
+    cluster_drain(cluster);
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         if (cluster->nodes[i].node != NULL) {
             cluster_end_node(&cluster->nodes[i]);

@@ -19,7 +19,9 @@
 #define MS_NS UINT64_C(1000000)
 #define SECOND_NS UINT64_C(1000000000)
 
-#define CLUSTER_NODES_MAX 6u
+#define CLUSTER_NODES_MAX 16u
+/* Most nodes of a cluster whose number is drawn. */
+#define CLUSTER_NODES_DRAWN_MAX 6u
 #define CLUSTER_SHARDS_MAX 3u
 #define CLUSTER_CALLS_MAX 100000u
 #define CLUSTER_CONNS_MAX 512u
@@ -126,6 +128,7 @@ struct cluster_node {
     struct cluster_watch watches[CLUSTER_NODES_MAX];
     uint64_t arena_base[CLUSTER_SHARDS_MAX];
     uint64_t started_calls; /* by us, in this life */
+    uint32_t starts_failed; /* and tried again, in all lives */
     struct cluster_heard *heard;
     uint32_t refusals_logged[2]; /* lines "refused in from …" and "refused out to …" of this life */
     char last_refusal[2][256];
@@ -134,9 +137,10 @@ struct cluster_node {
 
 struct cluster_options {
     uint64_t seed;
-    uint32_t node_count;  /* 0: drawn, 2 .. CLUSTER_NODES_MAX */
+    uint32_t node_count;  /* 0: drawn, 2 .. CLUSTER_NODES_DRAWN_MAX */
     uint32_t shard_count; /* 0: drawn for each node, 1 .. CLUSTER_SHARDS_MAX */
     bool faults;          /* drawn from the seed */
+    struct sim_aim aim;   /* one call that fails */
     uint32_t heartbeat_ms;
     uint32_t drain_timeout_ms;
     uint32_t pause_us_max; /* between a worker's calls */
@@ -169,12 +173,14 @@ struct cluster {
 /* What a set of runs added up to. */
 struct cluster_totals {
     uint64_t runs;
+    uint64_t starts_failed;
     uint64_t calls;
     uint64_t answered;
     uint64_t by_err[32]; /* indexed by enum weft_err: how calls ended */
     uint64_t by_executed[3];
     uint64_t refused_starts;
     uint64_t bitten[SIM_FAULT_COUNT];
+    uint64_t errors[SIM_CALL_COUNT]; /* injected, by kind of call */
     uint64_t lateness_ns_max;
 };
 
@@ -199,6 +205,8 @@ bool cluster_no_open_calls(struct cluster *cluster);
 void cluster_run_on(struct cluster_node *node, uint32_t shard, weft_task_fn *fn, void *ctx);
 /* The faults end; then everybody must find each other, and every call must be answered. */
 void cluster_calm(struct cluster *cluster);
+/* Drain all nodes that run, to the end of their loops. */
+void cluster_drain(struct cluster *cluster);
 /* Drain all nodes, check everything, free everything.  @param totals may be NULL   @return the hash of the run */
 uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals);
 /* The id of a peer on a node: its index, less the node's own where that is not listed. */

@@ -137,6 +137,16 @@ void cluster_add_totals(const struct cluster *cluster, struct cluster_totals *to
             totals->by_executed[call->executed]++;
         }
     }
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        totals->starts_failed += cluster->nodes[i].starts_failed;
+    }
+    for (uint32_t call = 0; call < SIM_CALL_COUNT; call++) {
+        const int32_t *codes;
+        uint32_t count = sim_error_codes(call, &codes);
+        for (uint32_t i = 0; i < count; i++) {
+            totals->errors[call] += sim_world_errors(cluster->world, call, codes[i]);
+        }
+    }
     for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {
         totals->bitten[fault] += sim_faults_bitten(cluster->world, (enum sim_fault)fault);
     }

@@ -9,6 +9,8 @@
 /* The least that a node takes; it is touched only where it is used. */
 #define MEMORY_PER_SHARD_BYTES (UINT64_C(64) << 20)
 #define HANDSHAKE_TIMEOUT_MS 2000u
+/* Starts that may fail in a row: far above what the highest rate of START_ERROR makes likely. */
+#define STARTS_FAILED_MAX 100u
 
 static const char *node_dc(uint32_t index)
 {
@@ -145,10 +147,21 @@ static void node_create(struct cluster_node *node)
     cluster_check(cluster, weft_node_on_peer(node->node, node_peer_changed, node) == WEFT_OK, "events");
 }
 
+/* A shard or a listener could not be opened: said so, and nothing is left of the attempt. */
+static void node_start_failed(struct cluster_node *node, enum weft_err err, const struct weft_error *why)
+{
+    struct cluster *cluster = node->cluster;
+    bool allowed = cluster->options.faults || cluster->options.aim.nth != 0;
+    cluster_check(cluster, allowed && err == WEFT_ERR_SYSTEM && why->code == err && why->os_errno != 0,
+                  "node %u does not start: %s", node->index, why->text);
+    cluster_check(cluster, sim_world_sockets(cluster->world, node->index) == 0, "node %u did not start, and left %u",
+                  node->index, sim_world_sockets(cluster->world, node->index));
+    cluster_check(cluster, ++node->starts_failed < STARTS_FAILED_MAX, "node %u never starts", node->index);
+}
+
 void cluster_start_node(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
-    struct weft_error why = {0};
     cluster_check(cluster, node->node == NULL, "node %u runs already", node->index);
     node->life++;
     node->draining = false;
@@ -165,8 +178,14 @@ void cluster_start_node(struct cluster_node *node)
         .shard_count = node->shard_count,
         .driven = true,
     };
-    enum weft_err err = node_start_on(node->node, &placement, node_ready, node, &why);
-    cluster_check(cluster, err == WEFT_OK, "node %u: %s", node->index, why.text);
+    enum weft_err err;
+    do {
+        struct weft_error why = {0};
+        err = node_start_on(node->node, &placement, node_ready, node, &why);
+        if (err != WEFT_OK) {
+            node_start_failed(node, err, &why);
+        }
+    } while (err != WEFT_OK);
     for (uint32_t i = 0; i < node->shard_count; i++) {
         struct weft_shard *shard = node->node->engine->shards[i];
         sim_io_set_user(shard->io, shard);

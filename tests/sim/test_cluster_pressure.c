@@ -233,19 +233,19 @@ static uint32_t stuff(struct cluster_node *node, uint32_t peer)
 static uint64_t starving(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster cluster;
-    pressure_open(&cluster, seed, CLUSTER_NODES_MAX, 200);
+    pressure_open(&cluster, seed, CLUSTER_NODES_DRAWN_MAX, 200);
     struct cluster_node *node = &cluster.nodes[0];
-    for (uint32_t peer = 1; peer < CLUSTER_NODES_MAX; peer++) {
+    for (uint32_t peer = 1; peer < CLUSTER_NODES_DRAWN_MAX; peer++) {
         (void)cluster_call_start(large_call(node, peer, WEFT_LANE_BULK));
         (void)cluster_call_start(large_call(node, peer, WEFT_LANE_NORMAL));
     }
     cluster_run(&cluster, SECOND_NS);
-    for (uint32_t peer = 2; peer < CLUSTER_NODES_MAX; peer++) {
+    for (uint32_t peer = 2; peer < CLUSTER_NODES_DRAWN_MAX; peer++) {
         sim_world_partition(cluster.world, 0, peer, true);
     }
     uint32_t refused = 0;
     for (uint32_t round = 0; round < 200; round++) {
-        for (uint32_t peer = 2; peer < CLUSTER_NODES_MAX; peer++) {
+        for (uint32_t peer = 2; peer < CLUSTER_NODES_DRAWN_MAX; peer++) {
             refused += stuff(node, peer);
         }
         cluster_run(&cluster, 10 * MS_NS);

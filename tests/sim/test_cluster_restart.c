@@ -101,7 +101,7 @@ static uint64_t start_storm(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
-    options.node_count = CLUSTER_NODES_MAX;
+    options.node_count = CLUSTER_NODES_DRAWN_MAX;
     cluster_open(&cluster, &options);
     cluster.load = true;
     cluster_start(&cluster);

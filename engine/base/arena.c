@@ -80,6 +80,11 @@ static uint32_t arena_order_for(const struct arena *arena, uint32_t bytes)
     return blocks_less_one == 0 ? 0 : 32u - (uint32_t)__builtin_clz(blocks_less_one);
 }
 
+uint64_t arena_block_bytes(const struct arena *arena, uint32_t bytes)
+{
+    return (uint64_t)1 << (arena_order_for(arena, bytes) + arena->block_shift);
+}
+
 /* Recompute every ancestor of node, whose order is given, from its two halves. */
 static void arena_repair_above(struct arena *arena, uint32_t node, uint32_t order)
 {

@@ -38,6 +38,9 @@ uint8_t *arena_take(struct arena *arena, uint32_t bytes);
 /* Give back what arena_take gave; anything else aborts. */
 void arena_give_back(struct arena *arena, uint8_t *block);
 
+/* What a block for so many bytes takes up. */
+uint64_t arena_block_bytes(const struct arena *arena, uint32_t bytes);
+
 /* Bytes of all taken blocks, as rounded up. */
 static inline uint64_t arena_used(const struct arena *arena)
 {

@@ -14,6 +14,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mapping.h"
+#include "engine/base/payload.h"
 
 /* Buffers start on a cache line of their own; it is also a multiple of ASan's granule of 8 bytes. */
 #define BUF_ALIGN_BYTES 64u
@@ -115,12 +116,20 @@ void buf_to_kernel(struct buf *buf, enum buf_state state)
     WEFT_ASSERT(state == BUF_KERNEL_READS || state == BUF_KERNEL_WRITES);
     WEFT_ASSERT(buf->state == BUF_OWNED);
     buf->state = state;
-    WEFT_POISON(buf->data, buf->bytes_max);
+    if (WEFT_UNLIKELY(buf->payload != NULL)) {
+        payload_kernel_reads(buf->payload, 1);
+    } else {
+        WEFT_POISON(buf->data, buf->bytes_max);
+    }
 }
 
 void buf_from_kernel(struct buf *buf)
 {
     WEFT_ASSERT(buf->state == BUF_KERNEL_READS || buf->state == BUF_KERNEL_WRITES);
     buf->state = BUF_OWNED;
-    WEFT_UNPOISON(buf->data, buf->bytes_max);
+    if (WEFT_UNLIKELY(buf->payload != NULL)) {
+        payload_kernel_reads(buf->payload, -1);
+    } else {
+        WEFT_UNPOISON(buf->data, buf->bytes_max);
+    }
 }

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include <weft/defs.h>
 #include <weft/error.h>
 
 #include "engine/base/list.h"
@@ -29,7 +30,8 @@ struct buf {
     uint32_t index; /* in the pool */
     uint32_t generation;
     enum buf_state state;
-    const void *owner; /* who took it: for asserts and leak reports */
+    const void *owner;        /* who took it: for asserts and leak reports */
+    struct weft_buf *payload; /* not NULL: the bytes are a part of this, and of no pool (payload.h) */
 };
 
 struct buf_pool {

@@ -25,6 +25,14 @@
  * nothing must not cost the shard its heartbeats. */
 #define SEND_RESERVE_PARTS 8u
 
+/* Counted payloads of a shard (weft_buf): as many as requests that can be in flight. */
+#define PAYLOADS_MAX 16384u
+/* Parts of them that queues refer to: each of at least 16 KiB when it is queued, so that together they are more than
+ * the bytes that may be queued. */
+#define REFERENCES_MAX 16384u
+/* Bytes that one send operation takes: as much as its buffers hold. */
+#define SEND_BYTES_MAX (SEND_BUFS_MAX * SEND_BUF_BYTES)
+
 /* A receive buffer lent by the backend: 16 KiB was as fast as 64 KiB and stays in the cache. */
 #define RECV_BUF_BYTES (16u * 1024)
 /* Receive buffers of a shard; a power of two, as buffer rings demand. */

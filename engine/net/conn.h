@@ -73,9 +73,9 @@ struct conn {
     struct list sealed; /* struct buf: wire bytes, ready to send */
     uint32_t outbox_bytes;
     uint32_t send_bufs_left; /* of the shard's: what messages on this connection leave to others */
-    uint64_t queued_total; /* bytes ever taken from the user */
-    uint64_t handed_total; /* of these, handed to the record layer or the kernel: they can have reached the peer */
-    struct secure *secure; /* NULL: plain */
+    uint64_t queued_total;   /* bytes ever taken from the user */
+    uint64_t handed_total;   /* of these, handed to the record layer or the kernel: they can have reached the peer */
+    struct secure *secure;   /* NULL: plain */
     struct weft_error error;
 };
 
@@ -93,6 +93,9 @@ WEFT_NODISCARD enum weft_err conn_accept(struct net *net, int32_t socket, const 
 /* Queue a message of two parts, both copied, as a whole or not at all.
  *  @return ok | QUEUE_FULL (over the connection's bound, or the shard is out of send buffers) | CLOSED */
 WEFT_NODISCARD enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body);
+
+/* The same, with a body by reference, which gets one reference more. */
+WEFT_NODISCARD enum weft_err conn_send_payload(struct conn *conn, struct weft_span head, struct weft_buf *body);
 
 /* Stop and resume reading; bytes that are on their way still arrive. */
 void conn_pause(struct conn *conn);

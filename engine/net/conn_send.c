@@ -33,7 +33,7 @@ static void list_give_back(struct weft_shard *shard, struct list *list)
 {
     struct list_node *node;
     while ((node = list_pop_front(list)) != NULL) {
-        buf_give_back(&shard->send_pool, list_buf(node));
+        shard_buf_give_back(shard, list_buf(node));
     }
 }
 
@@ -73,9 +73,10 @@ static void outbox_append(struct conn *conn, struct weft_span bytes)
     }
 }
 
-static bool outbox_fits(const struct conn *conn, uint64_t bytes)
+/* Of a message's bytes so many are copied. */
+static bool outbox_fits(const struct conn *conn, uint64_t message_bytes, uint64_t bytes)
 {
-    if (conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH && conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_MAX) {
+    if (conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH && conn->outbox_bytes + message_bytes > SEND_QUEUE_BYTES_MAX) {
         return false;
     }
     struct list_node *node = list_last(&conn->outbox);
@@ -84,21 +85,43 @@ static bool outbox_fits(const struct conn *conn, uint64_t bytes)
                                 conn_shard(conn)->send_pool.free_count;
 }
 
+/* A whole message was queued. */
+static void outbox_account(struct conn *conn, uint64_t bytes)
+{
+    conn->outbox_bytes += (uint32_t)bytes;
+    conn->queued_total += bytes;
+    conn->above_high |= conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH;
+    conn_mark_dirty(conn);
+}
+
 enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body)
 {
     if (WEFT_UNLIKELY(conn->state != CONN_OPEN)) {
         return WEFT_ERR_CLOSED;
     }
     uint64_t bytes = (uint64_t)head.bytes + body.bytes;
-    if (WEFT_UNLIKELY(!outbox_fits(conn, bytes))) {
+    if (WEFT_UNLIKELY(!outbox_fits(conn, bytes, bytes))) {
         return WEFT_ERR_QUEUE_FULL;
     }
     outbox_append(conn, head);
     outbox_append(conn, body);
-    conn->outbox_bytes += (uint32_t)bytes;
-    conn->queued_total += bytes;
-    conn->above_high |= conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH;
-    conn_mark_dirty(conn);
+    outbox_account(conn, bytes);
+    return WEFT_OK;
+}
+
+enum weft_err conn_send_payload(struct conn *conn, struct weft_span head, struct weft_buf *body)
+{
+    if (conn->state != CONN_OPEN) {
+        return WEFT_ERR_CLOSED;
+    }
+    uint64_t bytes = (uint64_t)head.bytes + body->bytes;
+    struct buf *reference = outbox_fits(conn, bytes, head.bytes) ? payload_refer(body, conn) : NULL;
+    if (reference == NULL) {
+        return WEFT_ERR_QUEUE_FULL;
+    }
+    outbox_append(conn, head);
+    list_push_back(&conn->outbox, &reference->link);
+    outbox_account(conn, bytes);
     return WEFT_OK;
 }
 
@@ -175,7 +198,13 @@ static void conn_seal(struct conn *conn)
         uint32_t part = buf_used(source) < most ? buf_used(source) : most;
         struct secure_in in = {source->data + source->begin, part};
         struct secure_out out = {room->data + room->end, buf_room(room), 0};
+        if (source->payload != NULL) {
+            payload_read(source);
+        }
         enum secure_step step = conn->secure->ops->seal(conn->secure, &in, &out);
+        if (source->payload != NULL) {
+            payload_settle(source->payload);
+        }
         room->end += out.used;
         uint32_t taken = part - in.bytes;
         WEFT_ASSERT(taken > 0 || step == SECURE_FAILED);
@@ -184,7 +213,7 @@ static void conn_seal(struct conn *conn)
         conn->handed_total += taken;
         if (buf_used(source) == 0) {
             list_remove(&source->link);
-            buf_give_back(&conn_shard(conn)->send_pool, source);
+            shard_buf_give_back(conn_shard(conn), source);
         }
         if (step == SECURE_FAILED) {
             if (conn->error.code == WEFT_OK) {
@@ -211,17 +240,31 @@ static void conn_seal_shut(struct conn *conn)
     conn_sealed_trim(conn);
 }
 
+/* The first bytes of a buffer that is too large for one send: only references are.  Without another reference the whole
+ * of it goes at once. */
+static struct buf *send_front(struct buf *buf, uint32_t bytes)
+{
+    struct buf *front = buf->payload != NULL ? payload_split(buf, bytes) : NULL;
+    return front != NULL ? front : buf;
+}
+
 /* Start one send with everything that is ready. */
 static void conn_send_start(struct conn *conn, struct list *source)
 {
     struct io_op *op = &conn->send;
     op->send.count = 0;
-    while (op->send.count < SEND_BUFS_MAX) {
-        struct list_node *node = list_pop_front(source);
+    uint32_t bytes = 0;
+    while (op->send.count < SEND_BUFS_MAX && bytes < SEND_BYTES_MAX) {
+        struct list_node *node = list_first(source);
         if (node == NULL) {
             break;
         }
         struct buf *buf = list_buf(node);
+        if (WEFT_UNLIKELY(buf_used(buf) > SEND_BYTES_MAX - bytes)) {
+            buf = send_front(buf, SEND_BYTES_MAX - bytes);
+        }
+        list_remove(&buf->link);
+        bytes += buf_used(buf);
         op->send.bufs[op->send.count++] = buf;
         if (source == &conn->outbox) {
             conn->outbox_bytes -= buf_used(buf);
@@ -280,7 +323,7 @@ static void conn_send_account(struct conn *conn, uint32_t accepted)
         buf->begin += part;
         accepted -= part;
         if (buf_used(buf) == 0) {
-            buf_give_back(&conn_shard(conn)->send_pool, buf);
+            shard_buf_give_back(conn_shard(conn), buf);
         } else {
             list_push_back(&rest, &buf->link);
         }

@@ -11,7 +11,8 @@ static enum weft_err shard_open_memory(struct weft_shard *shard, const struct sh
                                        struct weft_error *why)
 {
     if (buf_pool_init(&shard->send_pool, options->send_bufs, SEND_BUF_BYTES) != WEFT_OK ||
-        arena_init(&shard->arena, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK) {
+        arena_init(&shard->arena, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK ||
+        payload_pool_init(&shard->payloads, &shard->arena, (uint64_t)options->send_bufs * SEND_BUF_BYTES) != WEFT_OK) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY,
                               "shard %u: no memory for %u send buffers and an arena of %llu bytes", shard->index,
                               options->send_bufs, (unsigned long long)options->arena_bytes);
@@ -49,6 +50,7 @@ void shard_close(struct weft_shard *shard)
         shard->io->backend->close(shard->io);
         shard->io = NULL;
     }
+    payload_pool_fini(&shard->payloads);
     buf_pool_fini(&shard->send_pool);
     arena_fini(&shard->arena);
 }
@@ -61,6 +63,16 @@ uint32_t weft_shard_index(const weft_shard *shard)
 uint64_t weft_shard_now_ns(const weft_shard *shard)
 {
     return shard->now_ns;
+}
+
+weft_buf *weft_buf_take(weft_shard *shard, uint32_t bytes)
+{
+    return payload_take(&shard->payloads, bytes);
+}
+
+weft_buf *weft_buf_wrap(weft_shard *shard, void *data, uint32_t bytes, weft_buf_release_fn *release, void *ctx)
+{
+    return payload_wrap(&shard->payloads, data, bytes, release, ctx);
 }
 
 /* A public timer: the internal one in the caller's memory, and what the caller wants to happen. */

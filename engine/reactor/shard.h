@@ -14,6 +14,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
+#include "engine/base/payload.h"
 #include "engine/base/prng.h"
 #include "engine/base/spsc.h"
 #include "engine/io/io.h"
@@ -61,6 +62,7 @@ struct weft_shard {
     struct engine *engine;
     struct buf_pool send_pool;
     struct arena arena; /* frames that must be assembled, arguments that must wait */
+    struct payload_pool payloads;
     struct prng prng;
     struct weft_counters counters; /* written here only, by COUNT; read by anybody, relaxed */
     struct {
@@ -89,6 +91,16 @@ static inline void shard_mark_dirty(struct weft_shard *shard, struct flush_hook 
 {
     if (!list_node_linked(&hook->link)) {
         list_push_back(&shard->dirty, &hook->link);
+    }
+}
+
+/* Give back a buffer of any queue of sends: the shard's own, or a reference. */
+static inline void shard_buf_give_back(struct weft_shard *shard, struct buf *buf)
+{
+    if (WEFT_UNLIKELY(buf->payload != NULL)) {
+        payload_drop(buf);
+    } else {
+        buf_give_back(&shard->send_pool, buf);
     }
 }
 

@@ -28,6 +28,17 @@ static struct call *call_find(struct rpc *rpc, int64_t id)
                       (uint32_t)(bits >> CALL_INDEX_BITS));
 }
 
+/* What a waiting call kept to be sent. */
+static void call_drop_args(struct call *call)
+{
+    if (call->args != NULL) {
+        arena_give_back(&call->rpc->shard->arena, call->args);
+        call->args = NULL;
+    }
+    weft_buf_unref(call->payload);
+    call->payload = NULL;
+}
+
 /* Ends the call: its slot is free before the callback runs, so that the callback can call again. */
 static void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
 {
@@ -36,8 +47,8 @@ static void call_finish(struct call *call, enum weft_err err, const struct weft_
     void *ctx = call->ctx;
     list_remove(&call->link);
     timer_wheel_stop(&rpc->shard->wheel, &call->timer);
-    if (call->args != NULL) {
-        arena_give_back(&rpc->shard->arena, call->args);
+    if (WEFT_UNLIKELY(call->args != NULL || call->payload != NULL)) {
+        call_drop_args(call);
     }
     if (call->channel != NULL) {
         call->channel->call_count--;
@@ -92,6 +103,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->verb = request->verb;
     call->args = NULL;
     call->args_bytes = 0;
+    call->payload = NULL;
     call->index = index;
     call->generation = generation;
     call->one_way = request->one_way;
@@ -109,13 +121,19 @@ static uint64_t call_timeout_ms(const struct call *call)
     return left_ms > 0 ? left_ms : 1; /* 0 would mean no timeout at all */
 }
 
-static enum weft_err call_put(struct call *call, struct channel *channel, struct weft_span args)
+static enum weft_err call_put(struct call *call, struct channel *channel, struct weft_span args,
+                              struct weft_buf *payload)
 {
     uint8_t header[FRAME_HEADER_BYTES_MAX];
     const struct wire_request request = {.timeout_ms = call_timeout_ms(call), .verb = call->verb, .id = call_id(call)};
-    uint32_t bytes = wire_request_write(header, channel->timeout_negotiated, &request, args.bytes);
+    uint32_t args_bytes = WEFT_LIKELY(payload == NULL) ? args.bytes : payload->bytes;
+    struct weft_span head = {header, wire_request_write(header, channel->timeout_negotiated, &request, args_bytes)};
     uint64_t begin = channel->conn.queued_total;
-    WEFT_TRY(conn_send(&channel->conn, (struct weft_span){header, bytes}, args));
+    if (WEFT_LIKELY(payload == NULL)) {
+        WEFT_TRY(conn_send(&channel->conn, head, args));
+    } else {
+        WEFT_TRY(conn_send_payload(&channel->conn, head, payload));
+    }
     call->begin = begin;
     call->end = channel->conn.queued_total;
     call->channel = channel;
@@ -140,7 +158,7 @@ enum weft_err call_send(struct channel *channel, const struct call_request *requ
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
-    enum weft_err err = call_put(call, channel, request->args);
+    enum weft_err err = call_put(call, channel, request->args, request->payload);
     if (WEFT_UNLIKELY(err != WEFT_OK)) {
         call_unmake(call);
     }
@@ -153,7 +171,9 @@ enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
-    if (request->args.bytes > 0) {
+    if (request->payload != NULL) {
+        call->payload = weft_buf_ref(request->payload);
+    } else if (request->args.bytes > 0) {
         call->args = arena_take(&rpc->shard->arena, request->args.bytes);
         if (call->args == NULL) {
             call_unmake(call);
@@ -174,14 +194,13 @@ void call_send_waiting(struct list *waiting, struct channel *channel)
     struct list_node *node;
     while ((node = list_first(&now)) != NULL) {
         struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
-        enum weft_err err = call_put(call, channel, (struct weft_span){call->args, call->args_bytes});
+        enum weft_err err = call_put(call, channel, (struct weft_span){call->args, call->args_bytes}, call->payload);
         if (err != WEFT_OK) {
             struct weft_error why = {0};
             weft_error_set(&why, err, "the connection could not take a call that waited for it");
             call_fail(call, &why, WEFT_EXECUTED_NO);
-        } else if (call->args != NULL) {
-            arena_give_back(&call->rpc->shard->arena, call->args);
-            call->args = NULL;
+        } else {
+            call_drop_args(call);
         }
     }
 }
@@ -304,6 +323,11 @@ bool call_reply_received(struct channel *channel, const struct frame *frame)
     COUNT(rpc->shard, calls_answered);
     call_finish(call, WEFT_OK, reply);
     return true;
+}
+
+weft_buf *weft_reply_take_payload(const struct weft_reply *reply)
+{
+    return rpc_take_payload(WEFT_CONTAINER_OF(reply, struct rpc, reply), reply->payload);
 }
 
 const char *weft_executed_name(enum weft_executed executed)

@@ -20,6 +20,7 @@ struct call {
     uint64_t end;
     uint8_t *args; /* of a waiting call */
     uint32_t args_bytes;
+    struct weft_buf *payload; /* of a waiting call: its arguments, instead of args */
     uint32_t index;
     uint32_t generation;
     bool one_way;
@@ -28,6 +29,7 @@ struct call {
 struct call_request {
     uint64_t verb;
     struct weft_span args;
+    struct weft_buf *payload; /* not NULL: the arguments, by reference; on success it has one reference more */
     uint64_t timeout_ns;
     bool one_way;
     weft_reply_fn *fn;

@@ -42,12 +42,24 @@ static void channel_held_free(struct channel *channel, struct held_bytes *held)
     arena_give_back(&channel_shard(channel)->arena, (uint8_t *)held);
 }
 
-static bool channel_frame_received(struct channel *channel, const struct frame *frame)
+/* A frame that was assembled: its block goes back, unless the user took it over. */
+static bool channel_landed_received(struct channel *channel, struct frame *frame)
 {
+    struct rpc *rpc = channel->rpc;
+    rpc->landed = frame;
     bool fine = channel->conn.accepted ? serve_request_received(channel, frame) : call_reply_received(channel, frame);
+    rpc->landed = NULL;
     if (frame->landing != NULL) {
-        arena_give_back(&channel_shard(channel)->arena, frame->landing);
+        arena_give_back(&rpc->shard->arena, frame->landing);
     }
+    return fine;
+}
+
+static bool channel_frame_received(struct channel *channel, struct frame *frame)
+{
+    bool fine = WEFT_UNLIKELY(frame->landing != NULL) ? channel_landed_received(channel, frame)
+                : channel->conn.accepted              ? serve_request_received(channel, frame)
+                                                      : call_reply_received(channel, frame);
     if (!fine) {
         conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME);
     }
@@ -205,6 +217,22 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->shard->held.requests = &rpc->requests.count_in_use;
     WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
     return slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request));
+}
+
+struct weft_buf *rpc_take_payload(struct rpc *rpc, struct weft_span payload)
+{
+    struct payload_pool *pool = &rpc->shard->payloads;
+    struct frame *landed = rpc->landed;
+    if (landed != NULL && landed->landing != NULL && landed->landing == payload.data) {
+        struct weft_buf *whole = payload_adopt(pool, landed->landing, payload.bytes);
+        landed->landing = whole != NULL ? NULL : landed->landing;
+        return whole;
+    }
+    struct weft_buf *copy = payload_take(pool, payload.bytes);
+    if (copy != NULL) {
+        memcpy(copy->data, payload.data, payload.bytes);
+    }
+    return copy;
 }
 
 void rpc_fini(struct rpc *rpc)

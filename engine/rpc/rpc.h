@@ -13,16 +13,21 @@ struct rpc_options {
     const struct verb_table *verbs;
 };
 
+struct frame;
+
 struct rpc {
     struct weft_shard *shard;
     struct net *net;
     struct slots calls;
     struct slots requests;
     const struct verb_table *verbs;
+    struct frame *landed;    /* whose payload lies in a block of its own, while its user looks at it */
     struct weft_reply reply; /* the one that callbacks borrow; only its used part is reset */
 };
 
 WEFT_NODISCARD enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_options *options);
+/* Hand over the payload that is being looked at, or copy it; NULL: no memory, or nothing in it. */
+struct weft_buf *rpc_take_payload(struct rpc *rpc, struct weft_span payload);
 /* No call may be left; asserted.  Requests that nobody answered are dropped. */
 void rpc_fini(struct rpc *rpc);
 

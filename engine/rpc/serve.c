@@ -15,6 +15,18 @@
 
 static const struct weft_span nothing = {NULL, 0};
 
+/* What follows from how the queueing of an answer ended. */
+static enum weft_err serve_sent(struct channel *channel, enum weft_err err)
+{
+    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
+        conn_abort(&channel->conn, WEFT_ERR_QUEUE_FULL, WEFT_REASON_SEND_OVERFLOW);
+    } else if (WEFT_UNLIKELY(channel->conn.above_high && !channel->stalled)) {
+        channel->stalled = true; /* the peer does not take its answers: take no more of its requests */
+        conn_pause(&channel->conn);
+    }
+    return err;
+}
+
 static enum weft_err serve_send(struct channel *channel, const struct wire_response *response, struct weft_span first,
                                 struct weft_span payload)
 {
@@ -24,14 +36,7 @@ static enum weft_err serve_send(struct channel *channel, const struct wire_respo
     if (first.bytes > 0) {
         memcpy(head + bytes, first.data, first.bytes);
     }
-    enum weft_err err = conn_send(&channel->conn, (struct weft_span){head, bytes + first.bytes}, payload);
-    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
-        conn_abort(&channel->conn, WEFT_ERR_QUEUE_FULL, WEFT_REASON_SEND_OVERFLOW);
-    } else if (WEFT_UNLIKELY(channel->conn.above_high && !channel->stalled)) {
-        channel->stalled = true; /* the peer does not take its answers: take no more of its requests */
-        conn_pause(&channel->conn);
-    }
-    return err;
+    return serve_sent(channel, conn_send(&channel->conn, (struct weft_span){head, bytes + first.bytes}, payload));
 }
 
 static enum weft_err serve_exception(struct channel *channel, int64_t id, enum wire_exception type, uint32_t handler_us,
@@ -141,6 +146,11 @@ struct weft_span weft_request_payload(const weft_request *request)
     return request->payload;
 }
 
+weft_buf *weft_request_take_payload(weft_request *request)
+{
+    return rpc_take_payload(request->rpc, request->payload);
+}
+
 weft_shard *weft_request_shard(const weft_request *request)
 {
     return request->rpc->shard;
@@ -208,6 +218,28 @@ enum weft_err weft_reply(weft_request *request, struct weft_span payload)
     const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
     COUNT(request->rpc->shard, requests_answered);
     return request_end(request, serve_send(channel, &response, nothing, payload));
+}
+
+enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
+{
+    enum weft_err err;
+    if (payload->bytes < WEFT_BUF_REFERENCE_BYTES_MIN) {
+        err = weft_reply(request, (struct weft_span){payload->data, payload->bytes});
+    } else {
+        struct channel *channel = request_channel(request, &err);
+        if (channel != NULL) {
+            uint8_t head[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES];
+            const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
+            uint32_t bytes = wire_response_write(head, channel->duration_negotiated, &response, payload->bytes);
+            COUNT(request->rpc->shard, requests_answered);
+            err = serve_sent(channel, conn_send_payload(&channel->conn, (struct weft_span){head, bytes}, payload));
+        }
+        err = request_end(request, err);
+    }
+    if (err == WEFT_OK) {
+        weft_buf_unref(payload);
+    }
+    return err;
 }
 
 enum weft_err weft_fail(weft_request *request, const char *text)

@@ -8,6 +8,7 @@
 #ifndef WEFT_CALL_H
 #define WEFT_CALL_H
 
+#include <weft/buf.h>
 #include <weft/defs.h>
 #include <weft/error.h>
 
@@ -68,6 +69,20 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_call(weft_shard *shard, weft_peer_id 
                                                 struct weft_span args, const struct weft_call_options *options,
                                                 weft_reply_fn *fn, void *ctx);
 
+/** The same with arguments by reference: from WEFT_BUF_REFERENCE_BYTES_MIN bytes on they are not copied.
+ *  @param args     taken if this returned ok, still the caller's if not; of the same shard
+ *  @return as weft_call; QUEUE_FULL also when the shard has as many bytes by reference under way as it may
+ *  @shard owner (asserted)   @allocates never   @calls_back never from inside, but args may be released */
+WEFT_API WEFT_NODISCARD enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb,
+                                                    WEFT_TAKE weft_buf *args, const struct weft_call_options *options,
+                                                    weft_reply_fn *fn, void *ctx);
+
+/** Take over the payload of a reply, to keep it beyond the callback.  A payload that was received in several pieces
+ *  is handed over as it is, any other is copied.
+ *  @param reply the one that the callback was given, not a copy of it
+ *  @return given; NULL: no memory for it now, or nothing in it   @shard owner   @allocates never */
+WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_reply_take_payload(const struct weft_reply *reply);
+
 /** Runs for each request of a verb, on the shard where it landed.  Answer with weft_reply or weft_fail:
  *  exactly once, now or in a later turn of the same shard.  A one-way request is answered too, which ends it
  *  and sends nothing. */
@@ -75,6 +90,11 @@ typedef void weft_handler_fn(void *ctx, weft_request *request);
 
 /** The payload of a request.  @return borrowed: valid until the handler returns   @shard owner */
 WEFT_API struct weft_span weft_request_payload(const weft_request *request);
+
+/** Take over the payload of a request, to keep it beyond the handler.  A payload that was received in several pieces is
+ *  handed over as it is, any other is copied.  Only before the handler returns.
+ *  @return given; NULL: no memory for it now, or nothing in it   @shard owner   @allocates never */
+WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_request_take_payload(weft_request *request);
 
 /** The shard that runs a request.  @return borrowed   @shard owner */
 WEFT_API weft_shard *weft_request_shard(const weft_request *request);
@@ -87,6 +107,11 @@ WEFT_API uint64_t weft_request_remaining_ns(const weft_request *request);
  *          TOO_LARGE (the caller gets a failure) | QUEUE_FULL (the connection is closed for overflow)
  *  @shard owner   @allocates never */
 WEFT_API enum weft_err weft_reply(WEFT_TAKE weft_request *request, struct weft_span payload);
+
+/** Answer a request by reference: from WEFT_BUF_REFERENCE_BYTES_MIN bytes on they are not copied.
+ *  @param request taken in every case   @param payload taken if this returned ok, still the caller's if not
+ *  @return as weft_reply   @shard owner   @allocates never */
+WEFT_API WEFT_NODISCARD enum weft_err weft_reply_buf(WEFT_TAKE weft_request *request, WEFT_TAKE weft_buf *payload);
 
 /** Fail a request and end it; the caller gets WEFT_ERR_REMOTE with this text.
  *  @param request taken in every case   @param text borrowed, cut at 255 bytes

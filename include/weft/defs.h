@@ -59,6 +59,8 @@ typedef struct weft_node weft_node;
 typedef struct weft_shard weft_shard;
 /** A request that a handler answers; opaque. */
 typedef struct weft_request weft_request;
+/** Bytes that are passed on by reference; opaque. */
+typedef struct weft_buf weft_buf;
 /** A peer of this node.  Zero is no peer.  The value is the same on every shard. */
 typedef struct {
     uint64_t bits;

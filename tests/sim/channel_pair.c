@@ -233,6 +233,22 @@ static void verb_source(void *ctx, weft_request *request)
     free(answer);
 }
 
+static void verb_take(void *ctx, weft_request *request)
+{
+    struct side *side = request_side(ctx, request);
+    struct weft_span payload = weft_request_payload(request);
+    weft_buf *taken = weft_request_take_payload(request);
+    if (taken == NULL) {
+        (void)weft_reply(request, payload);
+        return;
+    }
+    side->taken++;
+    assert_int_equal(weft_buf_bytes(taken), payload.bytes);
+    if (weft_reply_buf(request, taken) != WEFT_OK) {
+        weft_buf_unref(taken);
+    }
+}
+
 static void side_open(struct conn_end *end)
 {
     struct side *side = end->user;
@@ -242,6 +258,7 @@ static void side_open(struct conn_end *end)
         {.number = VERB_KEEP, .fn = verb_keep, .ctx = side},
         {.number = VERB_SINK, .fn = verb_sink, .ctx = side, .one_way = true},
         {.number = VERB_SOURCE, .fn = verb_source, .ctx = side},
+        {.number = VERB_TAKE, .fn = verb_take, .ctx = side},
     };
     side->end = end;
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
@@ -365,8 +382,15 @@ enum weft_err side_call(struct side *side, uint32_t channel, const struct call_r
     own.args.data = args;
     own.fn = outcome_done;
     own.ctx = outcome;
+    if (side->by_reference) {
+        own.payload = weft_buf_take(side->end->shard, request->args.bytes);
+    }
+    if (own.payload != NULL) {
+        memcpy(weft_buf_data(own.payload), args, request->args.bytes);
+    }
     enum weft_err err = call_send(side->channels[channel], &own);
     assert_int_equal(outcome->count, count); /* never from inside */
+    weft_buf_unref(own.payload);
     free(args);
     return err;
 }

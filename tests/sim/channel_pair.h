@@ -4,7 +4,7 @@
  * that a sane peer would not do.
  *
  * Verbs: ECHO answers the same bytes, FAIL fails with as long a text, KEEP answers when the test says so, SINK is
- * one-way, SOURCE answers a kibibyte for each byte. */
+ * one-way, SOURCE answers a kibibyte for each byte, TAKE takes the payload over and answers it by reference. */
 #ifndef TESTS_SIM_CHANNEL_PAIR_H
 #define TESTS_SIM_CHANNEL_PAIR_H
 
@@ -18,7 +18,7 @@
 #define RAW_BYTES_MAX (1u << 20)
 
 enum { ACCEPTOR = 0, DIALER = 1 };
-enum { VERB_ECHO = 2, VERB_FAIL, VERB_KEEP, VERB_SINK, VERB_SOURCE, VERB_NOBODY };
+enum { VERB_ECHO = 2, VERB_FAIL, VERB_KEEP, VERB_SINK, VERB_SOURCE, VERB_NOBODY, VERB_TAKE };
 
 /* How one call ended. */
 struct outcome {
@@ -46,6 +46,7 @@ struct side {
     bool duration;
     bool hello;
     const char *cookie; /* NULL: none */
+    bool by_reference;  /* arguments of calls go by reference, where there is memory for it */
     enum weft_reason admit_reason;
     enum weft_reason disclose_reason; /* NONE: the true one */
     /* Seen. */
@@ -60,6 +61,7 @@ struct side {
     bool refused_by_peer;
     uint64_t remaining_ns; /* of the last request */
     uint32_t sink_calls;
+    uint32_t taken; /* payloads taken over by TAKE */
     weft_request *kept[KEPT_MAX];
     uint32_t kept_count;
     uint8_t *raw_bytes; /* received */

@@ -148,10 +148,11 @@ static struct link *share_link(struct node_shard *share, uint32_t peer, enum wef
     return &links[LINK_NORMAL + turn];
 }
 
-enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
-                        const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
+/* args, or by reference payload if that is not NULL. */
+static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to, uint64_t verb, struct weft_span args,
+                                       struct weft_buf *payload, const struct weft_call_options *options,
+                                       weft_reply_fn *fn, void *ctx)
 {
-    struct node_shard *share = node_shard_of(shard);
     struct weft_call_options known = WEFT_CALL_OPTIONS_INIT;
     if (options == NULL) {
         options = &known;
@@ -166,6 +167,7 @@ enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struc
     const struct call_request request = {
         .verb = verb,
         .args = args,
+        .payload = payload,
         .timeout_ns = (options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT) * NS_PER_MS,
         .one_way = options->one_way,
         .fn = fn,
@@ -173,6 +175,23 @@ enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struc
     };
     struct link *link = share_link(share, (uint32_t)to.bits - 1, options->lane);
     return link_call(link, &request, options->wait_for_peer);
+}
+
+enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
+                        const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
+{
+    return share_call(node_shard_of(shard), to, verb, args, NULL, options, fn, ctx);
+}
+
+enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, weft_buf *args,
+                            const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
+{
+    const struct weft_span bytes = {args->data, args->bytes};
+    struct weft_buf *payload = args->bytes >= WEFT_BUF_REFERENCE_BYTES_MIN ? args : NULL;
+    WEFT_ASSERT(args->pool == &shard->payloads);
+    WEFT_TRY(share_call(node_shard_of(shard), to, verb, bytes, payload, options, fn, ctx));
+    weft_buf_unref(args);
+    return WEFT_OK;
 }
 
 weft_peer_id weft_peer_find(const weft_shard *shard, const char *text)

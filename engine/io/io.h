@@ -109,6 +109,7 @@ struct io_options {
     uint32_t recv_buf_bytes;
     uint32_t operations_max; /* in flight at once: sizes queues */
     bool busy_poll;          /* wait never sleeps */
+    bool pollable;           /* somebody else's loop sleeps: keep a descriptor for it to watch */
 };
 
 struct io_listen_options {
@@ -133,6 +134,12 @@ struct io_backend {
     void (*lend_return)(struct io *io, struct buf *buf);
     /* Make wait return.  Any thread. */
     void (*wake)(struct io *io);
+    /* With io_options.pollable: the descriptor to watch, always the same.  IO_SOCKET_NONE without, and in the
+     * simulator, where nobody sleeps. */
+    int32_t (*pollable)(struct io *io);
+    /* Leave the sleeping to somebody else until the next wait: the descriptor is readable if wait would not sleep, once
+     * wake is called (or was, since the last wait began), and from deadline_ns on; 0: at once. */
+    void (*rest)(struct io *io, uint64_t deadline_ns);
     uint64_t (*now_ns)(struct io *io);
     uint64_t (*wall_ns)(struct io *io);
     void (*entropy)(struct io *io, void *to, uint32_t bytes);

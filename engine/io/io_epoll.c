@@ -30,8 +30,9 @@
 /* Table entries at most: 3 MiB of address space, touched as far as used; a node has at most some thousands of
  * connections. */
 #define SOCKETS_MAX 65536u
-/* The eventfd's tag; no socket has this number. */
+/* The tags of the eventfd and of the timer; no socket has these numbers. */
 #define WAKE_TAG UINT64_MAX
+#define TIMER_TAG (UINT64_MAX - 1)
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -111,7 +112,8 @@ static void report_note(struct io_epoll *epoll, const struct epoll_event *report
     }
 }
 
-/* Take epoll's reports; true if wake was called, or a signal came. */
+/* Take epoll's reports; true if wake was called, a signal came, or the time for which the host would have slept is
+ * over. */
 static bool poller_collect(struct io_epoll *epoll, uint64_t timeout_ns)
 {
     bool woken = false;
@@ -121,7 +123,7 @@ static bool poller_collect(struct io_epoll *epoll, uint64_t timeout_ns)
         return true;
     }
     for (int32_t i = 0; i < count; i++) {
-        if (epoll->polled[i].data.u64 == WAKE_TAG) {
+        if (epoll->polled[i].data.u64 >= TIMER_TAG) {
             woken = true;
         } else {
             report_note(epoll, &epoll->polled[i]);
@@ -232,6 +234,18 @@ static void epoll_wake(struct io *io)
     WEFT_ASSERT(written == (ssize_t)sizeof one);
 }
 
+static int32_t epoll_pollable(struct io *io)
+{
+    return epoll_of(io)->pollable.set;
+}
+
+static void epoll_rest(struct io *io, uint64_t deadline_ns)
+{
+    struct io_epoll *epoll = epoll_of(io);
+    bool idle = list_empty(&io->queued) && list_empty(&io->cancels) && list_empty(&epoll->ready);
+    io_pollable_arm(&epoll->pollable, io->backend->now_ns(io), idle ? deadline_ns : 0);
+}
+
 static enum weft_err table_open(struct io_epoll *epoll, struct weft_error *why)
 {
     struct rlimit limit;
@@ -273,6 +287,7 @@ static void epoll_close(struct io *io)
     WEFT_ASSERT(list_empty(&io->queued));
     WEFT_ASSERT(list_empty(&io->cancels));
     WEFT_ASSERT(list_empty(&epoll->ready));
+    io_pollable_close(&epoll->pollable);
     if (epoll->wake_socket >= 0) {
         close(epoll->wake_socket);
     }
@@ -298,7 +313,11 @@ static enum weft_err epoll_open(void *host, const struct io_options *options, st
     epoll->busy_poll = options->busy_poll;
     epoll->poller = IO_SOCKET_NONE;
     epoll->wake_socket = IO_SOCKET_NONE;
+    io_pollable_init(&epoll->pollable);
     enum weft_err err = poller_open(epoll, why);
+    if (err == WEFT_OK && options->pollable) {
+        err = io_pollable_open(&epoll->pollable, epoll->poller, TIMER_TAG, why);
+    }
     if (err == WEFT_OK) {
         err = table_open(epoll, why);
     }
@@ -357,6 +376,8 @@ const struct io_backend io_epoll_backend = {
     .wait = epoll_backend_wait,
     .lend_return = epoll_lend_return,
     .wake = epoll_wake,
+    .pollable = epoll_pollable,
+    .rest = epoll_rest,
     .now_ns = epoll_now_ns,
     .wall_ns = epoll_wall_ns,
     .entropy = epoll_entropy,

@@ -10,6 +10,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/list.h"
 #include "engine/io/io.h"
+#include "engine/io/io_pollable.h"
 
 /* Readiness reports taken per wait: as many as a turn takes completions. */
 #define POLLED_MAX TURN_COMPLETIONS_MAX
@@ -36,7 +37,8 @@ struct io_epoll {
     int32_t poller;
     int32_t wake_socket; /* eventfd */
     bool busy_poll;
-    bool coarse; /* the kernel has no epoll_pwait2: milliseconds must do */
+    struct io_pollable pollable; /* its set is the poller; set < 0: this shard sleeps in wait */
+    bool coarse;                 /* the kernel has no epoll_pwait2: milliseconds must do */
     /* Where the running wait puts its events. */
     struct io_event *events;
     uint32_t events_count;

@@ -12,14 +12,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/base/error.h"
 #include "engine/io/io.h"
+#include "engine/io/io_pollable.h"
 #include "engine/io/io_uring_probe.h"
 #include "engine/io/socket.h"
 
@@ -40,11 +43,17 @@ struct io_ring {
     uint64_t wake_value;   /* read target of the eventfd */
     bool wake_armed;
     bool busy_poll;
+    struct io_pollable pollable; /* set < 0: this shard sleeps in the kernel's queue */
 };
 
 static struct io_ring *ring_of(struct io *io)
 {
     return WEFT_CONTAINER_OF(io, struct io_ring, io);
+}
+
+static bool ring_is_pollable(const struct io_ring *ring)
+{
+    return ring->pollable.set >= 0;
 }
 
 static uint64_t tag_of(const struct io_op *op)
@@ -177,7 +186,7 @@ static void ring_prepare_turn(struct io_ring *ring)
         io_uring_sqe_set_data64(sqe, 0);
         sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     }
-    if (!ring->wake_armed) {
+    if (!ring->wake_armed && !ring_is_pollable(ring)) {
         ring_arm_wake(ring);
     }
 }
@@ -262,17 +271,46 @@ static uint32_t ring_take_completions(struct io_ring *ring, struct io_event *eve
     return count;
 }
 
+/* Is there nothing that entering the kernel, or a look at the completions, would bring? */
+static bool ring_quiet(const struct io_ring *ring)
+{
+    return io_uring_sq_ready(&ring->ring) == 0 &&
+           (*ring->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
+}
+
+static void ring_look(struct io_ring *ring)
+{
+    if (!ring_quiet(ring)) {
+        ring->io.counters.enters++;
+        io_uring_submit_and_get_events(&ring->ring);
+    }
+}
+
+/* Forget the wakes so far.  What they were for is looked at afterwards. */
+static void ring_clear_wakes(struct io_ring *ring)
+{
+    ssize_t got = read(ring->wake_socket, &ring->wake_value, sizeof ring->wake_value);
+    (void)got; /* nothing there is fine */
+}
+
+/* A pollable ring sleeps where its host would: completions and wakes both make the set readable. */
+static void ring_enter_pollable(struct io_ring *ring, uint64_t timeout_ns)
+{
+    ring_look(ring);
+    if (!ring->busy_poll && timeout_ns > 0 && io_uring_cq_ready(&ring->ring) == 0) {
+        ring->io.counters.enters++;
+        io_pollable_sleep(&ring->pollable, timeout_ns);
+        ring_clear_wakes(ring);
+        ring_look(ring);
+    }
+}
+
 /* The one system call of a turn. */
 static void ring_enter(struct io_ring *ring, uint64_t timeout_ns)
 {
     struct io_uring_cqe *first;
     if (ring->busy_poll || timeout_ns == 0 || io_uring_cq_ready(&ring->ring) > 0) {
-        bool quiet = io_uring_sq_ready(&ring->ring) == 0 &&
-                     (*ring->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
-        if (!quiet) {
-            ring->io.counters.enters++;
-            io_uring_submit_and_get_events(&ring->ring);
-        }
+        ring_look(ring);
         return;
     }
     ring->io.counters.enters++;
@@ -291,7 +329,12 @@ static uint32_t ring_wait(struct io *io, uint64_t timeout_ns, struct io_event *e
 {
     struct io_ring *ring = ring_of(io);
     ring_prepare_turn(ring);
-    ring_enter(ring, list_empty(&ring->stillborn) ? timeout_ns : 0);
+    timeout_ns = list_empty(&ring->stillborn) ? timeout_ns : 0;
+    if (ring_is_pollable(ring)) {
+        ring_enter_pollable(ring, timeout_ns);
+    } else {
+        ring_enter(ring, timeout_ns);
+    }
     uint32_t count = ring_take_stillborn(ring, events, events_max);
     return count + ring_take_completions(ring, events + count, events_max - count);
 }
@@ -310,6 +353,46 @@ static void ring_wake(struct io *io)
     uint64_t one = 1;
     ssize_t written = write(ring_of(io)->wake_socket, &one, sizeof one);
     (void)written; /* a full counter means that a wake is pending already */
+}
+
+static int32_t ring_pollable(struct io *io)
+{
+    return ring_of(io)->pollable.set;
+}
+
+static void ring_rest(struct io *io, uint64_t deadline_ns)
+{
+    struct io_ring *ring = ring_of(io);
+    ring_clear_wakes(ring);
+    atomic_thread_fence(memory_order_seq_cst); /* a completion that comes from here on makes the set readable again */
+    bool idle = ring_quiet(ring) && io_uring_cq_ready(&ring->ring) == 0 && list_empty(&ring->stillborn) &&
+                list_empty(&io->queued) && list_empty(&io->cancels);
+    io_pollable_arm(&ring->pollable, io->backend->now_ns(io), idle ? deadline_ns : 0);
+}
+
+/* Completions and wakes make one eventfd readable, and that, or the timer, the set. */
+static enum weft_err ring_open_pollable(struct io_ring *ring, struct weft_error *why)
+{
+    int result = io_uring_register_eventfd(&ring->ring, ring->wake_socket);
+    if (result < 0) {
+        return weft_error_set_errno(why, WEFT_ERR_UNSUPPORTED, -result, "io_uring: registering the eventfd");
+    }
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    if (set < 0) {
+        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "epoll_create1");
+    }
+    struct epoll_event interest = {.events = EPOLLIN};
+    enum weft_err err = WEFT_OK;
+    if (epoll_ctl(set, EPOLL_CTL_ADD, ring->wake_socket, &interest) != 0) {
+        err = weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "epoll: watching the eventfd");
+    }
+    if (err == WEFT_OK) {
+        err = io_pollable_open(&ring->pollable, set, 0, why);
+    }
+    if (err != WEFT_OK) {
+        close(set);
+    }
+    return err;
 }
 
 static enum weft_err ring_open_recv(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
@@ -384,6 +467,10 @@ static void ring_close(struct io *io)
         }
     }
     buf_pool_fini(&ring->recv_pool);
+    if (ring_is_pollable(ring)) {
+        close(ring->pollable.set);
+    }
+    io_pollable_close(&ring->pollable);
     close(ring->wake_socket);
     free(ring);
 }
@@ -398,7 +485,8 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
     io_init(&ring->io, &io_uring_backend);
     list_init(&ring->stillborn);
     ring->busy_poll = options->busy_poll;
-    ring->wake_socket = eventfd(0, EFD_CLOEXEC);
+    io_pollable_init(&ring->pollable);
+    ring->wake_socket = eventfd(0, EFD_CLOEXEC | (options->pollable ? EFD_NONBLOCK : 0));
     if (ring->wake_socket < 0) {
         enum weft_err err = weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "eventfd");
         free(ring);
@@ -411,6 +499,9 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
         return err;
     }
     err = ring_open_recv(ring, options, why);
+    if (err == WEFT_OK && options->pollable) {
+        err = ring_open_pollable(ring, why);
+    }
     if (err != WEFT_OK) {
         ring_close(&ring->io);
         return err;
@@ -461,6 +552,8 @@ const struct io_backend io_uring_backend = {
     .wait = ring_wait,
     .lend_return = ring_lend_return,
     .wake = ring_wake,
+    .pollable = ring_pollable,
+    .rest = ring_rest,
     .now_ns = ring_now_ns,
     .wall_ns = ring_wall_ns,
     .entropy = ring_entropy,

@@ -28,7 +28,7 @@ static void engine_report(struct engine *engine, struct weft_shard *shard, const
     pthread_mutex_unlock(&engine->lock);
 }
 
-static enum weft_err engine_open_shard(struct engine *engine, struct weft_shard *shard)
+enum weft_err engine_open_shard(struct engine *engine, struct weft_shard *shard, struct weft_error *out)
 {
     struct weft_error why = {0};
     enum weft_err err = shard_open(shard, &engine->options.shard, &why);
@@ -40,17 +40,21 @@ static enum weft_err engine_open_shard(struct engine *engine, struct weft_shard 
     }
     WEFT_ASSERT(err == why.code);
     engine_report(engine, shard, &why);
+    if (err != WEFT_OK && out != NULL && out->code == WEFT_OK) {
+        *out = why;
+    }
     return err;
 }
 
 /* The shard's resources stay until the engine goes: another thread may be about to wake it. */
-static void engine_end_shard(struct engine *engine, struct weft_shard *shard)
+void engine_end_shard(struct engine *engine, struct weft_shard *shard)
 {
     engine->options.on_close(engine->options.ctx, shard);
     pthread_mutex_lock(&engine->lock);
     shard->ended = true;
     pthread_cond_broadcast(&engine->changed);
     pthread_mutex_unlock(&engine->lock);
+    sem_post(&engine->hosted_changed);
 }
 
 static void *engine_thread(void *argument)
@@ -60,7 +64,7 @@ static void *engine_thread(void *argument)
     if (engine->options.pin != NULL) {
         engine->options.pin(engine->options.ctx, shard->index);
     }
-    if (engine_open_shard(engine, shard) != WEFT_OK) {
+    if (engine_open_shard(engine, shard, NULL) != WEFT_OK) {
         return NULL;
     }
     while (!shard->stop_asked) {
@@ -88,6 +92,7 @@ static void engine_free(struct engine *engine)
     free(engine->threads);
     pthread_mutex_destroy(&engine->lock);
     pthread_cond_destroy(&engine->changed);
+    sem_destroy(&engine->hosted_changed);
     free(engine);
 }
 
@@ -126,6 +131,7 @@ enum weft_err engine_create(struct engine **out, const struct engine_options *op
     engine->options = *options;
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->changed, NULL);
+    sem_init(&engine->hosted_changed, 0, 0);
     atomic_init(&engine->signal, 0);
     engine->shards = calloc(options->shard_count, sizeof *engine->shards);
     engine->threads = calloc(options->shard_count, sizeof *engine->threads);
@@ -177,9 +183,12 @@ enum weft_err engine_start(struct engine *engine, struct weft_error *why)
 {
     uint32_t started = 0;
     enum weft_err err = WEFT_OK;
+    if (engine->options.hosted) {
+        return WEFT_OK; /* engine_attach does it */
+    }
     for (; started < engine->options.shard_count && err == WEFT_OK; started++) {
         if (engine->options.driven) {
-            err = engine_open_shard(engine, engine->shards[started]);
+            err = engine_open_shard(engine, engine->shards[started], why);
         } else {
             err = engine_start_thread(engine, started, why);
             if (err != WEFT_OK) {
@@ -207,6 +216,10 @@ enum weft_err engine_start(struct engine *engine, struct weft_error *why)
 
 void engine_join(struct engine *engine)
 {
+    if (engine->options.hosted) {
+        engine_join_hosted(engine);
+        return;
+    }
     for (uint32_t i = 0; i < engine->options.shard_count; i++) {
         if (engine->threads[i] != 0) {
             pthread_join(engine->threads[i], NULL);
@@ -220,7 +233,9 @@ void engine_destroy(struct engine *engine)
     if (engine == NULL) {
         return;
     }
-    engine_join(engine);
+    if (!engine->options.hosted || engine->opened > 0) {
+        engine_join(engine);
+    }
     for (uint32_t i = 0; engine->options.driven && i < engine->options.shard_count; i++) {
         if (engine->shards[i]->open && !engine->shards[i]->ended) {
             engine_end_shard(engine, engine->shards[i]);
@@ -263,6 +278,10 @@ static void engine_run_errand(void *ctx, struct weft_shard *shard)
 bool engine_run(struct engine *engine, uint32_t index, weft_task_fn *fn, void *ctx)
 {
     struct engine_errand errand = {.engine = engine, .fn = fn, .ctx = ctx};
+    if (engine_is_owner(engine, index)) { /* nobody else would run it while we wait */
+        fn(ctx, engine->shards[index]);
+        return true;
+    }
     if (engine_post(engine, index, engine_run_errand, &errand) != WEFT_OK) {
         return false;
     }
@@ -279,6 +298,9 @@ void engine_signal(struct engine *engine)
     atomic_fetch_add_explicit(&engine->signal, 1, memory_order_seq_cst);
     for (uint32_t i = 0; i < engine->options.shard_count; i++) {
         mailbox_wake(engine->shards[i]);
+    }
+    if (engine->options.hosted) {
+        sem_post(&engine->hosted_changed);
     }
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine: a fixed number of shards, each on a thread of its own, or all stepped by the caller (`driven`: the
- * simulator).  Starting waits until every shard runs; if one cannot, all are stopped and its error is reported. */
+/* The engine: a fixed number of shards, each on a thread of its own, or on a thread of the host's that attaches to it
+ * (`hosted`, engine_hosted.c), or all stepped by the caller (`driven`: the simulator).  Starting waits until every
+ * shard runs; if one cannot, all are stopped and its error is reported. */
 #ifndef ENGINE_REACTOR_ENGINE_H
 #define ENGINE_REACTOR_ENGINE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "engine/reactor/shard.h"
 
@@ -18,6 +20,7 @@ struct engine_options {
     void (*on_signal)(void *ctx, struct weft_shard *shard); /* engine_signal was called */
     void *ctx;
     bool driven;
+    bool hosted;
     struct shard_options shard;
 };
 
@@ -31,12 +34,15 @@ struct engine {
     uint32_t failed;
     struct weft_error error;
     atomic_uint signal; /* counts engine_signal */
+    sem_t hosted_changed;
+    bool joined; /* hosted: nobody attaches any more */
 };
 
 WEFT_NODISCARD enum weft_err engine_create(struct engine **engine, const struct engine_options *options,
                                            struct weft_error *why);
 WEFT_NODISCARD enum weft_err engine_start(struct engine *engine, struct weft_error *why);
-/* Wait until every shard's owner has set stop_asked and its loop ended.  Threads only. */
+/* Wait until every shard's owner has set stop_asked and its loop ended.  Not for driven shards.  Hosted shards of the
+ * calling thread are run meanwhile: nobody else can. */
 void engine_join(struct engine *engine);
 /* Every shard must have ended; driven shards that have not are closed here. */
 void engine_destroy(struct engine *engine);
@@ -50,5 +56,19 @@ bool engine_run(struct engine *engine, uint32_t shard, weft_task_fn *fn, void *c
 void engine_signal(struct engine *engine);
 bool engine_signal_pending(const struct weft_shard *shard);
 void engine_signal_deliver(struct weft_shard *shard);
+
+/* Hosted shards.  Attach one to the calling thread, which runs it from now on.
+ * @return ok | STATE (attached already, or stopped) | DRAINING | what opening it said */
+WEFT_NODISCARD enum weft_err engine_attach(struct engine *engine, uint32_t shard, struct weft_error *why);
+/* A turn that sleeps at most timeout_ns, and those that hand out what it queued.
+ * @return ok | CLOSED (it ended) | STATE (not hosted, another thread's, or inside of a turn) */
+WEFT_NODISCARD enum weft_err engine_run_once(struct weft_shard *shard, uint64_t timeout_ns);
+/* Is this a hosted shard that the calling thread runs? */
+bool engine_is_owner(struct engine *engine, uint32_t shard);
+
+/* Between the files of the engine. */
+WEFT_NODISCARD enum weft_err engine_open_shard(struct engine *engine, struct weft_shard *shard, struct weft_error *why);
+void engine_end_shard(struct engine *engine, struct weft_shard *shard);
+void engine_join_hosted(struct engine *engine);
 
 #endif

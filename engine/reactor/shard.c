@@ -27,6 +27,7 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
         .recv_buf_bytes = RECV_BUF_BYTES,
         .operations_max = options->operations_max,
         .busy_poll = options->busy_poll,
+        .pollable = options->pollable,
     };
     list_init(&shard->dirty);
     list_init(&shard->tasks);

@@ -7,6 +7,7 @@
 #ifndef ENGINE_REACTOR_SHARD_H
 #define ENGINE_REACTOR_SHARD_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <weft/node.h>
@@ -38,6 +39,7 @@ struct shard_options {
     uint64_t arena_bytes; /* a power of two */
     uint32_t operations_max;
     bool busy_poll;
+    bool pollable; /* a host watches the shard's descriptor */
 };
 
 struct engine;
@@ -51,11 +53,14 @@ struct weft_shard {
     struct list tasks;    /* struct task */
     struct spsc *inboxes; /* one per sending shard, then one for the control thread */
     uint32_t inbox_count;
-    uint32_t inbox_next;  /* whose turn it is to be read first */
-    bool work_left;       /* a phase ran out of budget */
-    bool stop_asked;      /* by the owner: the loop ends after this turn */
-    bool open;            /* guarded by the engine's lock: it runs, or ran */
-    bool ended;           /* guarded by the engine's lock: takes no more mail */
+    uint32_t inbox_next; /* whose turn it is to be read first */
+    bool work_left;      /* a phase ran out of budget */
+    bool stop_asked;     /* by the owner: the loop ends after this turn */
+    bool open;           /* guarded by the engine's lock: it runs, or ran */
+    bool ended;          /* guarded by the engine's lock: takes no more mail */
+    bool attached;       /* guarded by the engine's lock: hosted, and owner runs it */
+    bool running;        /* hosted: inside of a turn */
+    pthread_t owner;
     atomic_bool sleeping; /* other threads read and clear it */
     uint32_t signal_seen;
     uint32_t index;
@@ -84,8 +89,16 @@ WEFT_NODISCARD enum weft_err shard_open(struct weft_shard *shard, const struct s
                                         struct weft_error *why);
 void shard_close(struct weft_shard *shard);
 
-/* One turn. */
-void shard_turn(struct weft_shard *shard);
+/* One turn, which sleeps at most so long. */
+void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max);
+static inline void shard_turn(struct weft_shard *shard)
+{
+    shard_turn_within(shard, IO_TIMEOUT_NEVER);
+}
+/* Is there something that the next turn would not sleep for? */
+bool shard_has_work(const struct weft_shard *shard);
+/* Between the turns of a host: have the descriptor that it watches tell when the next one is due. */
+void shard_rest(struct weft_shard *shard);
 
 static inline void shard_mark_dirty(struct weft_shard *shard, struct flush_hook *hook)
 {

@@ -4,7 +4,13 @@
 #include "engine/reactor/mailbox.h"
 #include "engine/reactor/shard.h"
 
-/* How long this turn may sleep. */
+bool shard_has_work(const struct weft_shard *shard)
+{
+    return shard->work_left || !list_empty(&shard->tasks) || !list_empty(&shard->dirty) ||
+           !list_empty(&shard->io->queued);
+}
+
+/* How long this turn may sleep.  What is queued does not keep it awake: wait starts it first. */
 static uint64_t turn_timeout(struct weft_shard *shard)
 {
     if (shard->work_left || !list_empty(&shard->tasks) || !list_empty(&shard->dirty)) {
@@ -25,6 +31,15 @@ static uint64_t turn_announce_sleep(struct weft_shard *shard, uint64_t timeout_n
     atomic_store_explicit(&shard->sleeping, true, memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
     return mailbox_pending(shard) || engine_signal_pending(shard) ? 0 : timeout_ns;
+}
+
+void shard_rest(struct weft_shard *shard)
+{
+    const struct io_backend *backend = shard->io->backend;
+    backend->rest(shard->io, shard_has_work(shard) ? 0 : timer_wheel_next_ns(&shard->wheel));
+    if (turn_announce_sleep(shard, 1) == 0) {
+        backend->wake(shard->io);
+    }
 }
 
 static void turn_completions(struct weft_shard *shard, uint32_t count)
@@ -99,9 +114,10 @@ static void turn_publish_counters(struct weft_shard *shard)
     __atomic_store_n(&shard->counters.completions, io->completions, __ATOMIC_RELAXED);
 }
 
-void shard_turn(struct weft_shard *shard)
+void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
 {
-    uint64_t timeout_ns = turn_timeout(shard);
+    uint64_t timeout_ns = sleep_ns_max > 0 ? turn_timeout(shard) : 0;
+    timeout_ns = timeout_ns < sleep_ns_max ? timeout_ns : sleep_ns_max;
     if (timeout_ns > 0) {
         timeout_ns = turn_announce_sleep(shard, timeout_ns);
     }

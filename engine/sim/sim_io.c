@@ -335,6 +335,19 @@ static void sim_close(struct io *io)
     free(self);
 }
 
+/* The world steps its shards when their time has come; no host sleeps for them. */
+static int32_t sim_pollable(struct io *io)
+{
+    (void)io;
+    return IO_SOCKET_NONE;
+}
+
+static void sim_rest(struct io *io, uint64_t deadline_ns)
+{
+    (void)io;
+    (void)deadline_ns;
+}
+
 const struct io_backend sim_backend = {
     .name = "sim",
     .listen = sim_listen,
@@ -344,6 +357,8 @@ const struct io_backend sim_backend = {
     .wait = sim_wait,
     .lend_return = sim_lend_return,
     .wake = sim_wake,
+    .pollable = sim_pollable,
+    .rest = sim_rest,
     .now_ns = sim_now_ns,
     .wall_ns = sim_wall_ns,
     .entropy = sim_entropy,

@@ -3,7 +3,7 @@
  *
  * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
  * (one shard's share: open, close), node_accept.c (who may connect, and what we say of ourselves), node_drain.c
- * (the end), node_query.c (links and counters). */
+ * (the end), node_query.c (links and counters), node_hosted.c (shards on threads of the host's). */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -52,6 +52,7 @@ struct weft_node {
     uint32_t shard_count;
     struct plan plan;
     bool pinned;
+    bool hosted;
     struct io_place place;
     int32_t *plain_sockets;
     int32_t *secure_sockets;
@@ -65,6 +66,7 @@ struct weft_node {
     atomic_uint_fast64_t sink_calls; /* of the standard verbs SINK and COUNT */
     atomic_uint_fast64_t sink_bytes;
     enum node_state state;
+    atomic_uint attached; /* hosted shards that are on a thread */
 };
 
 /* Where the shards of a node run. */
@@ -73,6 +75,7 @@ struct node_placement {
     uint32_t shard_count;
     bool pinned; /* node->plan says where */
     bool driven; /* the caller steps the shards: the simulator */
+    bool hosted; /* threads of the host's attach to the shards */
 };
 
 /* Where this machine would run the node's shards, checked as far as possible without starting. */
@@ -82,6 +85,9 @@ WEFT_NODISCARD enum weft_err node_place(struct weft_node *node, struct node_plac
 /* weft_node_start with a placement of the caller's. */
 WEFT_NODISCARD enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement,
                                            weft_task_fn *on_ready, void *ctx, struct weft_error *why);
+
+/* Every shard is open: settle who we are, and send each its first mail. */
+void node_begin(struct weft_node *node);
 
 static inline struct node_shard *node_shard_of(struct weft_shard *shard)
 {

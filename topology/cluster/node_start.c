@@ -52,6 +52,7 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
         .on_signal = node_shard_signal,
         .ctx = node,
         .driven = placement->driven,
+        .hosted = placement->hosted,
         .shard =
             {
                 .recv_bufs = RECV_BUFS_DEFAULT,
@@ -59,6 +60,7 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
                 .arena_bytes = arena_bytes < ARENA_BYTES_MOST ? arena_bytes : ARENA_BYTES_MOST,
                 .operations_max = settings->connections_max * OPERATIONS_PER_CONNECTION,
                 .busy_poll = settings->busy_poll,
+                .pollable = placement->hosted,
             },
     };
     return engine_create(&node->engine, &options, why);
@@ -163,6 +165,15 @@ static void node_draw_identity(struct weft_node *node)
     }
 }
 
+void node_begin(struct weft_node *node)
+{
+    node_draw_identity(node);
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        enum weft_err err = engine_post(node->engine, i, node_shard_start, NULL);
+        WEFT_ASSERT(err == WEFT_OK || node->hosted); /* a host can have drained some already */
+    }
+}
+
 enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement, weft_task_fn *on_ready,
                             void *ctx, struct weft_error *why)
 {
@@ -172,6 +183,7 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
     node->place = placement->place;
     node->shard_count = placement->shard_count;
     node->pinned = placement->pinned;
+    node->hosted = placement->hosted;
     node->on_ready = on_ready;
     node->on_ready_ctx = ctx;
     log_event(&node->log, 0, LOG_START, 'I', "starting %u shard%s on %s, internode_encryption %s", node->shard_count,
@@ -183,11 +195,9 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
         node_unstart(node);
         return err;
     }
-    node_draw_identity(node);
     node->state = NODE_STARTED;
-    for (uint32_t i = 0; i < node->shard_count; i++) {
-        err = engine_post(node->engine, i, node_shard_start, NULL);
-        WEFT_ASSERT(err == WEFT_OK);
+    if (!placement->hosted) {
+        node_begin(node);
     }
     if (atomic_load(&node->drain_asked)) { /* while it started: nobody was there to be told */
         engine_signal(node->engine);
@@ -234,6 +244,7 @@ enum weft_err node_place(struct weft_node *node, struct node_placement *placemen
     WEFT_TRY(err);
     placement->pinned = true;
     placement->driven = false;
+    placement->hosted = false;
     placement->shard_count = node->plan.shard_count;
     if (node->settings.tcp_congestion[0] != '\0') {
         WEFT_TRY(socket_congestion_check(node->settings.tcp_congestion, why));

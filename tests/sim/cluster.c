@@ -9,6 +9,8 @@
 #define CALM_NS_MAX (20 * SECOND_NS)
 /* One node in five or so has to be started again. */
 #define START_ERROR_PER_MILLION 50000u
+/* When everything is answered: a late answer of a handler that overslept, a heartbeat. */
+#define QUIET_NS_MAX SECOND_NS
 /* Twice the drain timeout of a cluster: what is cut off at the first needs a moment. */
 #define DRAIN_NS_MAX (20 * SECOND_NS)
 
@@ -114,6 +116,33 @@ void cluster_run(struct cluster *cluster, uint64_t for_ns)
     (void)cluster_run_until(cluster, for_ns, NULL);
 }
 
+void cluster_touch(struct cluster *cluster, uint32_t node)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        cluster->touched[node][i] = cluster->touched[i][node] = true;
+    }
+}
+
+void cluster_partition(struct cluster *cluster, uint32_t a, uint32_t b, bool cut)
+{
+    cluster->touched[a][b] = cluster->touched[b][a] = true;
+    sim_world_partition(cluster->world, a, b, cut);
+}
+
+void cluster_cut(struct cluster *cluster, uint32_t from, uint32_t to, bool cut)
+{
+    cluster->touched[from][to] = cluster->touched[to][from] = true;
+    sim_world_cut(cluster->world, from, to, cut);
+}
+
+bool cluster_knows(const struct cluster_node *node, uint32_t peer)
+{
+    if (peer == node->index) {
+        return node->plan.lists_itself;
+    }
+    return !node->cluster->nodes[peer].plan.stranger;
+}
+
 uint64_t cluster_dialed(const struct cluster_node *node)
 {
     struct weft_counters counters;
@@ -139,7 +168,8 @@ bool cluster_all_up(struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
         for (uint32_t peer = 0; node->node != NULL && peer < cluster->node_count; peer++) {
-            if (peer != i && cluster->nodes[peer].node != NULL && !node->watches[peer].up) {
+            if (peer != i && cluster_knows(node, peer) && cluster->nodes[peer].node != NULL &&
+                !node->watches[peer].up) {
                 return false;
             }
         }
@@ -197,7 +227,7 @@ static void calm_calls(struct cluster *cluster, bool wait_for_peer)
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         for (uint32_t shard = 0; cluster->nodes[i].node != NULL && shard < cluster->nodes[i].shard_count; shard++) {
             for (uint32_t peer = 0; peer < cluster->node_count; peer++) {
-                if (peer != i && cluster->nodes[peer].node != NULL) {
+                if (peer != i && cluster_knows(&cluster->nodes[i], peer) && cluster->nodes[peer].node != NULL) {
                     calm_call(&cluster->nodes[i], shard, peer, wait_for_peer);
                 }
             }
@@ -223,6 +253,7 @@ void cluster_calm(struct cluster *cluster)
     calm_calls(cluster, true);
     calm_calls(cluster, false);
     cluster_check(cluster, cluster_all_up(cluster), "peers went down in the calm");
+    cluster_check(cluster, cluster_run_until(cluster, QUIET_NS_MAX, cluster_is_quiet), "something is kept in the calm");
     cluster->calm = true;
 }
 
@@ -238,6 +269,7 @@ static bool cluster_all_stopped(struct cluster *cluster)
 
 void cluster_drain(struct cluster *cluster)
 {
+    cluster_check_undisturbed(cluster);
     cluster->load = false;
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         if (cluster->nodes[i].node != NULL) {
@@ -259,6 +291,10 @@ uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals)
     }
     cluster_check_history(cluster);
     cluster_check(cluster, sim_world_bad_sockets(cluster->world) == 0, "operations on what was no socket");
+    cluster_check(cluster,
+                  cluster->killed || cluster->outsider != NULL || cluster->bytes_received <= cluster->bytes_sent,
+                  "%llu bytes sent, %llu received", (unsigned long long)cluster->bytes_sent,
+                  (unsigned long long)cluster->bytes_received);
     if (totals != NULL) {
         cluster_add_totals(cluster, totals);
     }

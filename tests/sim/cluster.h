@@ -76,6 +76,7 @@ struct cluster_held {
     struct cluster_node *node;
     struct cluster_call *call;
     weft_request *request;
+    weft_shard *shard;
 };
 
 /* Who speaks on an accepted connection, and what was heard last. */
@@ -109,6 +110,7 @@ struct cluster_plan {
     const char *cluster_name;
     const char *claimed_rack; /* what it says of itself; the others' topology has the true one */
     const char *entry_id;     /* what the others' topology says of its id; NULL: nothing */
+    bool stranger;            /* the others' topology does not know it; only the last node can be one */
     enum weft_require_hello require_hello;
     bool lists_itself; /* its own address is among its peers */
 };
@@ -127,8 +129,9 @@ struct cluster_node {
     uint32_t held_count[CLUSTER_SHARDS_MAX];
     struct cluster_watch watches[CLUSTER_NODES_MAX];
     uint64_t arena_base[CLUSTER_SHARDS_MAX];
-    uint64_t started_calls; /* by us, in this life */
-    uint32_t starts_failed; /* and tried again, in all lives */
+    uint64_t started_calls;                  /* by us, in this life */
+    uint32_t open_calls[CLUSTER_SHARDS_MAX]; /* of these, not ended yet */
+    uint32_t starts_failed;                  /* and tried again, in all lives */
     struct cluster_heard *heard;
     uint32_t refusals_logged[2]; /* lines "refused in from …" and "refused out to …" of this life */
     char last_refusal[2][256];
@@ -157,11 +160,15 @@ struct cluster {
     struct cluster_call *calls;
     uint32_t call_count;
     uint32_t open_calls;
-    bool load;        /* workers call */
-    bool inside_call; /* weft_call is on the stack */
-    bool reply_calls; /* callbacks call again */
-    bool calm;        /* healed, and everybody found each other */
-    bool loud;        /* print log lines */
+    bool load;                                          /* workers call */
+    bool inside_call;                                   /* weft_call is on the stack */
+    bool reply_calls;                                   /* callbacks call again */
+    bool calm;                                          /* healed, and everybody found each other */
+    bool loud;                                          /* print log lines */
+    bool touched[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* something was done to this pair */
+    bool killed;                                        /* some node was */
+    uint64_t bytes_sent;                                /* by nodes that ended in good order */
+    uint64_t bytes_received;
     struct weft_shard *running;
     uint64_t steps;
     cluster_outsider_fn *outsider; /* runs the ios that are no node's */
@@ -194,11 +201,18 @@ void cluster_run(struct cluster *cluster, uint64_t for_ns);
 typedef bool cluster_condition_fn(struct cluster *cluster);
 /* Run until it holds, at most for so long; whether it holds. */
 bool cluster_run_until(struct cluster *cluster, uint64_t for_ns, cluster_condition_fn *condition);
+/* Between two nodes nothing passes, in both directions or in one (sim_world.h). */
+void cluster_partition(struct cluster *cluster, uint32_t a, uint32_t b, bool cut);
+void cluster_cut(struct cluster *cluster, uint32_t from, uint32_t to, bool cut);
+/* Something was done to a node: none of its pairs is expected to be undisturbed. */
+void cluster_touch(struct cluster *cluster, uint32_t node);
+/* The topology of a node lists the other. */
+bool cluster_knows(const struct cluster_node *node, uint32_t peer);
 /* Dials of a node in this life. */
 uint64_t cluster_dialed(const struct cluster_node *node);
 /* Most dials of one link within a time in which none succeeds, as the back-off allows. */
 uint64_t cluster_dials_max(uint64_t time_ns);
-/* Every node that runs has every other one that runs as a peer that is up. */
+/* Every node that runs has every other one that runs, and that it knows, as a peer that is up. */
 bool cluster_all_up(struct cluster *cluster);
 bool cluster_no_open_calls(struct cluster *cluster);
 /* Run something on a shard, in a turn of its own, and step until it ran. */
@@ -232,10 +246,16 @@ struct cluster_call *cluster_call_new(struct cluster_node *node, uint32_t shard,
 enum weft_err cluster_call_start(struct cluster_call *call);
 void cluster_worker_start(struct cluster_worker *worker);
 void cluster_drop_held(struct cluster_node *node);
+/* Ours, on the shards of a node whose loops have ended. */
+void cluster_stop_timers(struct cluster_node *node);
 
 /* cluster_check.c */
-/* Budgets of the shard that just ran. */
+/* Budgets and accounts of the shard that just ran. */
 void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard);
+/* Whether nothing is in use anywhere but what stays: connections and a heartbeat's timers. */
+bool cluster_is_quiet(struct cluster *cluster);
+/* Pairs of nodes that nothing was done to have not lost each other. */
+void cluster_check_undisturbed(struct cluster *cluster);
 /* Nothing is left of a node whose loops have ended, and its counters add up. */
 void cluster_check_node_empty(struct cluster_node *node);
 void cluster_check_history(struct cluster *cluster);

@@ -7,20 +7,78 @@
 /* A look at every connection of a shard costs; one turn in so many is looked at. */
 #define LOOK_EVERY_TURNS 16u
 
+/* Pings of one control link that can be in flight: one, and another for a moment when the first expires. */
+#define PINGS_MAX 2u
+
+#define CHECK_EQUAL(cluster, left, right)                                                                              \
+    cluster_check(cluster, (left) == (right), "%llu and %llu", (unsigned long long)(left), (unsigned long long)(right))
+
+/* What was begun has ended, or is still there; nothing else is there. */
+static void check_accounts(struct cluster *cluster, const struct cluster_node *node, const struct weft_shard *shard)
+{
+    const struct node_shard *share = shard->user;
+    const struct weft_counters *c = &shard->counters;
+    uint32_t calls = slots_in_use(&share->rpc.calls);
+    uint32_t ours = node->open_calls[shard->index];
+    CHECK_EQUAL(cluster, c->calls_started, c->calls_answered + c->calls_failed + c->one_way_sent + calls);
+    CHECK_EQUAL(cluster, c->requests_received,
+                c->requests_answered + c->requests_failed + c->requests_expired + c->one_way_received +
+                    c->heartbeats_answered + slots_in_use(&share->rpc.requests));
+    CHECK_EQUAL(cluster, c->accepted + c->dialed, c->connections_closed + share->net.conn_count);
+    cluster_check(cluster, calls >= ours && calls - ours <= PINGS_MAX * node->node->peer_count,
+                  "%u calls in flight, %u of them ours", calls, ours);
+    cluster_check(cluster, c->late_replies <= c->calls_expired, "%llu late answers to %llu calls that expired",
+                  (unsigned long long)c->late_replies, (unsigned long long)c->calls_expired);
+    cluster_check(cluster, c->requests_busy <= c->requests_failed, "a busy answer is a failed request");
+}
+
+static void check_budgets(struct cluster *cluster, const struct weft_shard *shard)
+{
+    const struct node_shard *share = shard->user;
+    const struct settings *settings = &share->node->settings;
+    cluster_check(cluster, share->net.conn_count <= settings->connections_max, "%u connections", share->net.conn_count);
+    cluster_check(cluster, slots_in_use(&share->rpc.calls) <= settings->calls_max, "%u calls",
+                  slots_in_use(&share->rpc.calls));
+    cluster_check(cluster, slots_in_use(&share->rpc.requests) <= settings->requests_max, "%u requests",
+                  slots_in_use(&share->rpc.requests));
+    cluster_check(cluster, arena_used(&shard->arena) <= shard->arena.bytes, "%llu bytes of the arena",
+                  (unsigned long long)arena_used(&shard->arena));
+    cluster_check(cluster, shard->send_pool.free_count <= shard->send_pool.count, "%u free send buffers",
+                  shard->send_pool.free_count);
+}
+
+static uint32_t list_count(const struct list *list)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(link, list)
+    {
+        count++;
+    }
+    return count;
+}
+
 void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard)
 {
     const struct node_shard *share = shard->user;
+    check_accounts(cluster, &cluster->nodes[sim_io_node(shard->io)], shard);
+    check_budgets(cluster, shard);
     if (cluster->steps % LOOK_EVERY_TURNS != 0) {
         return;
     }
     uint32_t listed = 0;
     uint32_t calls = 0;
+    uint32_t requests = 0;
+    uint32_t bufs = 0;
     LIST_FOR_EACH(link, &share->net.live)
     {
         const struct conn *conn = WEFT_CONTAINER_OF(link, struct conn, live);
         const struct channel *channel = (const struct channel *)(const void *)conn;
         listed++;
         calls += channel->call_count;
+        requests += channel->request_count;
+        bufs += list_count(&conn->outbox) + list_count(&conn->sealed) + conn->send.send.count;
+        cluster_check(cluster, channel->call_count == list_count(&channel->calls) + list_count(&channel->one_ways),
+                      "%u calls counted on a connection", channel->call_count);
         cluster_check(cluster, conn->outbox_bytes <= SEND_QUEUE_BYTES_MAX, "a queue of %u bytes", conn->outbox_bytes);
         cluster_check(cluster, conn->handed_total <= conn->queued_total, "more handed over than queued");
         cluster_check(cluster,
@@ -32,6 +90,40 @@ void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard)
                   listed);
     cluster_check(cluster, calls <= slots_in_use(&share->rpc.calls), "%u calls on connections, %u in all", calls,
                   slots_in_use(&share->rpc.calls));
+    cluster_check(cluster, requests <= slots_in_use(&share->rpc.requests), "%u requests on connections, %u in all",
+                  requests, slots_in_use(&share->rpc.requests));
+    CHECK_EQUAL(cluster, bufs + shard->send_pool.free_count, shard->send_pool.count);
+}
+
+bool cluster_is_quiet(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        const struct cluster_node *node = &cluster->nodes[i];
+        for (uint32_t index = 0; node->node != NULL && index < node->shard_count; index++) {
+            const struct node_shard *share = &node->node->shards[index];
+            const struct weft_shard *shard = share->shard;
+            if (slots_in_use(&share->rpc.calls) > 0 || slots_in_use(&share->rpc.requests) > 0 ||
+                shard->send_pool.free_count < shard->send_pool.count ||
+                arena_used(&shard->arena) != node->arena_base[index] || sim_io_lent(shard->io) > 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void cluster_check_undisturbed(struct cluster *cluster)
+{
+    if (cluster->options.faults || cluster->options.aim.nth != 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        for (uint32_t peer = 0; peer < cluster->node_count; peer++) {
+            const struct cluster_watch *watch = &cluster->nodes[i].watches[peer];
+            cluster_check(cluster, cluster->touched[i][peer] || watch->downs == 0,
+                          "node %u lost its healthy peer %u: %s", i, peer, weft_reason_name(watch->reason));
+        }
+    }
 }
 
 static void check_shard_empty(struct cluster_node *node, uint32_t index)
@@ -47,6 +139,8 @@ static void check_shard_empty(struct cluster_node *node, uint32_t index)
                   shard->send_pool.count - shard->send_pool.free_count);
     cluster_check(cluster, arena_used(&shard->arena) == node->arena_base[index], "the arena holds %llu bytes, not %llu",
                   (unsigned long long)arena_used(&shard->arena), (unsigned long long)node->arena_base[index]);
+    CHECK_EQUAL(cluster, shard->wheel.armed, 0);
+    cluster_check(cluster, list_empty(&shard->tasks) && list_empty(&shard->dirty), "work is left");
     cluster_check(cluster, sim_io_lent(shard->io) == 0, "%u receive buffers are lent", sim_io_lent(shard->io));
     cluster_check(cluster, sim_io_operations(shard->io) == 0, "%u operations are in flight",
                   sim_io_operations(shard->io));

@@ -157,6 +157,7 @@ static void verb_call(void *ctx, weft_request *request)
     held->node = node;
     held->call = call;
     held->request = request;
+    held->shard = weft_request_shard(request);
     list_node_init(&held->link);
     list_push_back(&node->held, &held->link);
     node->held_count[weft_shard_index(weft_request_shard(request))]++;
@@ -176,6 +177,18 @@ void cluster_drop_held(struct cluster_node *node)
     struct list_node *link;
     while ((link = list_pop_front(&node->held)) != NULL) {
         free(WEFT_CONTAINER_OF(link, struct cluster_held, link));
+    }
+}
+
+void cluster_stop_timers(struct cluster_node *node)
+{
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        weft_timer_stop(node->workers[i].shard, &node->workers[i].timer);
+    }
+    LIST_FOR_EACH(link, &node->held)
+    {
+        struct cluster_held *held = WEFT_CONTAINER_OF(link, struct cluster_held, link);
+        weft_timer_stop(held->shard, &held->timer);
     }
 }
 
@@ -280,6 +293,7 @@ static void call_ended(void *ctx, enum weft_err err, const struct weft_reply *re
     call->executed = reply->executed;
     call->end_ns = weft_shard_now_ns(cluster->running);
     cluster->open_calls--;
+    node->open_calls[call->shard]--;
     call_check_time(call, err);
     call_check_end(call, err, reply);
     cluster_check(cluster, call->executed != WEFT_EXECUTED_NO || call->runs == 0,
@@ -334,6 +348,7 @@ static void call_start(void *ctx, weft_shard *shard)
     call->started = call->err == WEFT_OK;
     if (call->started) {
         cluster->open_calls++;
+        node->open_calls[call->shard]++;
         node->started_calls++;
     }
     cluster_check(cluster,
@@ -380,7 +395,10 @@ struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t sha
 {
     struct cluster *cluster = node->cluster;
     struct prng *prng = &cluster->prng;
-    uint32_t peer = (node->index + 1 + (uint32_t)prng_below(prng, cluster->node_count - 1)) % cluster->node_count;
+    uint32_t peer;
+    do {
+        peer = (node->index + 1 + (uint32_t)prng_below(prng, cluster->node_count - 1)) % cluster->node_count;
+    } while (!cluster_knows(node, peer));
     struct cluster_call *call = cluster_call_new(node, shard, peer);
     uint64_t lane = prng_below(prng, 10);
     call->lane = lane < 7 ? WEFT_LANE_NORMAL : lane < 9 ? WEFT_LANE_BULK : WEFT_LANE_CONTROL;

@@ -9,6 +9,8 @@
 /* The least that a node takes; it is touched only where it is used. */
 #define MEMORY_PER_SHARD_BYTES (UINT64_C(64) << 20)
 #define HANDSHAKE_TIMEOUT_MS 2000u
+/* From up to missed: an interval until the first ping, and one for each of the three that nobody answers. */
+#define INTERVALS_MISSED 4u
 /* Starts that may fail in a row: far above what the highest rate of START_ERROR makes likely. */
 #define STARTS_FAILED_MAX 100u
 
@@ -71,6 +73,11 @@ static void node_peer_changed(void *ctx, weft_shard *shard, const struct weft_pe
                   event->up ? "up" : "down", weft_reason_name(event->reason));
     cluster_check(cluster, event->up == (event->reason == WEFT_REASON_NONE), "node %u: peer %u %s with reason %s",
                   node->index, peer, event->up ? "up" : "down", weft_reason_name(event->reason));
+    uint64_t interval_ns = cluster->options.heartbeat_ms * MS_NS;
+    uint64_t lasted_ns = sim_world_now_ns(cluster->world) - watch->changed_ns;
+    cluster_check(cluster, event->reason != WEFT_REASON_HEARTBEAT_MISSED || lasted_ns >= INTERVALS_MISSED * interval_ns,
+                  "node %u: peer %u was up for %llu ms, and missed three heartbeats", node->index, peer,
+                  (unsigned long long)(lasted_ns / MS_NS));
     watch->up = event->up;
     watch->reason = event->reason;
     watch->changed_ns = sim_world_now_ns(cluster->world);
@@ -93,7 +100,7 @@ static void node_add_peers(struct cluster_node *node)
         struct weft_error why = {0};
         weft_peer_id id;
         char address[32];
-        if (peer == node->index && !node->plan.lists_itself) {
+        if (!cluster_knows(node, peer)) {
             continue;
         }
         node_address(peer, address);
@@ -170,6 +177,7 @@ void cluster_start_node(struct cluster_node *node)
     memset(node->workers, 0, sizeof node->workers);
     memset(node->watches, 0, sizeof node->watches);
     memset(node->held_count, 0, sizeof node->held_count);
+    memset(node->open_calls, 0, sizeof node->open_calls);
     memset(node->refusals_logged, 0, sizeof node->refusals_logged);
     memset(node->heard, 0, CLUSTER_SHARDS_MAX * CLUSTER_CONNS_MAX * sizeof *node->heard);
     node_create(node);
@@ -221,6 +229,8 @@ static void node_forget(struct cluster_node *node)
 void cluster_kill_node(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
+    cluster_touch(cluster, node->index);
+    cluster->killed = true;
     sim_world_kill_node(cluster->world, node->index);
     for (uint32_t i = 0; i < cluster->call_count; i++) {
         struct cluster_call *call = &cluster->calls[i];
@@ -237,6 +247,7 @@ void cluster_kill_node(struct cluster_node *node)
 void cluster_drain_node(struct cluster_node *node)
 {
     node->draining = true;
+    cluster_touch(node->cluster, node->index);
     weft_node_drain(node->node);
 }
 
@@ -253,7 +264,12 @@ bool cluster_node_stopped(const struct cluster_node *node)
 void cluster_end_node(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
+    struct weft_counters counters;
+    cluster_stop_timers(node);
     cluster_check_node_empty(node);
+    weft_node_counters(node->node, &counters);
+    cluster->bytes_sent += counters.bytes_sent;
+    cluster->bytes_received += counters.bytes_received;
     node->exit_value = weft_node_wait(node->node);
     cluster_check(cluster, sim_world_sockets(cluster->world, node->index) == 0, "node %u left %u sockets open",
                   node->index, sim_world_sockets(cluster->world, node->index));

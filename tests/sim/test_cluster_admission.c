@@ -98,6 +98,58 @@ static void node__of_another_cluster__refused_on_both_sides(void **state)
     cluster_run_seeds(7000, 10, 5, wrong_cluster, NULL);
 }
 
+/* Whoever the topology does not know learns no more than that it is refused; the log of those who refuse says why. */
+static uint64_t stranger(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    const struct cluster_plan plan = {.cluster_name = "another cluster", .stranger = true};
+    open_with_plan(&cluster, seed, &plan);
+    cluster_run(&cluster, 2 * SECOND_NS);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct cluster_node *node = &cluster.nodes[i];
+        cluster_check(&cluster, refused_for(node, WEFT_REASON_WRONG_CLUSTER) > 0, "node %u refused nobody", i);
+        check_names(node, 0, WEFT_REASON_WRONG_CLUSTER, false);
+        cluster_check(&cluster, node->refusals_logged[1] == 0, "node %u dialed whom it does not know", i);
+    }
+    const struct cluster_node *odd = &cluster.nodes[ODD];
+    cluster_check(&cluster, refused_for(odd, WEFT_REASON_REFUSED) > 0, "the stranger was not refused");
+    check_names(odd, 1, WEFT_REASON_REFUSED, true);
+    check_others_undisturbed(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void node__unknown_and_of_another_cluster__learns_nothing(void **state)
+{
+    (void)state;
+    cluster_run_seeds(7500, 10, 5, stranger, NULL);
+}
+
+/* One that nobody lists, but with the right name, is a client like any other: its calls are answered. */
+static uint64_t guest(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    const struct cluster_plan plan = {.stranger = true};
+    open_with_plan(&cluster, seed, &plan);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_all_up), "not up");
+    cluster.load = true;
+    cluster_run(&cluster, SECOND_NS);
+    cluster_calm(&cluster);
+    uint32_t answered = 0;
+    for (uint32_t i = 0; i < cluster.call_count; i++) {
+        const struct cluster_call *call = &cluster.calls[i];
+        answered += call->node == ODD && call->err == WEFT_OK;
+        cluster_check(&cluster, call->peer != ODD, "a call to a stranger");
+    }
+    cluster_check(&cluster, answered > 0, "the guest was not served");
+    return cluster_close(&cluster, totals);
+}
+
+static void node__unknown_but_of_this_cluster__is_served(void **state)
+{
+    (void)state;
+    cluster_run_seeds(7600, 10, 5, guest, NULL);
+}
+
 static uint64_t wrong_id(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster cluster;
@@ -335,6 +387,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(node__of_another_cluster__refused_on_both_sides),
+        cmocka_unit_test(node__unknown_and_of_another_cluster__learns_nothing),
+        cmocka_unit_test(node__unknown_but_of_this_cluster__is_served),
         cmocka_unit_test(node__not_the_one_configured__refused_on_both_sides),
         cmocka_unit_test(node__claims_another_rack__refused_on_both_sides),
         cmocka_unit_test(node__lists_its_own_address__no_peer_of_its_own),

@@ -63,7 +63,7 @@ static uint64_t queued_timeout(uint64_t seed, struct cluster_totals *totals)
     struct cluster_call *first = cluster_call_new(node, 0, 1);
     (void)cluster_call_start(first);
     cluster_run(&cluster, SECOND_NS);
-    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_partition(&cluster, 0, 1, true);
     for (uint32_t i = 0; i < 10; i++) { /* more than the network and one send operation take */
         struct cluster_call *large = cluster_call_new(node, 0, 1);
         large->request_bytes = CLUSTER_PAYLOAD_BYTES_MAX;
@@ -108,6 +108,7 @@ static void again_ended(void *ctx, enum weft_err err, const struct weft_reply *r
     (void)reply;
     cluster_check(cluster, err == WEFT_ERR_CLOSED, "%s", weft_err_name(err));
     again->ends++;
+    cluster->nodes[0].open_calls[0]--;
     again->hasty = cluster_call_new(&cluster->nodes[0], 0, 1);
     again->hasty_err = cluster_call_start(again->hasty);
     again->patient = cluster_call_new(&cluster->nodes[0], 0, 1);
@@ -123,6 +124,7 @@ static void again_begin(void *ctx, weft_shard *shard)
     enum weft_err err = weft_call(shard, cluster_peer_id(node, 1), VERB_ANY, nothing, NULL, again_ended, cluster);
     cluster_check(cluster, err == WEFT_OK, "%s", weft_err_name(err));
     node->started_calls++;
+    node->open_calls[0]++;
 }
 
 static uint64_t ending_connection(uint64_t seed, struct cluster_totals *totals)
@@ -134,11 +136,11 @@ static uint64_t ending_connection(uint64_t seed, struct cluster_totals *totals)
     struct cluster_node *node = &cluster.nodes[0];
     (void)cluster_call_start(cluster_call_new(node, 0, 1));
     cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_no_open_calls), "calls hang");
-    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_partition(&cluster, 0, 1, true);
     cluster_run_on(node, 0, again_begin, &cluster);
     cluster_run(&cluster, 10 * MS_NS);
     cluster_kill_node(&cluster.nodes[1]);
-    sim_world_partition(cluster.world, 0, 1, false);
+    cluster_partition(&cluster, 0, 1, false);
     cluster_run(&cluster, 100 * MS_NS);
     cluster_check(&cluster, again.ends == 1, "the call did not end with its connection");
     cluster_check(&cluster, again.hasty_err == WEFT_ERR_UNREACHABLE, "%s", weft_err_name(again.hasty_err));
@@ -167,11 +169,11 @@ static uint64_t third_ping(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster cluster;
     found_open(&cluster, seed, 1, HEARTBEAT_MS);
-    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_partition(&cluster, 0, 1, true);
     cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, two_missed), "no heartbeat was missed");
     cluster_run(&cluster, MS_NS);
     cluster_kill_node(&cluster.nodes[1]);
-    sim_world_partition(cluster.world, 0, 1, false);
+    cluster_partition(&cluster, 0, 1, false);
     cluster_run(&cluster, 20 * MS_NS);
     const struct cluster_watch *watch = &cluster.nodes[0].watches[1];
     cluster_check(&cluster, watch->downs == 1 && watch->reason == WEFT_REASON_CONNECTION_RESET, "%u downs, %s",

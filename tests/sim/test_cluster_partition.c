@@ -37,7 +37,7 @@ static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
     cluster_run(&cluster, 2 * interval_ns + prng_below(&cluster.prng, interval_ns));
     uint64_t cut_ns = sim_world_now_ns(cluster.world);
     uint64_t before[2];
-    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_partition(&cluster, 0, 1, true);
     for (uint32_t i = 0; i < 2; i++) {
         before[i] = cluster_dialed(&cluster.nodes[i]);
         cluster_check(&cluster, cluster.nodes[i].watches[1 - i].downs == 0, "down before the cut");
@@ -61,7 +61,7 @@ static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
                       (unsigned long long)dials);
     }
     cluster.load = false;
-    sim_world_partition(cluster.world, 0, 1, false);
+    cluster_partition(&cluster, 0, 1, false);
     cluster_check(&cluster, cluster_run_until(&cluster, FOUND_NS_MAX, cluster_all_up), "not found again");
     cluster_calm(&cluster);
     return cluster_close(&cluster, totals);
@@ -109,7 +109,7 @@ static uint64_t partition(uint64_t seed, struct cluster_totals *totals)
         for (uint32_t i = 0; i < options.node_count; i++) {
             if (all ? i != isolated : i == b) {
                 uint32_t from = all ? isolated : a;
-                sim_world_partition(cluster.world, from, i, change % 2 == 0);
+                cluster_partition(&cluster, from, i, change % 2 == 0);
                 touched[from][i] = touched[i][from] = true;
             }
         }
@@ -144,11 +144,156 @@ static void pairs__some_cut__the_others_see_no_error(void **state)
     }
 }
 
+static uint32_t heartbeats_missed(const struct cluster_node *node)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        const struct node_shard *share = &node->node->shards[i];
+        for (uint32_t j = 0; j < share->link_count; j++) {
+            most = share->links[j].heartbeats_missed > most ? share->links[j].heartbeats_missed : most;
+        }
+    }
+    return most;
+}
+
+/* Links stop and go, in one direction or both, always for less than it takes to miss three pings in a row. */
+static uint64_t flap(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster_options options;
+    struct cluster cluster;
+    uint32_t missed_most = 0;
+    cluster_options_init(&options, seed);
+    options.node_count = 2 + (uint32_t)(seed % 3);
+    options.heartbeat_ms = 100;
+    cluster_open(&cluster, &options);
+    cluster_start(&cluster);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_all_up), "not up after a second");
+    uint64_t interval_ns = options.heartbeat_ms * MS_NS;
+    for (uint32_t change = 0; change < 20; change++) {
+        uint32_t a = change % options.node_count;
+        uint32_t b = (a + 1 + (uint32_t)prng_below(&cluster.prng, options.node_count - 1)) % options.node_count;
+        bool both = prng_below(&cluster.prng, 2) == 0;
+        cluster_cut(&cluster, a, b, true);
+        if (both) {
+            cluster_cut(&cluster, b, a, true);
+        }
+        cluster_run(&cluster, interval_ns + prng_below(&cluster.prng, interval_ns));
+        for (uint32_t i = 0; i < cluster.node_count; i++) {
+            uint32_t missed = heartbeats_missed(&cluster.nodes[i]);
+            missed_most = missed > missed_most ? missed : missed_most;
+        }
+        cluster_partition(&cluster, a, b, false);
+        cluster_run(&cluster, 2 * interval_ns);
+    }
+    cluster_check(&cluster, missed_most > 0, "no ping was ever missed");
+    for (uint32_t i = 0; i < cluster.node_count; i++) {
+        for (uint32_t peer = 0; peer < cluster.node_count; peer++) {
+            const struct cluster_watch *watch = &cluster.nodes[i].watches[peer];
+            cluster_check(&cluster, watch->downs == 0, "node %u lost %u: %s", i, peer, weft_reason_name(watch->reason));
+        }
+    }
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void links__flap_faster_than_noticed__nobody_goes_down(void **state)
+{
+    (void)state;
+    cluster_run_seeds(2100, 30, 10, flap, NULL);
+}
+
+/* In one direction only: both ends miss the answers to their pings, and both say that the other is down. */
+static uint64_t one_way(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster_options options;
+    struct cluster cluster;
+    cluster_options_init(&options, seed);
+    options.node_count = 3;
+    options.heartbeat_ms = 50 + (uint32_t)(seed % 4) * 50;
+    cluster_open(&cluster, &options);
+    cluster.load = seed % 2 == 0;
+    cluster_start(&cluster);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_all_up), "not up after a second");
+    cluster_run(&cluster, prng_below(&cluster.prng, SECOND_NS / 2));
+    uint64_t cut_ns = sim_world_now_ns(cluster.world);
+    cluster_cut(&cluster, 0, 1, true);
+    uint64_t interval_ns = options.heartbeat_ms * MS_NS;
+    cluster_run(&cluster, (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct cluster_watch *watch = &cluster.nodes[i].watches[1 - i];
+        cluster_check(&cluster, !watch->up && watch->downs == 1, "node %u did not notice", i);
+        cluster_check(&cluster, watch->changed_ns - cut_ns <= (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS,
+                      "node %u noticed late", i);
+    }
+    cluster_run(&cluster, prng_below(&cluster.prng, 5 * SECOND_NS));
+    cluster.load = false;
+    cluster_cut(&cluster, 0, 1, false);
+    cluster_check(&cluster, cluster_run_until(&cluster, FOUND_NS_MAX, cluster_all_up), "not found again");
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void link__cut_one_way__both_ends_say_down(void **state)
+{
+    (void)state;
+    cluster_run_seeds(2200, 30, 10, one_way, NULL);
+}
+
+/* Links stop one by one, and go on in another order.  Those that were never touched see nothing (cluster.h). */
+static uint64_t swizzle(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster_options options;
+    struct cluster cluster;
+    uint32_t stopped[64];
+    uint32_t count = 0;
+    cluster_options_init(&options, seed);
+    options.node_count = 4 + (uint32_t)(seed % 3);
+    cluster_open(&cluster, &options);
+    cluster.load = true;
+    cluster.reply_calls = true;
+    cluster_start(&cluster);
+    cluster_run(&cluster, SECOND_NS / 2);
+    for (uint32_t from = 0; from < options.node_count; from++) {
+        for (uint32_t to = 0; to < options.node_count; to++) {
+            if (from != to && prng_below(&cluster.prng, 3) == 0) {
+                stopped[count++] = from * options.node_count + to;
+            }
+        }
+    }
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < count; i++) { /* an order of its own for stopping, and another for going on */
+            uint32_t other = i + (uint32_t)prng_below(&cluster.prng, count - i);
+            uint32_t link = stopped[other];
+            stopped[other] = stopped[i];
+            stopped[i] = link;
+            cluster_cut(&cluster, link / options.node_count, link % options.node_count, round == 0);
+            cluster_run(&cluster, prng_below(&cluster.prng, SECOND_NS / 4));
+        }
+    }
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void links__stopped_and_released_in_any_order__all_found_again(void **state)
+{
+    (void)state;
+    struct cluster_totals totals = {0};
+    cluster_run_seeds(2300, 30, 10, swizzle, &totals);
+    uint64_t asked;
+    if (!cluster_seed_asked(&asked)) {
+        assert_true(totals.by_err[WEFT_ERR_CLOSED] > 0);
+        assert_true(totals.by_err[WEFT_ERR_TIMEOUT] > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer__silent__down_in_time_and_up_again),
         cmocka_unit_test(pairs__some_cut__the_others_see_no_error),
+        cmocka_unit_test(links__flap_faster_than_noticed__nobody_goes_down),
+        cmocka_unit_test(link__cut_one_way__both_ends_say_down),
+        cmocka_unit_test(links__stopped_and_released_in_any_order__all_found_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static uint64_t full_queue(uint64_t seed, struct cluster_totals *totals)
     uint32_t taken_most = 0;
     (void)cluster_call_start(large_call(node, 1, WEFT_LANE_BULK));
     cluster_run(&cluster, SECOND_NS);
-    sim_world_partition(cluster.world, 0, 1, true);
+    cluster_partition(&cluster, 0, 1, true);
     for (uint32_t i = 0; i < 100; i++) {
         accepted += cluster_call_start(large_call(node, 1, WEFT_LANE_BULK)) == WEFT_OK;
         cluster_run(&cluster, MS_NS);
@@ -112,7 +112,7 @@ static void pile_up(struct cluster *cluster, uint32_t answers, uint32_t small_ca
         cluster_check(cluster, cluster_call_start(call) == WEFT_OK, "call %u", i);
     }
     cluster_run(cluster, 50 * MS_NS);
-    sim_world_partition(cluster->world, 0, 1, true);
+    cluster_partition(cluster, 0, 1, true);
     cluster_run(cluster, SECOND_NS);
     for (uint32_t i = 0; i < small_calls; i++) {
         struct cluster_call *call = cluster_call_new(caller, 0, 1);
@@ -241,7 +241,7 @@ static uint64_t starving(uint64_t seed, struct cluster_totals *totals)
     }
     cluster_run(&cluster, SECOND_NS);
     for (uint32_t peer = 2; peer < CLUSTER_NODES_DRAWN_MAX; peer++) {
-        sim_world_partition(cluster.world, 0, peer, true);
+        cluster_partition(&cluster, 0, peer, true);
     }
     uint32_t refused = 0;
     for (uint32_t round = 0; round < 200; round++) {

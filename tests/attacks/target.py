@@ -104,7 +104,7 @@ class Pulse:
 class Target:
     """A running node, its good client, and what it holds when nothing happens."""
 
-    def __init__(self, config=config_text, listeners=("plain",), arguments=(), pulse=True):
+    def __init__(self, config=config_text, listeners=("plain",), arguments=(), pulse=True, settled=True):
         self.folder = tempfile.TemporaryDirectory()
         self.status_path = os.path.join(self.folder.name, "status.json")
         self.node = harness.WeftNode(WEFT, config, listeners, arguments=["--status", self.status_path, *arguments])
@@ -113,7 +113,7 @@ class Target:
         self.pulse = Pulse(self.node.plain_port, self.pid) if pulse else None
         if pulse:
             harness.wait_until(lambda: self.pulse.beat().count > 0, "the first call of the good client")
-        self.base = self.settled()
+        self.base = self.settled() if settled else None
         self.base_memory = self.memory()
 
     @property

@@ -38,7 +38,8 @@ class Rogue:
         self.connections += 1
         self.open += 1
         try:
-            with contextlib.suppress(asyncio.IncompleteReadError, OSError, rpc.ProtocolError):
+            with contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError, OSError,
+                                     rpc.ProtocolError):
                 await self._converse(reader, writer)
         finally:
             self.open -= 1

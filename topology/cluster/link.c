@@ -47,11 +47,17 @@ static void link_note_peer(struct link *link, bool up)
     }
 }
 
+/* The longest pause after so many failures in a row. */
+static uint64_t link_pause_most_ns(uint32_t failures)
+{
+    uint32_t doublings = failures < BACKOFF_DOUBLINGS_MAX ? failures : BACKOFF_DOUBLINGS_MAX;
+    uint64_t most_ns = BACKOFF_FIRST_NS << doublings;
+    return most_ns < BACKOFF_MOST_NS ? most_ns : BACKOFF_MOST_NS;
+}
+
 static uint64_t link_backoff_ns(struct link *link)
 {
-    uint32_t doublings = link->failures < BACKOFF_DOUBLINGS_MAX ? link->failures : BACKOFF_DOUBLINGS_MAX;
-    uint64_t most_ns = BACKOFF_FIRST_NS << doublings;
-    most_ns = most_ns < BACKOFF_MOST_NS ? most_ns : BACKOFF_MOST_NS;
+    uint64_t most_ns = link_pause_most_ns(link->failures);
     return most_ns / 2 + prng_below(&link_shard(link)->prng, most_ns / 2);
 }
 
@@ -141,7 +147,7 @@ static void link_up(struct channel *channel)
         return;
     }
     link->state = LINK_UP;
-    link->failures = 0;
+    link->up_since_ns = link_shard(link)->now_ns;
     log_event(&link->share->log, link_shard(link)->now_ns, LOG_LINK_UP, 'D', "link up %s lane %s %s (%s)",
               link->peer->text, weft_lane_name(link->lane), policy_verdict_name(link->decision.verdict),
               weft_reason_name(link->decision.reason));
@@ -175,6 +181,10 @@ static void link_down(struct channel *channel)
     link->last = channel->conn.error;
     if (!was_up && link->state != LINK_STOPPED) {
         COUNT(link->share->shard, dial_failures);
+    }
+    /* A peer that agrees and then breaks at once has not recovered: only what outlived the pause ends the row. */
+    if (was_up && link_shard(link)->now_ns - link->up_since_ns >= link_pause_most_ns(link->failures)) {
+        link->failures = 0;
     }
     link_heartbeat_stop(link);
     if (link->state != LINK_STOPPED) {

@@ -32,7 +32,8 @@ struct link {
     struct timer retry;
     struct timer heartbeat; /* control lane */
     uint32_t heartbeats_missed;
-    uint32_t failures;      /* in a row */
+    uint32_t failures; /* in a row: attempts, and connections that lived no longer than the pause before them */
+    uint64_t up_since_ns;
     struct list waiting;    /* struct call: until this attempt ends */
     struct list patient;    /* struct call: until the peer is there */
     struct weft_error last; /* why it is not up */

@@ -33,6 +33,15 @@
 /* Bytes that one send operation takes: as much as its buffers hold. */
 #define SEND_BYTES_MAX (SEND_BUFS_MAX * SEND_BUF_BYTES)
 
+/* Room that must be there before a request is taken, so that it can be answered at least by a failure with the longest
+ * text. */
+#define ANSWER_BYTES_MIN 512u
+/* Bytes of a connection that arrived and wait for their turn: above this reading stops. */
+#define HELD_BYTES_HIGH (256u * 1024)
+/* Of a shard's arena one part in so many is left to bytes that arrived already and to negotiations: frames that are yet
+ * to be read and answers that wait must not cost a connection. */
+#define ARENA_RESERVE_PARTS 4u
+
 /* A receive buffer lent by the backend: 16 KiB was as fast as 64 KiB and stays in the cache. */
 #define RECV_BUF_BYTES (16u * 1024)
 /* Receive buffers of a shard; a power of two, as buffer rings demand. */
@@ -57,6 +66,14 @@
 #define TURN_MAILS_MAX 256u
 #define TURN_TIMERS_MAX 1024u
 #define TURN_TASKS_MAX 256u
+/* What one connection may have of a turn: so many frames, which are so many handlers, and so many bytes, which is more
+ * than the kernel gives for one socket at a time.  What arrived beyond that waits for the next turn. */
+#define TURN_CONN_FRAMES_MAX 256u
+#define TURN_CONN_BYTES_MAX (1024u * 1024)
+/* Frames between two looks at the clock: deadlines stay true in a turn of slow handlers. */
+#define TURN_CLOCK_FRAMES 64u
+/* While something waits for memory, the shard looks at least this often. */
+#define STARVED_RETRY_NS UINT64_C(1000000)
 
 /* Messages waiting between one pair of threads; a power of two. */
 #define MAILBOX_SLOTS 1024u

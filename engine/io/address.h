@@ -14,10 +14,10 @@
 
 /* family 0 is no address.  IPv4-mapped IPv6 is stored as IPv4. */
 struct address {
-    uint8_t ip[16];    /* network order; IPv4 uses the first four */
-    uint32_t scope;    /* IPv6 link-local scope */
-    uint16_t port;     /* host order */
-    uint8_t family;    /* 0, 4 or 6 */
+    uint8_t ip[16]; /* network order; IPv4 uses the first four */
+    uint32_t scope; /* IPv6 link-local scope */
+    uint16_t port;  /* host order */
+    uint8_t family; /* 0, 4 or 6 */
 };
 
 /* Parse a numeric address without port; "[::1]" and "::1" are both fine. */

@@ -97,6 +97,9 @@ WEFT_NODISCARD enum weft_err conn_send(struct conn *conn, struct weft_span head,
 /* The same, with a body by reference, which gets one reference more. */
 WEFT_NODISCARD enum weft_err conn_send_payload(struct conn *conn, struct weft_span head, struct weft_buf *body);
 
+/* Would conn_send take a message of so many bytes? */
+bool conn_has_room(const struct conn *conn, uint32_t bytes);
+
 /* Stop and resume reading; bytes that are on their way still arrive. */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);

@@ -94,6 +94,11 @@ static void outbox_account(struct conn *conn, uint64_t bytes)
     conn_mark_dirty(conn);
 }
 
+bool conn_has_room(const struct conn *conn, uint32_t bytes)
+{
+    return outbox_fits(conn, bytes, bytes);
+}
+
 enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body)
 {
     if (WEFT_UNLIKELY(conn->state != CONN_OPEN)) {

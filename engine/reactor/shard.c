@@ -31,6 +31,7 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
     };
     list_init(&shard->dirty);
     list_init(&shard->tasks);
+    list_init(&shard->starved);
     WEFT_TRY(shard->place.backend->open(shard->place.host, &io_options, &shard->io, why));
     enum weft_err err = shard_open_memory(shard, options, why);
     if (err != WEFT_OK) {

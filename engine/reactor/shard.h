@@ -48,9 +48,11 @@ struct weft_shard {
     struct io *io;
     struct io_place place;
     uint64_t now_ns; /* of this turn */
+    uint64_t turn_number;
     struct timer_wheel wheel;
     struct list dirty;    /* struct flush_hook */
     struct list tasks;    /* struct task */
+    struct list starved;  /* struct task: what waits for memory or for its next turn; tried again in each */
     struct spsc *inboxes; /* one per sending shard, then one for the control thread */
     uint32_t inbox_count;
     uint32_t inbox_next; /* whose turn it is to be read first */
@@ -122,6 +124,20 @@ static inline void shard_run_later(struct weft_shard *shard, struct task *task)
     if (!list_node_linked(&task->link)) {
         list_push_back(&shard->tasks, &task->link);
     }
+}
+
+/* Run at the beginning of the next turn, which comes soon: for what waits until others give back memory. */
+static inline void shard_run_when_fed(struct weft_shard *shard, struct task *task)
+{
+    if (!list_node_linked(&task->link)) {
+        list_push_back(&shard->starved, &task->link);
+    }
+}
+
+/* The turn's clock, read again. */
+static inline void shard_clock(struct weft_shard *shard)
+{
+    shard->now_ns = shard->io->backend->now_ns(shard->io);
 }
 
 static inline void shard_timer_start(struct weft_shard *shard, struct timer *timer, uint64_t delay_ns)

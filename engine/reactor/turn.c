@@ -16,12 +16,14 @@ static uint64_t turn_timeout(struct weft_shard *shard)
     if (shard->work_left || !list_empty(&shard->tasks) || !list_empty(&shard->dirty)) {
         return 0;
     }
+    uint64_t most_ns = list_empty(&shard->starved) ? IO_TIMEOUT_NEVER : STARVED_RETRY_NS;
     uint64_t next_ns = timer_wheel_next_ns(&shard->wheel);
     if (next_ns == UINT64_MAX) {
-        return IO_TIMEOUT_NEVER;
+        return most_ns;
     }
     uint64_t now_ns = shard->io->backend->now_ns(shard->io);
-    return next_ns > now_ns ? next_ns - now_ns : 0;
+    uint64_t timeout_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+    return timeout_ns < most_ns ? timeout_ns : most_ns;
 }
 
 /* Announce the sleep before the last look into the mailboxes, so that a sender either sees the announcement or its
@@ -36,9 +38,26 @@ static uint64_t turn_announce_sleep(struct weft_shard *shard, uint64_t timeout_n
 void shard_rest(struct weft_shard *shard)
 {
     const struct io_backend *backend = shard->io->backend;
-    backend->rest(shard->io, shard_has_work(shard) ? 0 : timer_wheel_next_ns(&shard->wheel));
+    uint64_t next_ns = timer_wheel_next_ns(&shard->wheel);
+    if (!list_empty(&shard->starved) && next_ns > shard->now_ns + STARVED_RETRY_NS) {
+        next_ns = shard->now_ns + STARVED_RETRY_NS;
+    }
+    backend->rest(shard->io, shard_has_work(shard) ? 0 : next_ns);
     if (turn_announce_sleep(shard, 1) == 0) {
         backend->wake(shard->io);
+    }
+}
+
+/* What waited for memory tries again, before newer things take it. */
+static void turn_starved(struct weft_shard *shard)
+{
+    struct list starved;
+    list_init(&starved);
+    list_splice_back(&starved, &shard->starved);
+    struct list_node *node;
+    while ((node = list_pop_front(&starved)) != NULL) {
+        struct task *task = WEFT_CONTAINER_OF(node, struct task, link);
+        task->run(task);
     }
 }
 
@@ -126,6 +145,8 @@ void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
     atomic_store_explicit(&shard->sleeping, false, memory_order_relaxed);
     shard->now_ns = shard->io->backend->now_ns(shard->io);
 
+    shard->turn_number++;
+    turn_starved(shard);
     turn_completions(shard, count);
     if (mailbox_deliver(shard, TURN_MAILS_MAX) == TURN_MAILS_MAX) {
         shard->work_left = true;

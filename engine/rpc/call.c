@@ -117,8 +117,7 @@ static uint64_t call_timeout_ms(const struct call *call)
 {
     uint64_t now_ns = call->rpc->shard->now_ns;
     uint64_t left_ns = call->timer.deadline_ns > now_ns ? call->timer.deadline_ns - now_ns : 0;
-    uint64_t left_ms = left_ns / NS_PER_MS;
-    return left_ms > 0 ? left_ms : 1; /* 0 would mean no timeout at all */
+    return left_ns / NS_PER_MS;
 }
 
 static enum weft_err call_put(struct call *call, struct channel *channel, struct weft_span args,
@@ -126,6 +125,9 @@ static enum weft_err call_put(struct call *call, struct channel *channel, struct
 {
     uint8_t header[FRAME_HEADER_BYTES_MAX];
     const struct wire_request request = {.timeout_ms = call_timeout_ms(call), .verb = call->verb, .id = call_id(call)};
+    if (WEFT_UNLIKELY(request.timeout_ms == 0)) {
+        return WEFT_ERR_TIMEOUT; /* on the wire 0 would mean none at all */
+    }
     uint32_t args_bytes = WEFT_LIKELY(payload == NULL) ? args.bytes : payload->bytes;
     struct weft_span head = {header, wire_request_write(header, channel->timeout_negotiated, &request, args_bytes)};
     uint64_t begin = channel->conn.queued_total;
@@ -174,10 +176,10 @@ enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call
     if (request->payload != NULL) {
         call->payload = weft_buf_ref(request->payload);
     } else if (request->args.bytes > 0) {
-        call->args = arena_take(&rpc->shard->arena, request->args.bytes);
+        call->args = rpc_memory_take(rpc, request->args.bytes);
         if (call->args == NULL) {
             call_unmake(call);
-            return WEFT_ERR_NO_MEMORY;
+            return WEFT_ERR_QUEUE_FULL;
         }
         memcpy(call->args, request->args.data, request->args.bytes);
         call->args_bytes = request->args.bytes;
@@ -195,7 +197,10 @@ void call_send_waiting(struct list *waiting, struct channel *channel)
     while ((node = list_first(&now)) != NULL) {
         struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
         enum weft_err err = call_put(call, channel, (struct weft_span){call->args, call->args_bytes}, call->payload);
-        if (err != WEFT_OK) {
+        if (err == WEFT_ERR_TIMEOUT) { /* its deadline is less than a millisecond away: let it come */
+            list_remove(node);
+            list_push_back(waiting, node);
+        } else if (err != WEFT_OK) {
             struct weft_error why = {0};
             weft_error_set(&why, err, "the connection could not take a call that waited for it");
             call_fail(call, &why, WEFT_EXECUTED_NO);

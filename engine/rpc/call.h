@@ -36,7 +36,8 @@ struct call_request {
     void *ctx;
 };
 
-/* Send on a channel that is up.  @return ok | QUEUE_FULL (slots or send queue) | CLOSED */
+/* Send on a channel that is up.
+ *  @return ok | QUEUE_FULL (slots or send queue) | CLOSED | TIMEOUT (under a millisecond: the wire cannot say it) */
 WEFT_NODISCARD enum weft_err call_send(struct channel *channel, const struct call_request *request);
 /* Keep until call_send_waiting.  @return ok | QUEUE_FULL | NO_MEMORY (no room for the arguments) */
 WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call_request *request);

@@ -16,32 +16,6 @@ static struct weft_shard *channel_shard(const struct channel *channel)
     return channel->rpc->shard;
 }
 
-/* Bytes that were on their way when reading stopped: a copy, as their receive buffer is everybody's. */
-struct held_bytes {
-    struct list_node link;
-    struct weft_span bytes; /* what is left of them; they stand behind this struct */
-};
-
-static void channel_hold(struct channel *channel, struct weft_span bytes)
-{
-    uint8_t *memory = arena_take(&channel_shard(channel)->arena, (uint32_t)sizeof(struct held_bytes) + bytes.bytes);
-    if (memory == NULL) {
-        conn_abort(&channel->conn, WEFT_ERR_NO_MEMORY, WEFT_REASON_OUT_OF_BUFFERS);
-        return;
-    }
-    struct held_bytes *held = (struct held_bytes *)(void *)memory;
-    memcpy(memory + sizeof *held, bytes.data, bytes.bytes);
-    held->bytes = (struct weft_span){memory + sizeof *held, bytes.bytes};
-    list_node_init(&held->link);
-    list_push_back(&channel->held, &held->link);
-}
-
-static void channel_held_free(struct channel *channel, struct held_bytes *held)
-{
-    list_remove(&held->link);
-    arena_give_back(&channel_shard(channel)->arena, (uint8_t *)held);
-}
-
 /* A frame that was assembled: its block goes back, unless the user took it over. */
 static bool channel_landed_received(struct channel *channel, struct frame *frame)
 {
@@ -66,10 +40,51 @@ static bool channel_frame_received(struct channel *channel, struct frame *frame)
     return fine;
 }
 
-static void channel_frames_received(struct channel *channel, struct weft_span *bytes)
+/* A frame's payload needs memory: true if it was answered where it lands. */
+static bool channel_land(struct channel *channel, uint32_t bytes)
+{
+    uint8_t *landing = channel->pass_over ? NULL : rpc_memory_take(channel->rpc, bytes);
+    if (WEFT_UNLIKELY(landing == NULL && channel->conn.accepted && !channel->pass_over && serve_must_wait(channel))) {
+        channel_stall(channel, CHANNEL_STALL_MEMORY);
+        return false;
+    }
+    timer_wheel_stop(&channel_shard(channel)->wheel, &channel->patience);
+    frame_reader_land(&channel->reader, landing);
+    return true;
+}
+
+/* May another frame be taken now? */
+static bool channel_may_go_on(struct channel *channel)
+{
+    struct weft_shard *shard = channel_shard(channel);
+    if (WEFT_UNLIKELY(channel->turn_frames >= TURN_CONN_FRAMES_MAX || channel->turn_bytes > TURN_CONN_BYTES_MAX)) {
+        channel_stall(channel, CHANNEL_STALL_TURN);
+        return false;
+    }
+    if (WEFT_UNLIKELY(channel->conn.accepted && !serve_has_room(channel))) {
+        channel_stall(channel, CHANNEL_STALL_MEMORY);
+        return false;
+    }
+    if (WEFT_UNLIKELY(++channel->turn_frames % TURN_CLOCK_FRAMES == 0)) {
+        shard_clock(shard);
+    }
+    return true;
+}
+
+void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
 {
     struct frame frame;
-    while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP && !channel->stalled) {
+    if (channel->turn != channel_shard(channel)->turn_number) {
+        channel->turn = channel_shard(channel)->turn_number;
+        channel->turn_frames = 0;
+        channel->turn_bytes = 0;
+    }
+    if (!frame_reader_partial(&channel->reader)) {
+        channel->frame_ns = arrived_ns;
+    }
+    channel->turn_bytes += bytes->bytes;
+    while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP && !channel->stalled &&
+           channel_may_go_on(channel)) {
         switch (frame_reader_next(&channel->reader, bytes, &frame)) {
         case FRAME_MORE:
             return;
@@ -77,9 +92,13 @@ static void channel_frames_received(struct channel *channel, struct weft_span *b
             if (!channel_frame_received(channel, &frame)) {
                 return;
             }
+            channel->pass_over = false;
+            channel->frame_ns = arrived_ns;
             break;
         case FRAME_LAND:
-            frame_reader_land(&channel->reader, arena_take(&channel_shard(channel)->arena, frame.payload.bytes));
+            if (!channel_land(channel, frame.payload.bytes)) {
+                return;
+            }
             break;
         case FRAME_TOO_LARGE:
             conn_abort(&channel->conn, WEFT_ERR_TOO_LARGE, WEFT_REASON_FRAME_TOO_LARGE);
@@ -95,10 +114,10 @@ static void channel_received(struct conn *conn, struct weft_span bytes)
         channel_greet_received(channel, &bytes);
     }
     if (WEFT_LIKELY(channel->state == CHANNEL_UP)) {
-        channel_frames_received(channel, &bytes);
+        channel_frames_received(channel, &bytes, channel_shard(channel)->now_ns);
     }
     if (WEFT_UNLIKELY(channel->stalled && bytes.bytes > 0 && conn_is_open(conn))) {
-        channel_hold(channel, bytes);
+        channel_hold(channel, bytes, channel_shard(channel)->now_ns);
     }
 }
 
@@ -114,25 +133,9 @@ static void channel_misdirected(struct conn *conn)
     channel_greet_opened(channel);
 }
 
-/* The peer takes its answers again: run the requests that are here already, then read more of them. */
 static void channel_drained(struct conn *conn)
 {
-    struct channel *channel = channel_of(conn);
-    struct list_node *node;
-    if (!channel->stalled) {
-        return;
-    }
-    channel->stalled = false;
-    while (!channel->stalled && conn_is_open(conn) && (node = list_first(&channel->held)) != NULL) {
-        struct held_bytes *held = WEFT_CONTAINER_OF(node, struct held_bytes, link);
-        channel_frames_received(channel, &held->bytes);
-        if (held->bytes.bytes == 0) {
-            channel_held_free(channel, held);
-        }
-    }
-    if (!channel->stalled) {
-        conn_resume(conn);
-    }
+    channel_go_on(channel_of(conn));
 }
 
 static void channel_handed(struct conn *conn)
@@ -146,10 +149,8 @@ static void channel_closed(struct conn *conn)
     struct weft_shard *shard = channel_shard(channel);
     channel->state = CHANNEL_DOWN;
     channel_greet_end(channel);
-    struct list_node *node;
-    while ((node = list_first(&channel->held)) != NULL) {
-        channel_held_free(channel, WEFT_CONTAINER_OF(node, struct held_bytes, link));
-    }
+    channel_hold_end(channel);
+    serve_drop_owed(channel);
     uint8_t *landing = frame_reader_abandon(&channel->reader);
     if (landing != NULL) {
         arena_give_back(&shard->arena, landing);
@@ -167,6 +168,15 @@ static const struct conn_events channel_conn_events = {
     .closed = channel_closed,
 };
 
+/* A request that waited for memory is not wanted any more: read over it, and on. */
+static void channel_patience_over(struct timer *timer, void *ctx)
+{
+    struct channel *channel = ctx;
+    (void)timer;
+    channel->pass_over = true;
+    channel_go_on(channel);
+}
+
 static void channel_init(struct channel *channel, struct rpc *rpc, const struct channel_events *events, void *owner)
 {
     channel->rpc = rpc;
@@ -176,6 +186,10 @@ static void channel_init(struct channel *channel, struct rpc *rpc, const struct 
     list_init(&channel->calls);
     list_init(&channel->one_ways);
     list_init(&channel->held);
+    list_init(&channel->owed);
+    list_node_init(&channel->retry.link);
+    channel->retry.run = channel_retry;
+    channel->patience = (struct timer){.fn = channel_patience_over, .ctx = channel};
 }
 
 void channel_set_lane(struct channel *channel, enum weft_lane lane)

@@ -16,6 +16,9 @@
 
 enum channel_state { CHANNEL_GREETING = 0, CHANNEL_UP, CHANNEL_REFUSING, CHANNEL_DOWN };
 
+/* Why a channel does not go on: its answers pile up, there is no memory, or it had its share of the turn. */
+enum channel_stall { CHANNEL_STALL_ANSWERS = 0, CHANNEL_STALL_MEMORY, CHANNEL_STALL_TURN };
+
 struct channel;
 
 /* What the owner of channels decides and is told. */
@@ -47,12 +50,21 @@ struct channel {
     bool peer_hello;      /* the peer is a weft node */
     bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
     bool misdirected;     /* plaintext on a TLS listener */
-    bool stalled;         /* acceptor: the peer does not take its answers, so no more of its requests run */
+    bool stalled;         /* no more frames are taken for now; channel_hold.c */
+    bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
     struct channel_greeting *greeting;
     struct frame_reader reader;
-    struct list held;     /* struct held_bytes: arrived while stalled, in order */
+    uint64_t frame_ns; /* when the first byte of the frame at hand was read */
+    uint64_t turn;     /* to which the next two belong */
+    uint32_t turn_frames;
+    uint32_t turn_bytes;
+    struct task retry;     /* of a stalled channel */
+    struct timer patience; /* until the deadline of a request that waits for memory */
+    struct list held;      /* struct held_bytes: arrived while stalled, in order */
+    uint32_t held_bytes;
+    struct list owed;     /* struct weft_request: answered, but the answer found no room yet */
     struct list calls;    /* struct call: sent, not answered */
     struct list one_ways; /* struct call: queued, not yet handed to the network */
     uint32_t call_count;
@@ -90,5 +102,20 @@ bool call_reply_received(struct channel *channel, const struct frame *frame);
 void call_fail_all(struct channel *channel);
 /* A whole request; false: the channel must end for bad_frame. */
 bool serve_request_received(struct channel *channel, const struct frame *frame);
+/* Is there room for whatever the next request may need at once? */
+bool serve_has_room(const struct channel *channel);
+/* There is no memory for a request's payload: true if the channel must wait for it, false if it is to be passed over.
+ */
+bool serve_must_wait(struct channel *channel);
+void serve_send_owed(struct channel *channel);
+void serve_drop_owed(struct channel *channel);
+/* Cut frames and act on them, until the channel stalls or ends or the bytes are used up. */
+void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns);
+/* channel_hold.c. */
+void channel_hold(struct channel *channel, struct weft_span bytes, uint64_t arrived_ns);
+void channel_stall(struct channel *channel, enum channel_stall why);
+void channel_go_on(struct channel *channel);
+void channel_retry(struct task *task);
+void channel_hold_end(struct channel *channel);
 
 #endif

@@ -22,6 +22,7 @@ struct rpc {
     struct slots requests;
     const struct verb_table *verbs;
     struct frame *landed;    /* whose payload lies in a block of its own, while its user looks at it */
+    uint64_t held_bytes;     /* of all channels, in the reserve of the arena */
     struct weft_reply reply; /* the one that callbacks borrow; only its used part is reset */
 };
 
@@ -30,5 +31,14 @@ WEFT_NODISCARD enum weft_err rpc_init(struct rpc *rpc, struct net *net, const st
 struct weft_buf *rpc_take_payload(struct rpc *rpc, struct weft_span payload);
 /* No call may be left; asserted.  Requests that nobody answered are dropped. */
 void rpc_fini(struct rpc *rpc);
+
+/* A block of the shard's arena for what may wait, such as a frame that is yet to be read; NULL: not now.  What is kept
+ * for bytes that arrived already is left alone. */
+static inline uint8_t *rpc_memory_take(struct rpc *rpc, uint32_t bytes)
+{
+    struct arena *arena = &rpc->shard->arena;
+    uint64_t most = arena->bytes - arena->bytes / ARENA_RESERVE_PARTS + rpc->held_bytes;
+    return arena_used(arena) + bytes <= most ? arena_take(arena, bytes) : NULL;
+}
 
 #endif

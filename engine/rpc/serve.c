@@ -3,7 +3,8 @@
  *
  * Happy path: a whole request, its verb, a slot, the handler; then, now or later, one answer.
  * Failure modes: an id below 1 is no request of a sane peer and ends the channel; an unknown verb and a full slot table
- * are answered; an answer that its caller no longer waits for is dropped; answers that pile up stop the reading. */
+ * are answered; an answer that its caller no longer waits for is dropped; answers that pile up stop the reading, and
+ * what finds no room waits (serve_owed.c).  A deadline counts from the first byte of the request that was read. */
 #include "engine/rpc/serve.h"
 
 #include <string.h>
@@ -18,17 +19,14 @@ static const struct weft_span nothing = {NULL, 0};
 /* What follows from how the queueing of an answer ended. */
 static enum weft_err serve_sent(struct channel *channel, enum weft_err err)
 {
-    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
-        conn_abort(&channel->conn, WEFT_ERR_QUEUE_FULL, WEFT_REASON_SEND_OVERFLOW);
-    } else if (WEFT_UNLIKELY(channel->conn.above_high && !channel->stalled)) {
-        channel->stalled = true; /* the peer does not take its answers: take no more of its requests */
-        conn_pause(&channel->conn);
+    if (WEFT_UNLIKELY(channel->conn.above_high && !channel->stalled)) {
+        channel_stall(channel, CHANNEL_STALL_ANSWERS); /* the peer does not take its answers */
     }
     return err;
 }
 
-static enum weft_err serve_send(struct channel *channel, const struct wire_response *response, struct weft_span first,
-                                struct weft_span payload)
+enum weft_err serve_put(struct channel *channel, const struct wire_response *response, struct weft_span first,
+                        struct weft_span payload)
 {
     uint8_t head[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES + WIRE_EXCEPTION_BYTES];
     uint32_t bytes = wire_response_write(head, channel->duration_negotiated, response, first.bytes + payload.bytes);
@@ -39,34 +37,62 @@ static enum weft_err serve_send(struct channel *channel, const struct wire_respo
     return serve_sent(channel, conn_send(&channel->conn, (struct weft_span){head, bytes + first.bytes}, payload));
 }
 
-static enum weft_err serve_exception(struct channel *channel, int64_t id, enum wire_exception type, uint32_t handler_us,
-                                     struct weft_span data)
+enum weft_err serve_put_payload(struct channel *channel, int64_t id, uint32_t handler_us, struct weft_buf *payload)
+{
+    uint8_t head[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES];
+    const struct wire_response response = {.id = id, .handler_us = handler_us};
+    uint32_t bytes = wire_response_write(head, channel->duration_negotiated, &response, payload->bytes);
+    return serve_sent(channel, conn_send_payload(&channel->conn, (struct weft_span){head, bytes}, payload));
+}
+
+enum weft_err serve_put_exception(struct channel *channel, int64_t id, enum wire_exception type, uint32_t handler_us,
+                                  struct weft_span data)
 {
     uint8_t exception[WIRE_EXCEPTION_BYTES];
     bytes_store32(exception, (uint32_t)type);
     bytes_store32(exception + 4, data.bytes);
     const struct wire_response response = {.id = id, .exception = true, .handler_us = handler_us};
-    COUNT(channel->rpc->shard, requests_failed);
-    return serve_send(channel, &response, (struct weft_span){exception, sizeof exception}, data);
+    return serve_put(channel, &response, (struct weft_span){exception, sizeof exception}, data);
+}
+
+/* Refuse a request that has no slot.  There is room: serve_has_room was asked before it was taken. */
+static void serve_exception(struct channel *channel, int64_t id, enum wire_exception type, struct weft_span data)
+{
+    enum weft_err err = serve_put_exception(channel, id, type, WIRE_DURATION_NONE, data);
+    WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL);
 }
 
 static void serve_unknown_verb(struct channel *channel, const struct wire_request *request)
 {
     uint8_t verb[8];
     bytes_store64(verb, request->verb);
-    (void)serve_exception(channel, request->id, WIRE_EXCEPTION_UNKNOWN_VERB, WIRE_DURATION_NONE,
-                          (struct weft_span){verb, sizeof verb});
+    COUNT(channel->rpc->shard, requests_failed);
+    serve_exception(channel, request->id, WIRE_EXCEPTION_UNKNOWN_VERB, (struct weft_span){verb, sizeof verb});
 }
 
+/* Only weft peers know the word; others are not read from while there is no room. */
 static void serve_busy(struct channel *channel, const struct wire_request *request)
 {
+    WEFT_ASSERT(channel->peer_hello);
+    COUNT(channel->rpc->shard, requests_failed);
     COUNT(channel->rpc->shard, requests_busy);
+    serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, nothing);
+}
+
+/* Too late before its handler ran: nobody waits for it. */
+static void serve_expired(struct channel *channel, const struct wire_request *request)
+{
+    COUNT(channel->rpc->shard, requests_expired);
     if (channel->peer_hello) {
-        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, WIRE_DURATION_NONE, nothing);
-    } else {
-        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_USER, WIRE_DURATION_NONE,
-                              weft_span_of("busy: no room for this request now"));
+        serve_exception(channel, request->id, WIRE_EXCEPTION_EXPIRED, nothing);
     }
+}
+
+bool serve_has_room(const struct channel *channel)
+{
+    const struct slots *requests = &channel->rpc->requests;
+    return conn_has_room(&channel->conn, ANSWER_BYTES_MIN) &&
+           (channel->peer_hello || slots_in_use(requests) < requests->count);
 }
 
 /* weft's own verbs, for peers that said hello. */
@@ -77,13 +103,14 @@ static void serve_own_verb(struct channel *channel, const struct wire_request *r
         return;
     }
     if (frame->payload.bytes != 8) {
-        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_USER, WIRE_DURATION_NONE,
-                              weft_span_of("a ping carries 8 bytes"));
+        COUNT(channel->rpc->shard, requests_failed);
+        serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of("a ping carries 8 bytes"));
         return;
     }
     const struct wire_response response = {.id = request->id};
     COUNT(channel->rpc->shard, heartbeats_answered);
-    (void)serve_send(channel, &response, nothing, frame->payload);
+    enum weft_err err = serve_put(channel, &response, nothing, frame->payload);
+    WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL); /* serve_has_room */
 }
 
 static uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
@@ -94,8 +121,26 @@ static uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
     return now_ns + timeout_ms * NS_PER_MS;
 }
 
+bool serve_must_wait(struct channel *channel)
+{
+    struct weft_shard *shard = channel->rpc->shard;
+    if (channel->peer_hello) {
+        return false; /* it will be told */
+    }
+    const struct wire_request request = wire_request_read(channel->reader.header, channel->timeout_negotiated);
+    uint64_t deadline_ns = serve_deadline(channel->frame_ns, request.timeout_ms);
+    if (shard->now_ns >= deadline_ns) {
+        channel->pass_over = true;
+        return false;
+    }
+    if (deadline_ns != UINT64_MAX && !timer_armed(&channel->patience)) {
+        timer_wheel_start(&shard->wheel, &channel->patience, deadline_ns);
+    }
+    return true;
+}
+
 static void serve_run(struct channel *channel, const struct verb *verb, const struct wire_request *wire,
-                      const struct frame *frame)
+                      const struct frame *frame, uint64_t deadline_ns)
 {
     uint32_t index;
     uint32_t generation;
@@ -110,7 +155,7 @@ static void serve_run(struct channel *channel, const struct verb *verb, const st
     request->conn_generation = channel->conn.generation;
     request->id = wire->id;
     request->started_ns = rpc->shard->now_ns;
-    request->deadline_ns = serve_deadline(rpc->shard->now_ns, wire->timeout_ms);
+    request->deadline_ns = deadline_ns;
     request->payload = frame->payload;
     request->one_way = verb->one_way;
     channel->request_count++;
@@ -124,6 +169,11 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
         return false;
     }
     COUNT(channel->rpc->shard, requests_received);
+    uint64_t deadline_ns = serve_deadline(channel->frame_ns, request.timeout_ms);
+    if (WEFT_UNLIKELY(channel->rpc->shard->now_ns >= deadline_ns)) {
+        serve_expired(channel, &request);
+        return true;
+    }
     if (WEFT_UNLIKELY(frame->skipped)) {
         serve_busy(channel, &request);
         return true;
@@ -137,7 +187,7 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
         serve_unknown_verb(channel, &request);
         return true;
     }
-    serve_run(channel, verb, &request, frame);
+    serve_run(channel, verb, &request, frame, deadline_ns);
     return true;
 }
 
@@ -203,6 +253,30 @@ static enum weft_err request_end(struct weft_request *request, enum weft_err err
     return err;
 }
 
+/* The answer to a request found a place in the queue, or it waits for one. */
+static enum weft_err request_answered(struct channel *channel, struct weft_request *request,
+                                      const struct owed_answer *answer, struct weft_span payload, enum weft_err err)
+{
+    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
+        return serve_owe(channel, request, answer, payload);
+    }
+    serve_count_answer(channel, answer);
+    return request_end(request, err);
+}
+
+static enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
+                                    struct weft_span payload)
+{
+    const struct owed_answer answer = {.handler_us = request_handler_us(request), .exception = exception};
+    const struct wire_response response = {.id = request->id, .handler_us = answer.handler_us};
+    enum weft_err err = WEFT_ERR_QUEUE_FULL;
+    if (WEFT_LIKELY(list_empty(&channel->owed))) {
+        err = exception ? serve_put_exception(channel, request->id, WIRE_EXCEPTION_USER, answer.handler_us, payload)
+                        : serve_put(channel, &response, nothing, payload);
+    }
+    return request_answered(channel, request, &answer, payload, err);
+}
+
 enum weft_err weft_reply(weft_request *request, struct weft_span payload)
 {
     enum weft_err err;
@@ -211,13 +285,18 @@ enum weft_err weft_reply(weft_request *request, struct weft_span payload)
         return request_end(request, err);
     }
     if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
-        (void)serve_exception(channel, request->id, WIRE_EXCEPTION_USER, request_handler_us(request),
-                              weft_span_of("the answer is over the frame limit"));
-        return request_end(request, WEFT_ERR_TOO_LARGE);
+        err = request_answer(channel, request, true, weft_span_of("the answer is over the frame limit"));
+        return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
     }
-    const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
-    COUNT(request->rpc->shard, requests_answered);
-    return request_end(request, serve_send(channel, &response, nothing, payload));
+    return request_answer(channel, request, false, payload);
+}
+
+static enum weft_err request_answer_buf(struct channel *channel, struct weft_request *request, weft_buf *payload)
+{
+    const struct owed_answer answer = {.handler_us = request_handler_us(request), .payload = payload};
+    enum weft_err err = list_empty(&channel->owed) ? serve_put_payload(channel, request->id, answer.handler_us, payload)
+                                                   : WEFT_ERR_QUEUE_FULL;
+    return request_answered(channel, request, &answer, nothing, err);
 }
 
 enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
@@ -227,14 +306,7 @@ enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
         err = weft_reply(request, (struct weft_span){payload->data, payload->bytes});
     } else {
         struct channel *channel = request_channel(request, &err);
-        if (channel != NULL) {
-            uint8_t head[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES];
-            const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
-            uint32_t bytes = wire_response_write(head, channel->duration_negotiated, &response, payload->bytes);
-            COUNT(request->rpc->shard, requests_answered);
-            err = serve_sent(channel, conn_send_payload(&channel->conn, (struct weft_span){head, bytes}, payload));
-        }
-        err = request_end(request, err);
+        err = channel != NULL ? request_answer_buf(channel, request, payload) : request_end(request, err);
     }
     if (err == WEFT_OK) {
         weft_buf_unref(payload);
@@ -251,6 +323,5 @@ enum weft_err weft_fail(weft_request *request, const char *text)
     }
     struct weft_span span = weft_span_of(text);
     span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
-    return request_end(request,
-                       serve_exception(channel, request->id, WIRE_EXCEPTION_USER, request_handler_us(request), span));
+    return request_answer(channel, request, true, span);
 }

@@ -6,7 +6,18 @@
 
 #include "engine/rpc/channel.h"
 
+/* An answer that found no room yet; serve_owed.c. */
+struct owed_answer {
+    struct weft_buf *payload; /* referred to; NULL: copied */
+    uint8_t *bytes;           /* of the arena; NULL: there was no memory, and that is the answer */
+    uint32_t byte_count;
+    uint32_t handler_us;
+    bool exception;
+};
+
 struct weft_request {
+    struct list_node link; /* of the channel's owed, while its answer waits */
+    struct owed_answer owed;
     struct rpc *rpc;
     uint32_t conn_index;
     uint32_t conn_generation;
@@ -16,5 +27,18 @@ struct weft_request {
     struct weft_span payload;
     bool one_way;
 };
+
+/* Put an answer into the connection's queue.  @return ok | QUEUE_FULL (nothing was put) | CLOSED */
+WEFT_NODISCARD enum weft_err serve_put(struct channel *channel, const struct wire_response *response,
+                                       struct weft_span first, struct weft_span payload);
+WEFT_NODISCARD enum weft_err serve_put_exception(struct channel *channel, int64_t id, enum wire_exception type,
+                                                 uint32_t handler_us, struct weft_span data);
+WEFT_NODISCARD enum weft_err serve_put_payload(struct channel *channel, int64_t id, uint32_t handler_us,
+                                               struct weft_buf *payload);
+void serve_count_answer(struct channel *channel, const struct owed_answer *answer);
+/* Keep an answer until there is room; the request's end is then its own.  @return ok | NO_MEMORY (it became a failure)
+ */
+enum weft_err serve_owe(struct channel *channel, struct weft_request *request, const struct owed_answer *answer,
+                        struct weft_span payload);
 
 #endif

@@ -62,8 +62,9 @@ struct weft_call_options {
  *  @param args     0..WEFT_PAYLOAD_BYTES_MAX bytes; borrowed and copied
  *  @param options  borrowed; NULL for defaults
  *  @param fn       called exactly once if this returned ok, never if it failed
- *  @return ok | QUEUE_FULL (wait for replies) | UNREACHABLE (the peer is down; see wait_for_peer) | TOO_LARGE |
- *          NOT_FOUND (no such peer) | INVALID (a reserved verb, a foreign size) | TOO_NEW | DRAINING
+ *  @return ok | QUEUE_FULL (wait for replies; also where a call that must wait for its connection finds no memory) |
+ *          UNREACHABLE (the peer is down; see wait_for_peer) | TOO_LARGE | NOT_FOUND (no such peer) |
+ *          INVALID (a reserved verb, a foreign size) | TOO_NEW | DRAINING
  *  @shard owner (asserted)   @allocates never   @calls_back never from inside */
 WEFT_API WEFT_NODISCARD enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb,
                                                 struct weft_span args, const struct weft_call_options *options,
@@ -102,9 +103,10 @@ WEFT_API weft_shard *weft_request_shard(const weft_request *request);
 /** Nanoseconds left until the caller gives up, UINT64_MAX if it named no timeout.  @shard owner */
 WEFT_API uint64_t weft_request_remaining_ns(const weft_request *request);
 
-/** Answer a request and end it.  @param request taken in every case   @param payload borrowed and copied
+/** Answer a request and end it.  An answer for which the connection's queue has no room waits for it.
+ *  @param request taken in every case   @param payload borrowed and copied
  *  @return ok | CLOSED (the connection is gone) | EXPIRED (the caller gave up; nothing is sent) |
- *          TOO_LARGE (the caller gets a failure) | QUEUE_FULL (the connection is closed for overflow)
+ *          TOO_LARGE (the caller gets a failure) | NO_MEMORY (none to wait in; the caller gets a failure)
  *  @shard owner   @allocates never */
 WEFT_API enum weft_err weft_reply(WEFT_TAKE weft_request *request, struct weft_span payload);
 

@@ -304,7 +304,7 @@ static bool call_failed_remotely(struct call *call, const struct frame *frame)
     return true;
 }
 
-bool call_reply_received(struct channel *channel, const struct frame *frame)
+static bool call_answered(struct channel *channel, const struct frame *frame)
 {
     struct rpc *rpc = channel->rpc;
     struct wire_response response = wire_response_read(frame->header, channel->duration_negotiated);
@@ -328,6 +328,14 @@ bool call_reply_received(struct channel *channel, const struct frame *frame)
     COUNT(rpc->shard, calls_answered);
     call_finish(call, WEFT_OK, reply);
     return true;
+}
+
+bool call_reply_received(struct channel *channel, const struct frame *frame)
+{
+    channel->rpc->answering = channel;
+    bool fine = call_answered(channel, frame);
+    channel->rpc->answering = NULL;
+    return fine;
 }
 
 weft_buf *weft_reply_take_payload(const struct weft_reply *reply)

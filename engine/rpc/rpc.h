@@ -24,6 +24,7 @@ struct rpc {
     struct frame *landed;    /* whose payload lies in a block of its own, while its user looks at it */
     uint64_t held_bytes;     /* of all channels, in the reserve of the arena */
     struct weft_reply reply; /* the one that callbacks borrow; only its used part is reset */
+    struct channel *answering; /* while the callback of a reply runs: where that came by */
 };
 
 WEFT_NODISCARD enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_options *options);

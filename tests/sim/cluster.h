@@ -142,6 +142,7 @@ struct cluster_options {
     uint64_t seed;
     uint32_t node_count;  /* 0: drawn, 2 .. CLUSTER_NODES_DRAWN_MAX */
     uint32_t shard_count; /* 0: drawn for each node, 1 .. CLUSTER_SHARDS_MAX */
+    uint16_t connections; /* of a normal lane; 0: the default */
     bool faults;          /* drawn from the seed */
     struct sim_aim aim;   /* one call that fails */
     uint32_t heartbeat_ms;

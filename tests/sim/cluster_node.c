@@ -105,6 +105,7 @@ static void node_add_peers(struct cluster_node *node)
         }
         node_address(peer, address);
         entry.addresses[0] = address;
+        entry.connections = cluster->options.connections;
         entry.dc = node_dc(peer);
         entry.rack = node_rack(peer);
         entry.id = cluster->nodes[peer].plan.entry_id;

@@ -130,7 +130,23 @@ static enum weft_err call_check(const struct weft_call_options *options, uint64_
     return WEFT_OK;
 }
 
-/* The link that a call takes; the normal lane takes its connections in turn. */
+/* The normal lane takes its connections in turn.  But a call made by the callback of a reply stays on that reply's
+ * connection unless the next in turn has less to do: what was answered together is then asked together again, in one
+ * send and not in one for each call. */
+static struct link *share_link_normal(struct node_shard *share, struct link *links, uint32_t connections)
+{
+    struct link *next = &links[LINK_NORMAL + share->next_connection++ % connections];
+    const struct channel *answering = share->rpc.answering;
+    struct link *last = answering != NULL ? answering->owner : NULL;
+    if (last == NULL || last->peer_index != next->peer_index || last->lane != WEFT_LANE_NORMAL) {
+        return next;
+    }
+    bool sooner =
+        next->state == LINK_IDLE || (next->state == LINK_UP && next->channel->call_count < answering->call_count);
+    return sooner ? next : last;
+}
+
+/* The link that a call takes. */
 static struct link *share_link(struct node_shard *share, uint32_t peer, enum weft_lane lane)
 {
     struct link *links = &share->links[share->link_begin[peer]];
@@ -144,8 +160,7 @@ static struct link *share_link(struct node_shard *share, uint32_t peer, enum wef
         break;
     }
     uint32_t connections = share->node->peers[peer].connections;
-    uint32_t turn = connections > 1 ? share->next_connection++ % connections : 0;
-    return &links[LINK_NORMAL + turn];
+    return connections > 1 ? share_link_normal(share, links, connections) : &links[LINK_NORMAL];
 }
 
 /* args, or by reference payload if that is not NULL. */

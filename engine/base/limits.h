@@ -78,6 +78,12 @@
 /* Messages waiting between one pair of threads; a power of two. */
 #define MAILBOX_SLOTS 1024u
 
+/* Foreign threads of a node: few are registered, and each has two rings per shard. */
+#define FOREIGNS_MAX 16u
+/* What a foreign thread has under way, each with one answer that must find room; and what it is sent besides. */
+#define FOREIGN_CALLS_MAX 1024u
+#define FOREIGN_NOTES_MAX 1024u
+
 /* Slots of a node's verb table; a power of two, at most three quarters used. */
 #define VERB_SLOTS 256u
 #define VERBS_MAX 192u

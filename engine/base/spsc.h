@@ -64,6 +64,13 @@ static inline bool spsc_push(struct spsc *spsc, const struct spsc_entry *entry)
     return true;
 }
 
+/* Producer only: how many entries are there at most. */
+static inline uint32_t spsc_used(const struct spsc *spsc)
+{
+    return atomic_load_explicit(&spsc->pushed, memory_order_relaxed) -
+           atomic_load_explicit(&spsc->popped, memory_order_acquire);
+}
+
 /* Consumer only.  False when the ring is empty; *entry is then untouched. */
 static inline bool spsc_pop(struct spsc *spsc, struct spsc_entry *entry)
 {

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "engine/base/error.h"
+#include "engine/reactor/foreign.h"
 #include "engine/reactor/mailbox.h"
 
 static void engine_report(struct engine *engine, struct weft_shard *shard, const struct weft_error *why)
@@ -17,6 +18,7 @@ static void engine_report(struct engine *engine, struct weft_shard *shard, const
     pthread_mutex_lock(&engine->lock);
     shard->open = why->code == WEFT_OK;
     if (shard->open) {
+        atomic_store_explicit(&shard->taking, true, memory_order_seq_cst);
         engine->opened++;
     } else {
         engine->failed++;
@@ -49,6 +51,7 @@ enum weft_err engine_open_shard(struct engine *engine, struct weft_shard *shard,
 /* The shard's resources stay until the engine goes: another thread may be about to wake it. */
 void engine_end_shard(struct engine *engine, struct weft_shard *shard)
 {
+    foreign_close_shard(shard);
     engine->options.on_close(engine->options.ctx, shard);
     pthread_mutex_lock(&engine->lock);
     shard->ended = true;
@@ -76,6 +79,7 @@ static void *engine_thread(void *argument)
 
 static void engine_free(struct engine *engine)
 {
+    foreign_free_all(engine);
     for (uint32_t i = 0; engine->shards != NULL && i < engine->options.shard_count; i++) {
         struct weft_shard *shard = engine->shards[i];
         if (shard == NULL) {
@@ -108,6 +112,8 @@ static enum weft_err engine_make_shard(struct engine *engine, uint32_t index)
     shard->index = index;
     shard->place = engine->options.place;
     atomic_init(&shard->sleeping, false);
+    atomic_init(&shard->taking, false);
+    atomic_init(&shard->foreign_mask, 0);
     uint32_t inboxes = engine->options.shard_count + 1;
     shard->inboxes = aligned_alloc(64, (sizeof(struct spsc) * inboxes + 63) / 64 * 64);
     if (shard->inboxes == NULL) {

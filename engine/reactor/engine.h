@@ -33,7 +33,8 @@ struct engine {
     uint32_t opened;
     uint32_t failed;
     struct weft_error error;
-    atomic_uint signal; /* counts engine_signal */
+    atomic_uint signal;                          /* counts engine_signal */
+    struct weft_foreign *foreigns[FOREIGNS_MAX]; /* a shard reads those in its mask */
     sem_t hosted_changed;
     bool joined; /* hosted: nobody attaches any more */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/reactor/mailbox.h"
 
-#include "engine/reactor/engine.h"
+#include "engine/reactor/foreign.h"
 
 _Static_assert(sizeof(weft_task_fn *) <= sizeof(uint64_t), "a function pointer fits a mail");
 
@@ -32,7 +32,7 @@ bool mailbox_pending(const struct weft_shard *shard)
             return true;
         }
     }
-    return false;
+    return foreign_pending(shard);
 }
 
 uint32_t mailbox_deliver(struct weft_shard *shard, uint32_t budget)
@@ -48,5 +48,5 @@ uint32_t mailbox_deliver(struct weft_shard *shard, uint32_t budget)
         }
         shard->inbox_next = (shard->inbox_next + 1) % shard->inbox_count;
     }
-    return delivered;
+    return delivered + foreign_deliver(shard, budget);
 }

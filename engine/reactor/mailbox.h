@@ -13,7 +13,8 @@ WEFT_NODISCARD enum weft_err mailbox_send(struct weft_shard *target, uint32_t fr
 /* Is there mail?  Owner. */
 bool mailbox_pending(const struct weft_shard *shard);
 
-/* Run up to `budget` mails, one ring after the other, beginning with another ring each time; the number run. */
+/* Run up to `budget` mails, one ring after the other, beginning with another ring each time; then as many of foreign
+ * threads.  The number run. */
 uint32_t mailbox_deliver(struct weft_shard *shard, uint32_t budget);
 
 /* Make a sleeping shard take a turn.  Any thread, and signal handlers. */

@@ -63,7 +63,10 @@ struct weft_shard {
     bool attached;       /* guarded by the engine's lock: hosted, and owner runs it */
     bool running;        /* hosted: inside of a turn */
     pthread_t owner;
-    atomic_bool sleeping; /* other threads read and clear it */
+    atomic_bool sleeping;     /* other threads read and clear it */
+    atomic_bool taking;       /* foreign threads may post; they read it */
+    atomic_uint foreign_mask; /* whose rings to look at; set by them, cleared by the owner */
+    uint32_t foreign_next;
     uint32_t signal_seen;
     uint32_t index;
     struct engine *engine;

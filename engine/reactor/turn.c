@@ -148,7 +148,7 @@ void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
     shard->turn_number++;
     turn_starved(shard);
     turn_completions(shard, count);
-    if (mailbox_deliver(shard, TURN_MAILS_MAX) == TURN_MAILS_MAX) {
+    if (mailbox_deliver(shard, TURN_MAILS_MAX) >= TURN_MAILS_MAX) {
         shard->work_left = true;
     }
     engine_signal_deliver(shard);

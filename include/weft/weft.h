@@ -9,6 +9,7 @@
 #include <weft/call.h>
 #include <weft/defs.h>
 #include <weft/error.h>
+#include <weft/foreign.h>
 #include <weft/host.h>
 #include <weft/node.h>
 #include <weft/reason.h>

@@ -10,6 +10,14 @@
 #define WEFT_BIG_ENDIAN_HOST 1
 #endif
 
+/* memcpy that takes NULL for no bytes. */
+static inline void bytes_copy(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
+}
+
 static inline uint16_t bytes_host16(uint16_t value)
 {
 #if defined(WEFT_BIG_ENDIAN_HOST)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sending: messages are copied once into the outbox; at the end of the turn everything queued goes out in one send
- * operation, sealed first where there is a record layer.
+/* Sending: messages are copied once into the outbox (small ones by their writer, conn_send_place); at the end of the
+ * turn everything queued goes out in one send operation, sealed first where there is a record layer.
  *
  * Failure modes: a message that does not fit is refused whole; a short send is continued; an error of the send ends
  * the connection.  If the shard runs out of send buffers in the middle of sealing, the rest waits for the next send

@@ -120,21 +120,43 @@ static uint64_t call_timeout_ms(const struct call *call)
     return left_ns / NS_PER_MS;
 }
 
+/* Header and arguments, by copy. */
+static enum weft_err call_put_args(struct conn *conn, bool timeout, const struct wire_request *request,
+                                   struct weft_span args)
+{
+    uint8_t header[FRAME_HEADER_BYTES_MAX];
+    uint32_t bytes = wire_request_bytes(timeout);
+    uint8_t *place = conn_send_place(conn, bytes + args.bytes);
+    if (WEFT_LIKELY(place != NULL)) {
+        wire_request_write(place, timeout, request, args.bytes);
+        bytes_copy(place + bytes, args.data, args.bytes);
+        conn_send_placed(conn, bytes + args.bytes);
+        return WEFT_OK;
+    }
+    wire_request_write(header, timeout, request, args.bytes);
+    return conn_send(conn, (struct weft_span){header, bytes}, args);
+}
+
+static enum weft_err call_put_payload(struct conn *conn, bool timeout, const struct wire_request *request,
+                                      struct weft_buf *payload)
+{
+    uint8_t header[FRAME_HEADER_BYTES_MAX];
+    uint32_t bytes = wire_request_write(header, timeout, request, payload->bytes);
+    return conn_send_payload(conn, (struct weft_span){header, bytes}, payload);
+}
+
 static enum weft_err call_put(struct call *call, struct channel *channel, struct weft_span args,
                               struct weft_buf *payload)
 {
-    uint8_t header[FRAME_HEADER_BYTES_MAX];
     const struct wire_request request = {.timeout_ms = call_timeout_ms(call), .verb = call->verb, .id = call_id(call)};
     if (WEFT_UNLIKELY(request.timeout_ms == 0)) {
         return WEFT_ERR_TIMEOUT; /* on the wire 0 would mean none at all */
     }
-    uint32_t args_bytes = WEFT_LIKELY(payload == NULL) ? args.bytes : payload->bytes;
-    struct weft_span head = {header, wire_request_write(header, channel->timeout_negotiated, &request, args_bytes)};
     uint64_t begin = channel->conn.queued_total;
     if (WEFT_LIKELY(payload == NULL)) {
-        WEFT_TRY(conn_send(&channel->conn, head, args));
+        WEFT_TRY(call_put_args(&channel->conn, channel->timeout_negotiated, &request, args));
     } else {
-        WEFT_TRY(conn_send_payload(&channel->conn, head, payload));
+        WEFT_TRY(call_put_payload(&channel->conn, channel->timeout_negotiated, &request, payload));
     }
     call->begin = begin;
     call->end = channel->conn.queued_total;

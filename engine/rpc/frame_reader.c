@@ -58,21 +58,8 @@ static enum frame_step frame_reader_assemble(struct frame_reader *reader, struct
     return FRAME_WHOLE;
 }
 
-enum frame_step frame_reader_next(struct frame_reader *reader, struct weft_span *in, struct frame *frame)
+enum frame_step frame_reader_next_part(struct frame_reader *reader, struct weft_span *in, struct frame *frame)
 {
-    if (WEFT_LIKELY(reader->header_used == 0 && in->bytes >= reader->header_bytes)) {
-        uint32_t payload_bytes = bytes_load32(in->data + reader->length_at);
-        if (WEFT_UNLIKELY(payload_bytes > FRAME_BYTES_MAX)) {
-            return FRAME_TOO_LARGE;
-        }
-        uint32_t bytes = reader->header_bytes + payload_bytes;
-        if (WEFT_LIKELY(in->bytes >= bytes)) {
-            *frame = (struct frame){.header = in->data, .payload = {in->data + reader->header_bytes, payload_bytes}};
-            in->data += bytes;
-            in->bytes -= bytes;
-            return FRAME_WHOLE;
-        }
-    }
     if (in->bytes == 0 &&
         (reader->header_used < reader->header_bytes || reader->payload_bytes > reader->payload_used)) {
         return FRAME_MORE;

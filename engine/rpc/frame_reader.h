@@ -15,6 +15,8 @@
 
 #include <weft/defs.h>
 
+#include "engine/base/assert.h"
+#include "engine/base/bytes.h"
 #include "engine/base/limits.h"
 
 enum frame_step {
@@ -43,7 +45,25 @@ struct frame_reader {
 };
 
 void frame_reader_init(struct frame_reader *reader, uint32_t header_bytes, uint32_t length_at);
-enum frame_step frame_reader_next(struct frame_reader *reader, struct weft_span *in, struct frame *frame);
+/* For frame_reader_next: a frame that does not lie whole in the input. */
+enum frame_step frame_reader_next_part(struct frame_reader *reader, struct weft_span *in, struct frame *frame);
+static inline enum frame_step frame_reader_next(struct frame_reader *reader, struct weft_span *in, struct frame *frame)
+{
+    if (WEFT_LIKELY(reader->header_used == 0 && in->bytes >= reader->header_bytes)) {
+        uint32_t payload_bytes = bytes_load32(in->data + reader->length_at);
+        if (WEFT_UNLIKELY(payload_bytes > FRAME_BYTES_MAX)) {
+            return FRAME_TOO_LARGE;
+        }
+        uint32_t bytes = reader->header_bytes + payload_bytes;
+        if (WEFT_LIKELY(in->bytes >= bytes)) {
+            *frame = (struct frame){.header = in->data, .payload = {in->data + reader->header_bytes, payload_bytes}};
+            in->data += bytes;
+            in->bytes -= bytes;
+            return FRAME_WHOLE;
+        }
+    }
+    return frame_reader_next_part(reader, in, frame);
+}
 void frame_reader_land(struct frame_reader *reader, uint8_t *landing);
 /* Take a landing buffer back from a frame that will not be finished; NULL if there is none. */
 uint8_t *frame_reader_abandon(struct frame_reader *reader);

@@ -28,13 +28,19 @@ static enum weft_err serve_sent(struct channel *channel, enum weft_err err)
 enum weft_err serve_put(struct channel *channel, const struct wire_response *response, struct weft_span first,
                         struct weft_span payload)
 {
-    uint8_t head[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES + WIRE_EXCEPTION_BYTES];
-    uint32_t bytes = wire_response_write(head, channel->duration_negotiated, response, first.bytes + payload.bytes);
-    WEFT_ASSERT(bytes + first.bytes <= sizeof head);
-    if (first.bytes > 0) {
-        memcpy(head + bytes, first.data, first.bytes);
+    uint8_t apart[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES + WIRE_EXCEPTION_BYTES];
+    uint32_t bytes = wire_response_bytes(channel->duration_negotiated) + first.bytes;
+    uint8_t *place = conn_send_place(&channel->conn, bytes + payload.bytes);
+    uint8_t *head = WEFT_LIKELY(place != NULL) ? place : apart;
+    WEFT_ASSERT(bytes <= sizeof apart);
+    wire_response_write(head, channel->duration_negotiated, response, first.bytes + payload.bytes);
+    bytes_copy(head + bytes - first.bytes, first.data, first.bytes);
+    if (WEFT_UNLIKELY(place == NULL)) {
+        return serve_sent(channel, conn_send(&channel->conn, (struct weft_span){head, bytes}, payload));
     }
-    return serve_sent(channel, conn_send(&channel->conn, (struct weft_span){head, bytes + first.bytes}, payload));
+    bytes_copy(place + bytes, payload.data, payload.bytes);
+    conn_send_placed(&channel->conn, bytes + payload.bytes);
+    return serve_sent(channel, WEFT_OK);
 }
 
 enum weft_err serve_put_payload(struct channel *channel, int64_t id, uint32_t handler_us, struct weft_buf *payload)

@@ -41,6 +41,12 @@
 /* Of a shard's arena one part in so many is left to bytes that arrived already and to negotiations: frames that are yet
  * to be read and answers that wait must not cost a connection. */
 #define ARENA_RESERVE_PARTS 4u
+/* Bytes that a bulk connection moves with one operation while others are active: some 10 us of copying. */
+#define SHARE_BYTES_BESIDE (64u * 1024)
+/* A shard counts as active for so long after something other than bulk was flushed. */
+#define LIVELY_NS UINT64_C(100000000)
+/* A payload lands directly when at least so much of it is still to come as its header is read. */
+#define LAND_BYTES_WANTED (64u * 1024)
 
 /* A receive buffer lent by the backend: 16 KiB was as fast as 64 KiB and stays in the cache. */
 #define RECV_BUF_BYTES (16u * 1024)

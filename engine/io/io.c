@@ -62,6 +62,16 @@ uint32_t io_send_prepare(struct io_op *op)
     return bytes;
 }
 
+uint8_t *io_land_prepare(struct io_op *op, uint32_t *bytes)
+{
+    struct buf *buf = op->land.buf;
+    WEFT_ASSERT(op->kind == IO_LAND);
+    WEFT_ASSERT(buf_room(buf) > 0);
+    buf_to_kernel(buf, BUF_KERNEL_WRITES);
+    *bytes = buf_room(buf);
+    return buf->data + buf->end;
+}
+
 static void io_settle(struct io *io, const struct io_event *event)
 {
     struct io_op *op = event->op;
@@ -75,6 +85,8 @@ static void io_settle(struct io *io, const struct io_event *event)
         for (uint32_t i = 0; i < op->send.count; i++) {
             buf_from_kernel(op->send.bufs[i]);
         }
+    } else if (op->kind == IO_LAND && op->state == IO_IN_FLIGHT) {
+        buf_from_kernel(op->land.buf);
     }
     list_remove(&op->link);
     op->state = IO_IDLE;

@@ -12,6 +12,10 @@
  *   CONNECT   makes a socket, binds `local` if it is given, connects; result is the socket.  On error there is none.
  *   RECV      stays armed; each event with result > 0 lends a buffer, to be returned by io_lend_return in any later
  *             turn.  0 is the end of the stream and ends it.  -ENOBUFS ends it: re-arm when buffers came back.
+ *             With `once` it ends with its first event, so that one turn takes no more than one buffer.
+ *   LAND      receives once, into a buffer of the owner's from buf->end on, in the registry state KERNEL_WRITES from
+ *             flush to event; result is the number of bytes, possibly fewer than there is room for, 0 at the end of
+ *             the stream.  On one socket either RECV or LAND is in flight, never both.
  *   SEND      sends a gathered list of buffers, in the registry state KERNEL_READS from flush to event.  result is the
  *             number of bytes accepted, possibly fewer than asked; the owner submits the rest.
  *   SHUTDOWN  shuts down sending.
@@ -34,7 +38,7 @@
 #include "engine/base/list.h"
 #include "engine/io/address.h"
 
-enum io_kind { IO_ACCEPT = 0, IO_CONNECT, IO_RECV, IO_SEND, IO_SHUTDOWN, IO_CLOSE, IO_KIND_COUNT };
+enum io_kind { IO_ACCEPT = 0, IO_CONNECT, IO_RECV, IO_SEND, IO_SHUTDOWN, IO_CLOSE, IO_LAND, IO_KIND_COUNT };
 enum io_state { IO_IDLE = 0, IO_QUEUED, IO_IN_FLIGHT };
 
 #define IO_TIMEOUT_NEVER UINT64_MAX
@@ -78,6 +82,12 @@ struct io_op {
         struct {
             const struct io_socket_options *options; /* alive as long as the operation is armed */
         } accept;
+        struct {
+            bool once;
+        } recv;
+        struct {
+            struct buf *buf;
+        } land;
         struct {
             struct buf *bufs[SEND_BUFS_MAX];
             struct iovec iov[SEND_BUFS_MAX]; /* filled by io_send_prepare */
@@ -161,6 +171,8 @@ void io_submit(struct io *io, struct io_op *op);
 /* Ask for the end of an operation; nothing happens if it is idle.  Its last event still comes: -ECANCELED, or what
  * it was anyway.  A queued operation that was not started yet is cancelled too. */
 void io_cancel(struct io *io, struct io_op *op);
+/* Hand the landing buffer to the kernel.  @return where the bytes go; *bytes is how many fit */
+uint8_t *io_land_prepare(struct io_op *op, uint32_t *bytes);
 /* Fill iov and message from bufs[0..count), and count the bytes. */
 uint32_t io_send_prepare(struct io_op *op);
 

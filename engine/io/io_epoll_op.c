@@ -69,10 +69,14 @@ static void ready_push(struct io_epoll *epoll, struct epoll_socket *socket)
     }
 }
 
-/* RECV and ACCEPT: wait in the socket's entry. */
+/* RECV, LAND and ACCEPT: wait in the socket's entry. */
 static void reader_start(struct io_epoll *epoll, struct io_op *op)
 {
     struct epoll_socket *socket = epoll_socket_find(epoll, op->socket);
+    if (op->kind == IO_LAND) {
+        uint32_t bytes;
+        (void)io_land_prepare(op, &bytes);
+    }
     int32_t result = socket == NULL ? -EMFILE : watch(epoll, socket, op->socket);
     if (result < 0) {
         epoll_emit(epoll, op, result, false);
@@ -193,6 +197,7 @@ void epoll_op_start(struct io_epoll *epoll, struct io_op *op)
     switch ((enum io_kind)op->kind) {
     case IO_ACCEPT:
     case IO_RECV:
+    case IO_LAND:
         reader_start(epoll, op);
         break;
     case IO_CONNECT:
@@ -243,15 +248,20 @@ void epoll_op_cancel(struct io_epoll *epoll, struct io_op *op)
     epoll_emit(epoll, op, -ECANCELED, false);
 }
 
-static int32_t recv_try(struct io_epoll *epoll, int32_t number, struct buf *buf)
+static int32_t recv_call(struct io_epoll *epoll, int32_t number, uint8_t *to, uint32_t bytes)
 {
     long got;
-    buf_to_kernel(buf, BUF_KERNEL_WRITES);
     do {
         epoll->io.counters.enters++;
-        got = syscall(SYS_recvfrom, number, buf->data, (size_t)buf->bytes_max, MSG_DONTWAIT, NULL, NULL);
+        got = syscall(SYS_recvfrom, number, to, (size_t)bytes, MSG_DONTWAIT, NULL, NULL);
     } while (got < 0 && errno == EINTR);
-    int32_t result = got >= 0 ? (int32_t)got : -errno;
+    return got >= 0 ? (int32_t)got : -errno;
+}
+
+static int32_t recv_try(struct io_epoll *epoll, int32_t number, struct buf *buf)
+{
+    buf_to_kernel(buf, BUF_KERNEL_WRITES);
+    int32_t result = recv_call(epoll, number, buf->data, buf->bytes_max);
     buf_from_kernel(buf);
     return result;
 }
@@ -279,13 +289,8 @@ static void recv_stopped(struct io_epoll *epoll, struct epoll_socket *socket, in
 static void recv_drive(struct io_epoll *epoll, struct epoll_socket *socket)
 {
     struct io_op *op = socket->reader;
-    if (socket->error != 0) {
-        int32_t error = socket->error;
-        socket->error = 0;
-        recv_end(epoll, socket, error);
-        return;
-    }
-    for (uint32_t i = 0; i < RECVS_PER_WAIT && epoll_has_room(epoll); i++) {
+    bool more = !op->recv.once;
+    for (uint32_t i = 0; i < (more ? RECVS_PER_WAIT : 1) && epoll_has_room(epoll); i++) {
         struct buf *buf = buf_take(&epoll->recv_pool, op);
         if (buf == NULL) {
             recv_stopped(epoll, socket, -ENOBUFS, i > 0);
@@ -299,13 +304,31 @@ static void recv_drive(struct io_epoll *epoll, struct epoll_socket *socket)
         }
         bool full = (uint32_t)result == buf->bytes_max;
         buf->end = (uint32_t)result;
-        epoll_emit(epoll, op, result, true)->lent = buf;
+        epoll_emit(epoll, op, result, more)->lent = buf;
+        socket->reader = more ? op : NULL;
         /* What comes after a read that was not filled is a new edge, unless the end was announced already. */
         if (!full && !socket->hung) {
             socket->readable = false;
             return;
         }
     }
+}
+
+/* The buffer is the kernel's as long as the operation is in flight. */
+static void land_drive(struct io_epoll *epoll, struct epoll_socket *socket)
+{
+    struct io_op *op = socket->reader;
+    const struct buf *buf = op->land.buf;
+    uint32_t room = buf_room(buf);
+    int32_t result = recv_call(epoll, op->socket, buf->data + buf->end, room);
+    if (result == -EAGAIN) {
+        socket->readable = false;
+        return;
+    }
+    if (result > 0 && (uint32_t)result < room && !socket->hung) {
+        socket->readable = false; /* what comes now is a new edge */
+    }
+    recv_end(epoll, socket, result);
 }
 
 /* Errors of a connection that died while it waited to be accepted; the listener is fine. */
@@ -409,6 +432,12 @@ void epoll_socket_drive(struct io_epoll *epoll, struct epoll_socket *socket)
     if (socket->readable && socket->reader != NULL && epoll_has_room(epoll)) {
         if (socket->reader->kind == IO_ACCEPT) {
             accept_drive(epoll, socket);
+        } else if (socket->error != 0) {
+            int32_t error = socket->error;
+            socket->error = 0;
+            recv_end(epoll, socket, error);
+        } else if (socket->reader->kind == IO_LAND) {
+            land_drive(epoll, socket);
         } else {
             recv_drive(epoll, socket);
         }

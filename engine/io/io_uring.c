@@ -122,6 +122,28 @@ static void ring_start_send(struct io_ring *ring, struct io_op *op)
     io_uring_sqe_set_data64(sqe, tag_of(op));
 }
 
+static void ring_start_recv(struct io_ring *ring, struct io_op *op)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (op->recv.once) {
+        io_uring_prep_recv(sqe, op->socket, NULL, ring->recv_pool.bufs[0].bytes_max, 0);
+    } else {
+        io_uring_prep_recv_multishot(sqe, op->socket, NULL, 0, 0);
+    }
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = RECV_GROUP;
+    io_uring_sqe_set_data64(sqe, tag_of(op));
+}
+
+static void ring_start_land(struct io_ring *ring, struct io_op *op)
+{
+    uint32_t bytes;
+    uint8_t *to = io_land_prepare(op, &bytes);
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_recv(sqe, op->socket, to, bytes, 0);
+    io_uring_sqe_set_data64(sqe, tag_of(op));
+}
+
 static void ring_start(struct io_ring *ring, struct io_op *op)
 {
     struct io_uring_sqe *sqe;
@@ -139,11 +161,11 @@ static void ring_start(struct io_ring *ring, struct io_op *op)
         io_uring_prep_multishot_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC);
         break;
     case IO_RECV:
-        sqe = ring_sqe(ring);
-        io_uring_prep_recv_multishot(sqe, op->socket, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = RECV_GROUP;
-        break;
+        ring_start_recv(ring, op);
+        return;
+    case IO_LAND:
+        ring_start_land(ring, op);
+        return;
     case IO_SHUTDOWN:
         sqe = ring_sqe(ring);
         io_uring_prep_shutdown(sqe, op->socket, SHUT_WR);

@@ -2,7 +2,7 @@
 /* A connection: one socket, an optional record layer, and a bounded queue of bytes to send.
  *
  * Split by event: conn.c (life and end), conn_send.c (queue, sealing, one batched send per turn), conn_recv.c
- * (receiving, opening, pausing), conn_secure.c (the handshake).
+ * (receiving, opening, pausing), conn_land.c (receiving into the user's memory), conn_secure.c (the handshake).
  *
  *     CONNECTING -> SECURING -> OPEN -> DRAINING -> LINGERING -> CLOSING -> (gone)
  *
@@ -32,11 +32,22 @@ enum conn_state {
 
 struct conn;
 
+/* Memory of the user's for bytes that arrive. */
+struct landing_room {
+    uint8_t *data;
+    uint32_t bytes;
+};
+
 /* What happens to a connection, told to its user.  Never called from inside a call of the user's. */
 struct conn_events {
     void (*opened)(struct conn *conn);
     /* Bytes arrived; all are consumed.  Borrowed until return. */
     void (*received)(struct conn *conn, struct weft_span bytes);
+    /* The user asked for landing: where the very next bytes go; too few if they shall come by `received`.  May be NULL
+     * for users that never ask. */
+    struct landing_room (*landing)(struct conn *conn);
+    /* So many bytes are where `landing` said. */
+    void (*landed)(struct conn *conn, uint32_t bytes);
     /* The queue fell below half of its high mark after it had been above. */
     void (*drained)(struct conn *conn);
     /* More of the queue was handed to the network; called at the end of a turn. */
@@ -77,6 +88,9 @@ struct conn {
     uint64_t handed_total;   /* of these, handed to the record layer or the kernel: they can have reached the peer */
     struct secure *secure;   /* NULL: plain */
     struct weft_error error;
+    bool polite;        /* leaves the turn to connections that are not */
+    uint32_t once_left; /* receives of one result each until the lent buffers flow again; conn_land.c */
+    struct buf land;    /* the part of the user's memory that is received into */
 };
 
 /* Dial.  @param factory NULL for plain   @return ok: the object is given, zeroed behind its conn; its events follow.
@@ -125,6 +139,12 @@ bool conn_has_room(const struct conn *conn, uint32_t bytes);
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 
+/* From now on, receive straight into the memory that `landing` names, whenever it names enough.  Plain connections. */
+void conn_want_landing(struct conn *conn);
+/* Leave the turn to connections that are not polite: move only a small share of bytes per turn while those are active,
+ * and flush behind them. */
+void conn_set_polite(struct conn *conn);
+
 /* End in good order: send what is queued, then close.  The first reason stays. */
 void conn_close(struct conn *conn, enum weft_reason reason);
 /* End now; unsent bytes are lost. */
@@ -135,6 +155,14 @@ void conn_deadline_start(struct conn *conn, uint64_t delay_ns, enum weft_reason 
 void conn_deadline_stop(struct conn *conn);
 
 const char *conn_state_name(enum conn_state state);
+
+/* Bytes that one operation may move: what a plain loop moves at once, or little enough not to be noticed beside. */
+static inline uint32_t conn_share(const struct conn *conn)
+{
+    const struct weft_shard *shard = conn->net->shard;
+    bool beside = conn->polite && shard->now_ns < shard->lively_until_ns;
+    return beside ? SHARE_BYTES_BESIDE : SEND_BYTES_MAX;
+}
 
 static inline bool conn_is_open(const struct conn *conn)
 {
@@ -149,6 +177,12 @@ void conn_flush(struct flush_hook *hook);
 void conn_send_done(struct io_op *op, const struct io_event *event);
 void conn_recv_start(struct conn *conn);
 void conn_recv_done(struct io_op *op, const struct io_event *event);
+/* A receive ended, or failed. */
+void conn_recv_stopped(struct conn *conn, const struct io_event *event);
+/* After any event of a receive: arm the next one, or see whether this was the last thing to wait for. */
+void conn_recv_next(struct conn *conn, const struct io_event *event);
+/* Choose what the next receive is, while once_left is not 0. */
+void conn_land_prepare(struct conn *conn);
 void conn_handshake(struct conn *conn, struct secure_in *in);
 void conn_secure_failed(struct conn *conn);
 /* The buffer at the end of `sealed` that has room, or a fresh one; NULL: the shard is out of buffers. */

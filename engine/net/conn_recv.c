@@ -15,6 +15,9 @@ void conn_recv_start(struct conn *conn)
         return;
     }
     conn->recv.socket = conn->socket;
+    if (WEFT_UNLIKELY(conn->once_left > 0)) {
+        conn_land_prepare(conn);
+    }
     io_submit(conn->net->shard->io, &conn->recv);
 }
 
@@ -108,6 +111,26 @@ static void conn_recv_bytes(struct conn *conn, struct weft_span bytes)
     }
 }
 
+void conn_recv_stopped(struct conn *conn, const struct io_event *event)
+{
+    if (event->result == 0) {
+        conn_recv_ended(conn);
+    } else if (event->result < 0 && event->result != -ENOBUFS && event->result != -ECANCELED &&
+               event->result != -EINTR && event->result != -EAGAIN) {
+        weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -event->result, "receive");
+        conn_recv_failed(conn, WEFT_REASON_CONNECTION_RESET);
+    }
+}
+
+void conn_recv_next(struct conn *conn, const struct io_event *event)
+{
+    if (conn->state == CONN_CLOSING) {
+        conn_try_reap(conn);
+    } else if (!event->more && !conn->paused) {
+        conn_recv_start(conn);
+    }
+}
+
 void conn_recv_done(struct io_op *op, const struct io_event *event)
 {
     struct conn *conn = WEFT_CONTAINER_OF(op, struct conn, recv);
@@ -117,19 +140,8 @@ void conn_recv_done(struct io_op *op, const struct io_event *event)
         COUNT_ADD(conn->net->shard, bytes_received, buf_used(buf));
         conn_recv_bytes(conn, (struct weft_span){buf->data + buf->begin, buf_used(buf)});
         io_lend_return(io, event->lent);
-    } else if (conn->state == CONN_CLOSING) {
-        conn_try_reap(conn);
-        return;
-    } else if (event->result == 0) {
-        conn_recv_ended(conn);
-    } else if (event->result < 0 && event->result != -ENOBUFS && event->result != -ECANCELED &&
-               event->result != -EINTR && event->result != -EAGAIN) {
-        weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -event->result, "receive");
-        conn_recv_failed(conn, WEFT_REASON_CONNECTION_RESET);
+    } else if (conn->state != CONN_CLOSING) {
+        conn_recv_stopped(conn, event);
     }
-    if (conn->state == CONN_CLOSING) {
-        conn_try_reap(conn);
-    } else if (!event->more && !conn->paused) {
-        conn_recv_start(conn);
-    }
+    conn_recv_next(conn, event);
 }

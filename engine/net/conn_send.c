@@ -126,6 +126,7 @@ enum weft_err conn_send_payload(struct conn *conn, struct weft_span head, struct
     }
     outbox_append(conn, head);
     list_push_back(&conn->outbox, &reference->link);
+    COUNT_ADD(conn_shard(conn), bytes_referenced, body->bytes);
     outbox_account(conn, bytes);
     return WEFT_OK;
 }
@@ -184,23 +185,24 @@ static uint32_t list_count_max(const struct list *list, uint32_t most)
     return count;
 }
 
-/* Seal the outbox into at most one send's worth of buffers.  Records are cut so that they fit the buffer. */
+/* Seal the outbox into at most one send's share of buffers.  Records are cut so that they fit the buffer. */
 static void conn_seal(struct conn *conn)
 {
-    uint32_t buffers = list_count_max(&conn->sealed, SEND_BUFS_MAX);
+    uint32_t most = conn_share(conn) / SEND_BUF_BYTES;
+    uint32_t buffers = list_count_max(&conn->sealed, most);
     while (conn->outbox_bytes > 0 && conn->state != CONN_CLOSING) {
         struct buf *source = list_buf(list_first(&conn->outbox));
         struct list_node *last = list_last(&conn->sealed);
         struct buf *room = last != NULL ? list_buf(last) : NULL;
         if (room == NULL || buf_room(room) < SEAL_ROOM_BYTES_MIN) {
-            room = buffers < SEND_BUFS_MAX ? conn_sealed_room(conn) : NULL;
+            room = buffers < most ? conn_sealed_room(conn) : NULL;
             if (room == NULL) {
                 break;
             }
             buffers++;
         }
-        uint32_t most = buf_room(room) - SECURE_RECORD_OVERHEAD;
-        uint32_t part = buf_used(source) < most ? buf_used(source) : most;
+        uint32_t record = buf_room(room) - SECURE_RECORD_OVERHEAD;
+        uint32_t part = buf_used(source) < record ? buf_used(source) : record;
         struct secure_in in = {source->data + source->begin, part};
         struct secure_out out = {room->data + room->end, buf_room(room), 0};
         if (source->payload != NULL) {
@@ -258,15 +260,16 @@ static void conn_send_start(struct conn *conn, struct list *source)
 {
     struct io_op *op = &conn->send;
     op->send.count = 0;
+    uint32_t most = conn_share(conn);
     uint32_t bytes = 0;
-    while (op->send.count < SEND_BUFS_MAX && bytes < SEND_BYTES_MAX) {
+    while (op->send.count < SEND_BUFS_MAX && bytes < most) {
         struct list_node *node = list_first(source);
         if (node == NULL) {
             break;
         }
         struct buf *buf = list_buf(node);
-        if (WEFT_UNLIKELY(buf_used(buf) > SEND_BYTES_MAX - bytes)) {
-            buf = send_front(buf, SEND_BYTES_MAX - bytes);
+        if (WEFT_UNLIKELY(buf_used(buf) > most - bytes)) {
+            buf = send_front(buf, most - bytes);
         }
         list_remove(&buf->link);
         bytes += buf_used(buf);

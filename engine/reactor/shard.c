@@ -29,7 +29,9 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
         .busy_poll = options->busy_poll,
         .pollable = options->pollable,
     };
-    list_init(&shard->dirty);
+    for (uint32_t rank = 0; rank < FLUSH_RANKS; rank++) {
+        list_init(&shard->dirty[rank]);
+    }
     list_init(&shard->tasks);
     list_init(&shard->starved);
     WEFT_TRY(shard->place.backend->open(shard->place.host, &io_options, &shard->io, why));

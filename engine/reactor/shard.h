@@ -21,9 +21,13 @@
 #include "engine/io/io.h"
 #include "engine/reactor/timer_wheel.h"
 
+/* Who is flushed first at the end of a turn. */
+enum flush_rank { FLUSH_CONTROL = 0, FLUSH_NORMAL, FLUSH_BULK, FLUSH_RANKS };
+
 /* Something whose output is written once per turn. */
 struct flush_hook {
     struct list_node link;
+    uint8_t rank; /* enum flush_rank */
     void (*flush)(struct flush_hook *hook);
 };
 
@@ -50,10 +54,11 @@ struct weft_shard {
     uint64_t now_ns; /* of this turn */
     uint64_t turn_number;
     struct timer_wheel wheel;
-    struct list dirty;    /* struct flush_hook */
-    struct list tasks;    /* struct task */
-    struct list starved;  /* struct task: what waits for memory or for its next turn; tried again in each */
-    struct spsc *inboxes; /* one per sending shard, then one for the control thread */
+    struct list dirty[FLUSH_RANKS]; /* struct flush_hook */
+    uint64_t lively_until_ns;       /* something other than bulk was flushed a moment ago */
+    struct list tasks;              /* struct task */
+    struct list starved;            /* struct task: what waits for memory or for its next turn; tried again in each */
+    struct spsc *inboxes;           /* one per sending shard, then one for the control thread */
     uint32_t inbox_count;
     uint32_t inbox_next; /* whose turn it is to be read first */
     bool work_left;      /* a phase ran out of budget */
@@ -105,10 +110,16 @@ bool shard_has_work(const struct weft_shard *shard);
 /* Between the turns of a host: have the descriptor that it watches tell when the next one is due. */
 void shard_rest(struct weft_shard *shard);
 
+static inline bool shard_is_dirty(const struct weft_shard *shard)
+{
+    return !list_empty(&shard->dirty[FLUSH_NORMAL]) || !list_empty(&shard->dirty[FLUSH_CONTROL]) ||
+           !list_empty(&shard->dirty[FLUSH_BULK]);
+}
+
 static inline void shard_mark_dirty(struct weft_shard *shard, struct flush_hook *hook)
 {
     if (!list_node_linked(&hook->link)) {
-        list_push_back(&shard->dirty, &hook->link);
+        list_push_back(&shard->dirty[hook->rank], &hook->link);
     }
 }
 

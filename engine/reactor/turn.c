@@ -6,14 +6,13 @@
 
 bool shard_has_work(const struct weft_shard *shard)
 {
-    return shard->work_left || !list_empty(&shard->tasks) || !list_empty(&shard->dirty) ||
-           !list_empty(&shard->io->queued);
+    return shard->work_left || !list_empty(&shard->tasks) || shard_is_dirty(shard) || !list_empty(&shard->io->queued);
 }
 
 /* How long this turn may sleep.  What is queued does not keep it awake: wait starts it first. */
 static uint64_t turn_timeout(struct weft_shard *shard)
 {
-    if (shard->work_left || !list_empty(&shard->tasks) || !list_empty(&shard->dirty)) {
+    if (shard->work_left || !list_empty(&shard->tasks) || shard_is_dirty(shard)) {
         return 0;
     }
     uint64_t most_ns = list_empty(&shard->starved) ? IO_TIMEOUT_NEVER : STARVED_RETRY_NS;
@@ -100,7 +99,12 @@ static void turn_flush(struct weft_shard *shard)
 {
     struct list dirty;
     list_init(&dirty);
-    list_splice_back(&dirty, &shard->dirty);
+    list_splice_back(&dirty, &shard->dirty[FLUSH_CONTROL]);
+    list_splice_back(&dirty, &shard->dirty[FLUSH_NORMAL]);
+    if (!list_empty(&dirty)) {
+        shard->lively_until_ns = shard->now_ns + LIVELY_NS;
+    }
+    list_splice_back(&dirty, &shard->dirty[FLUSH_BULK]);
     struct list_node *node;
     while ((node = list_pop_front(&dirty)) != NULL) {
         struct flush_hook *hook = WEFT_CONTAINER_OF(node, struct flush_hook, link);

@@ -40,8 +40,9 @@ static bool channel_frame_received(struct channel *channel, struct frame *frame)
     return fine;
 }
 
-/* A frame's payload needs memory: true if it was answered where it lands. */
-static bool channel_land(struct channel *channel, uint32_t bytes)
+/* A frame's payload needs memory, beyond the bytes of it that are here: true if it was answered where it lands.  A
+ * large one is received straight into it. */
+static bool channel_land(struct channel *channel, uint32_t bytes, uint32_t here_bytes)
 {
     uint8_t *landing = channel->pass_over ? NULL : rpc_memory_take(channel->rpc, bytes);
     if (WEFT_UNLIKELY(landing == NULL && channel->conn.accepted && !channel->pass_over && serve_must_wait(channel))) {
@@ -50,6 +51,9 @@ static bool channel_land(struct channel *channel, uint32_t bytes)
     }
     timer_wheel_stop(&channel_shard(channel)->wheel, &channel->patience);
     frame_reader_land(&channel->reader, landing);
+    if (landing != NULL && bytes >= here_bytes + LAND_BYTES_WANTED) {
+        conn_want_landing(&channel->conn);
+    }
     return true;
 }
 
@@ -96,7 +100,7 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
             channel->frame_ns = arrived_ns;
             break;
         case FRAME_LAND:
-            if (!channel_land(channel, frame.payload.bytes)) {
+            if (!channel_land(channel, frame.payload.bytes, bytes->bytes)) {
                 return;
             }
             break;
@@ -119,6 +123,24 @@ static void channel_received(struct conn *conn, struct weft_span bytes)
     if (WEFT_UNLIKELY(channel->stalled && bytes.bytes > 0 && conn_is_open(conn))) {
         channel_hold(channel, bytes, channel_shard(channel)->now_ns);
     }
+}
+
+static struct landing_room channel_landing(struct conn *conn)
+{
+    const struct channel *channel = channel_of(conn);
+    struct landing_room room = {NULL, 0};
+    if (list_empty(&channel->held)) { /* what is held comes first */
+        room.data = frame_reader_room(&channel->reader, &room.bytes);
+    }
+    return room;
+}
+
+static void channel_landed(struct conn *conn, uint32_t bytes)
+{
+    struct channel *channel = channel_of(conn);
+    struct weft_span nothing = weft_span_of("");
+    frame_reader_landed(&channel->reader, bytes);
+    channel_frames_received(channel, &nothing, channel_shard(channel)->now_ns);
 }
 
 static void channel_opened(struct conn *conn)
@@ -162,6 +184,8 @@ static void channel_closed(struct conn *conn)
 static const struct conn_events channel_conn_events = {
     .opened = channel_opened,
     .received = channel_received,
+    .landing = channel_landing,
+    .landed = channel_landed,
     .drained = channel_drained,
     .handed = channel_handed,
     .misdirected = channel_misdirected,
@@ -197,6 +221,10 @@ void channel_set_lane(struct channel *channel, enum weft_lane lane)
     uint32_t part = channel_shard(channel)->send_pool.count / SEND_RESERVE_PARTS;
     channel->lane = lane;
     channel->conn.send_bufs_left = lane == WEFT_LANE_CONTROL ? 0 : channel->conn.accepted ? part : 2 * part;
+    channel->conn.flush.rank = lane == WEFT_LANE_CONTROL ? FLUSH_CONTROL : FLUSH_NORMAL;
+    if (lane == WEFT_LANE_BULK) {
+        conn_set_polite(&channel->conn);
+    }
 }
 
 enum weft_err channel_dial(struct rpc *rpc, const struct address *remote, const struct address *local,

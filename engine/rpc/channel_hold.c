@@ -87,6 +87,8 @@ void channel_go_on(struct channel *channel)
     }
     channel->stalled = false;
     serve_send_owed(channel);
+    struct weft_span nothing = weft_span_of("");
+    channel_frames_received(channel, &nothing, channel->rpc->shard->now_ns); /* a frame that landed meanwhile */
     while (!channel->stalled && conn_is_open(&channel->conn) && (node = list_first(&channel->held)) != NULL) {
         struct held_bytes *held = WEFT_CONTAINER_OF(node, struct held_bytes, link);
         uint32_t before = held->bytes.bytes;

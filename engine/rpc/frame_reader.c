@@ -74,6 +74,19 @@ void frame_reader_land(struct frame_reader *reader, uint8_t *landing)
     reader->landing_known = true;
 }
 
+uint8_t *frame_reader_room(const struct frame_reader *reader, uint32_t *bytes)
+{
+    *bytes = reader->landing != NULL ? reader->payload_bytes - reader->payload_used : 0;
+    return reader->landing != NULL ? reader->landing + reader->payload_used : NULL;
+}
+
+void frame_reader_landed(struct frame_reader *reader, uint32_t bytes)
+{
+    WEFT_ASSERT(reader->landing != NULL);
+    WEFT_ASSERT(bytes <= reader->payload_bytes - reader->payload_used);
+    reader->payload_used += bytes;
+}
+
 uint8_t *frame_reader_abandon(struct frame_reader *reader)
 {
     uint8_t *landing = reader->landing;

@@ -65,6 +65,10 @@ static inline enum frame_step frame_reader_next(struct frame_reader *reader, str
     return frame_reader_next_part(reader, in, frame);
 }
 void frame_reader_land(struct frame_reader *reader, uint8_t *landing);
+/* Where the rest of the payload goes that is being assembled, and how much it is; NULL: there is none. */
+uint8_t *frame_reader_room(const struct frame_reader *reader, uint32_t *bytes);
+/* So many bytes are there, without having passed through frame_reader_next: ask it for the frame. */
+void frame_reader_landed(struct frame_reader *reader, uint32_t bytes);
 /* Take a landing buffer back from a frame that will not be finished; NULL if there is none. */
 uint8_t *frame_reader_abandon(struct frame_reader *reader);
 /* In the middle of a frame. */

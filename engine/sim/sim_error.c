@@ -13,6 +13,7 @@ static const int32_t error_codes[SIM_CALL_COUNT][SIM_ERROR_CODES_MAX] = {
     [IO_SEND] = {EAGAIN, EINTR, ENOBUFS, ENOMEM, ECANCELED, EIO},
     [IO_SHUTDOWN] = {EAGAIN, EINTR, ENOBUFS, ENOMEM, ECANCELED, EIO},
     [IO_CLOSE] = {EINTR, EIO},
+    [IO_LAND] = {EAGAIN, EINTR, ENOBUFS, ENOMEM, ECANCELED, EIO},
     [SIM_CALL_LISTEN] = {ENOBUFS, ENOMEM, EMFILE, ENFILE},
     [SIM_CALL_OPEN] = {EAGAIN, ENOMEM, EMFILE, ENFILE},
 };
@@ -20,8 +21,9 @@ static const int32_t error_codes[SIM_CALL_COUNT][SIM_ERROR_CODES_MAX] = {
 const char *sim_call_name(uint32_t call)
 {
     static const char *const names[SIM_CALL_COUNT] = {
-        [IO_ACCEPT] = "accept",     [IO_CONNECT] = "connect", [IO_RECV] = "recv",           [IO_SEND] = "send",
-        [IO_SHUTDOWN] = "shutdown", [IO_CLOSE] = "close",     [SIM_CALL_LISTEN] = "listen", [SIM_CALL_OPEN] = "open",
+        [IO_ACCEPT] = "accept", [IO_CONNECT] = "connect",     [IO_RECV] = "recv",
+        [IO_SEND] = "send",     [IO_SHUTDOWN] = "shutdown",   [IO_CLOSE] = "close",
+        [IO_LAND] = "land",     [SIM_CALL_LISTEN] = "listen", [SIM_CALL_OPEN] = "open",
     };
     return call < SIM_CALL_COUNT ? names[call] : "unknown";
 }

@@ -27,8 +27,8 @@ static void flight_disarm(struct sim_flight *flight)
     struct sim_world *world = flight->io->node->world;
     struct sim_socket *socket = sim_slots_find(&world->sockets, flight->socket);
     if (flight->waiting && socket != NULL) {
-        WEFT_ASSERT(socket->armed[flight->op->kind] == flight);
-        socket->armed[flight->op->kind] = NULL;
+        WEFT_ASSERT(socket->armed[sim_place(flight->op)] == flight);
+        socket->armed[sim_place(flight->op)] = NULL;
     }
     flight->waiting = false;
 }
@@ -37,8 +37,8 @@ void sim_flight_arm(struct sim_flight *flight, struct sim_socket *socket)
 {
     WEFT_ASSERT(!flight->waiting);
     /* Two operations of one kind on one socket at once: nobody could tell whose bytes come first. */
-    WEFT_ASSERT(socket->armed[flight->op->kind] == NULL);
-    socket->armed[flight->op->kind] = flight;
+    WEFT_ASSERT(socket->armed[sim_place(flight->op)] == NULL);
+    socket->armed[sim_place(flight->op)] = flight;
     flight->waiting = true;
 }
 
@@ -87,6 +87,8 @@ void sim_flight_abandon(struct sim_flight *flight)
         for (uint32_t i = 0; i < op->send.count; i++) {
             buf_from_kernel(op->send.bufs[i]);
         }
+    } else if (op->kind == IO_LAND) {
+        buf_from_kernel(op->land.buf);
     }
     list_remove(&op->link);
     op->state = IO_IDLE;
@@ -116,6 +118,7 @@ static void flight_start_on(struct sim_world *world, struct sim_flight *flight, 
         sim_dial_accept(world, socket);
         return;
     case IO_RECV:
+    case IO_LAND:
         sim_flight_arm(flight, socket);
         sim_wire_recv(world, socket);
         return;
@@ -188,7 +191,11 @@ void sim_flight_start(struct sim_io *io, struct io_op *op)
     io->io.counters.operations++;
     op->state = IO_IN_FLIGHT;
     sim_io_record(io, op, SIM_STARTED, &record);
-    record.bytes = op->kind == IO_SEND ? io_send_prepare(op) : 0;
+    if (op->kind == IO_SEND) {
+        record.bytes = io_send_prepare(op);
+    } else if (op->kind == IO_LAND) {
+        (void)io_land_prepare(op, &record.bytes);
+    }
     sim_trace_add(&world->trace, &record);
     flight_start(world, flight);
 }
@@ -211,6 +218,7 @@ void sim_flight_cancel(struct sim_world *world, struct sim_flight *flight)
         }
         break;
     case IO_RECV:
+    case IO_LAND:
         if (once_more) {
             sim_wire_recv(world, socket);
         }

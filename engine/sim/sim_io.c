@@ -172,6 +172,9 @@ static void io_record_event(struct sim_io *io, const struct io_event *event)
         record.bytes = (uint32_t)event->result;
         record.content = sim_trace_content(event->lent->data, record.bytes);
     }
+    if (event->op->kind == IO_LAND && event->result > 0) {
+        record.bytes = (uint32_t)event->result;
+    }
     if (event->op->kind == IO_ACCEPT && event->result >= 0) {
         record.content = sim_trace_content(event->from.ip, sizeof event->from.ip);
         record.bytes = event->from.port;

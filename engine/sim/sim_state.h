@@ -18,7 +18,7 @@ struct sim_socket {
     bool listener;
     struct address local;
     struct address remote;
-    struct sim_flight *armed[IO_KIND_COUNT]; /* operations that wait for something to happen here */
+    struct sim_flight *armed[IO_KIND_COUNT]; /* operations that wait for something to happen here, by sim_place */
     uint32_t operations;                     /* operations whose last event was not handed out */
 
     /* A listener: */
@@ -152,6 +152,12 @@ enum weft_err sim_node_own(struct sim_node *node, const struct address *address,
 enum weft_err sim_listen(void *host, const struct address *address, const struct io_listen_options *options,
                          int32_t *socket, struct weft_error *why);
 void sim_close_socket(void *host, int32_t number);
+
+/* The place of an operation in sim_socket.armed: the two that receive share one. */
+static inline uint32_t sim_place(const struct io_op *op)
+{
+    return op->kind == IO_LAND ? IO_RECV : op->kind;
+}
 
 /* sim_wire.c: what passes between two sockets. */
 void sim_wire_recv(struct sim_world *world, struct sim_socket *socket);

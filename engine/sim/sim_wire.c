@@ -65,20 +65,36 @@ void sim_wire_reset(struct sim_world *world, struct sim_socket *socket)
     sim_wire_poke(world, socket);
 }
 
-/* Move arrived bytes into a lent buffer. */
-static void recv_deliver(struct sim_world *world, struct sim_socket *socket, struct sim_flight *flight, uint32_t bytes)
+/* Move arrived bytes into a lent buffer.  Until the event is handed out, nobody may look. */
+static struct buf *recv_lend(struct sim_socket *socket, struct sim_flight *flight, uint32_t bytes)
 {
-    struct sim_io *io = flight->io;
-    struct buf *buf = buf_take(&io->recv_pool, io);
+    struct buf *buf = buf_take(&flight->io->recv_pool, flight->io);
     WEFT_ASSERT(buf != NULL);
     sim_stream_read(&socket->inbound, buf->data, bytes);
-    buf_to_kernel(buf, BUF_KERNEL_WRITES); /* until the event is handed out, nobody may look */
-    struct sim_ready ready = {
-        .flight = flight,
-        .result = (int32_t)bytes,
-        .more = !sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_DISARM),
-        .lent = buf,
-    };
+    buf_to_kernel(buf, BUF_KERNEL_WRITES);
+    return buf;
+}
+
+/* Move arrived bytes to where they land, which our own code may not touch now. */
+static void recv_land(struct sim_socket *socket, const struct io_op *op, uint32_t bytes)
+{
+    const struct buf *buf = op->land.buf;
+    WEFT_ASSERT(buf->state == BUF_KERNEL_WRITES);
+    WEFT_UNPOISON(buf->data, buf->bytes_max);
+    sim_stream_read(&socket->inbound, buf->data + buf->end, bytes);
+    WEFT_POISON(buf->data, buf->bytes_max);
+}
+
+static void recv_deliver(struct sim_world *world, struct sim_socket *socket, struct sim_flight *flight, uint32_t bytes)
+{
+    const struct io_op *op = flight->op;
+    struct sim_ready ready = {.flight = flight, .result = (int32_t)bytes};
+    if (op->kind == IO_LAND) {
+        recv_land(socket, op, bytes);
+    } else {
+        ready.lent = recv_lend(socket, flight, bytes);
+        ready.more = !op->recv.once && !sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_DISARM);
+    }
     sim_flight_deliver(flight, &ready);
     struct sim_socket *peer = sim_socket_peer(world, socket);
     if (peer != NULL && wire_cut(world, peer)) {
@@ -110,16 +126,18 @@ void sim_wire_recv(struct sim_world *world, struct sim_socket *socket)
         if (!socket->reset && (socket->inbound.stalled_until_ns > world->now_ns || wire_cut(world, socket))) {
             return; /* a poke follows */
         }
-        uint32_t bytes = sim_stream_arrived(&socket->inbound, world->now_ns, pool->bufs[0].bytes_max);
+        bool lands = flight->op->kind == IO_LAND;
+        uint32_t room = lands ? buf_room(flight->op->land.buf) : pool->bufs[0].bytes_max;
+        uint32_t bytes = sim_stream_arrived(&socket->inbound, world->now_ns, room);
         if (bytes == 0) {
             recv_finish(world, socket, flight);
             return;
         }
-        if (pool->free_count == 0 || sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_ENOBUFS)) {
+        if (!lands && (pool->free_count == 0 || sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_ENOBUFS))) {
             sim_flight_finish(flight, -ENOBUFS);
             return;
         }
-        int32_t error = sim_world_error(world, IO_RECV, SIM_FAULT_OP_ERROR);
+        int32_t error = sim_world_error(world, flight->op->kind, SIM_FAULT_OP_ERROR);
         if (error != 0) {
             sim_flight_finish(flight, error);
             return;

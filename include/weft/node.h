@@ -196,7 +196,7 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
             X(requests_failed) X(requests_expired) X(requests_busy) X(one_way_sent) X(one_way_received)                \
                 X(late_replies) X(bytes_sent) X(bytes_received) X(plain_bytes_sent) X(tls_bytes_sent)                  \
                     X(heartbeats_sent) X(heartbeats_answered) X(peers_up) X(peers_down) X(log_suppressed)              \
-                        X(answers_waited) X(answers_without_room)
+                        X(answers_waited) X(answers_without_room) X(bytes_referenced) X(bytes_landed)
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered
  *  and requests not answered, send buffers, bytes of the arena as rounded up to blocks, and armed timers. */
 #define WEFT_GAUGES(X) X(connections) X(calls) X(requests) X(send_buffers) X(arena_bytes) X(timers)

@@ -140,7 +140,7 @@ static void check_shard_empty(struct cluster_node *node, uint32_t index)
     cluster_check(cluster, arena_used(&shard->arena) == node->arena_base[index], "the arena holds %llu bytes, not %llu",
                   (unsigned long long)arena_used(&shard->arena), (unsigned long long)node->arena_base[index]);
     CHECK_EQUAL(cluster, shard->wheel.armed, 0);
-    cluster_check(cluster, list_empty(&shard->tasks) && list_empty(&shard->dirty), "work is left");
+    cluster_check(cluster, list_empty(&shard->tasks) && !shard_is_dirty(shard), "work is left");
     cluster_check(cluster, sim_io_lent(shard->io) == 0, "%u receive buffers are lent", sim_io_lent(shard->io));
     cluster_check(cluster, sim_io_operations(shard->io) == 0, "%u operations are in flight",
                   sim_io_operations(shard->io));

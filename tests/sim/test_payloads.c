@@ -54,6 +54,201 @@ static void call__by_reference__arrives_and_is_released(void **state)
     }
 }
 
+/* --- landing --- */
+
+#define LARGE_BYTES (1u << 20)
+
+static const struct weft_counters *counters_of(const struct channel_pair *pair, uint32_t side)
+{
+    return &pair->conns.ends[side].shard->counters;
+}
+
+static void channels_polite(void *ctx, struct weft_shard *shard)
+{
+    struct side *side = ctx;
+    (void)shard;
+    channel_set_lane(side->channels[0], WEFT_LANE_BULK);
+}
+
+static void large_pair_open(struct channel_pair *pair, uint64_t seed)
+{
+    channel_pair_init(pair, seed);
+    pair->options.arena_bytes = 64u << 20;
+    pair->sides[DIALER].by_reference = true;
+}
+
+static void large__plain__lands_where_it_stays(void **state)
+{
+    (void)state;
+    for (uint32_t polite = 0; polite < 2; polite++) {
+        struct channel_pair pair;
+        struct outcome outcome;
+        large_pair_open(&pair, 50 + polite);
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        for (uint32_t i = 0; i < 2 && polite == 1; i++) {
+            conn_end_do(&pair.conns.ends[i], channels_polite, &pair.sides[i]);
+        }
+        for (uint32_t i = 0; i < 4; i++) {
+            channel_pair_call(&pair, VERB_TAKE, LARGE_BYTES, 30 * SECOND, &outcome);
+            assert_int_equal(outcome.err, WEFT_OK);
+            assert_int_equal(outcome.bytes, LARGE_BYTES);
+            assert_int_equal(outcome.wrong_bytes, 0);
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            assert_true(counters_of(&pair, i)->bytes_landed > 2 * LARGE_BYTES);
+            assert_int_equal(counters_of(&pair, i)->bytes_referenced, 4 * LARGE_BYTES);
+        }
+        /* Small ones flow as before. */
+        for (uint32_t i = 0; i < 40; i++) {
+            channel_pair_call(&pair, VERB_ECHO, 100, SECOND, &outcome);
+            assert_int_equal(outcome.err, WEFT_OK);
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            const struct conn *conn = &pair.sides[i].channels[0]->conn;
+            assert_int_equal(conn->recv.kind, IO_RECV);
+            assert_int_equal(conn->recv.recv.once, polite == 1);
+        }
+        expect_all_back(&pair);
+        channel_pair_close(&pair);
+    }
+}
+
+static void large__sealed__never_lands(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    struct outcome outcome;
+    large_pair_open(&pair, 52);
+    pair.options.secure[0] = pair.options.secure[1] = true;
+    channel_pair_open(&pair);
+    channel_pair_connect(&pair);
+    channel_pair_call(&pair, VERB_TAKE, LARGE_BYTES, 30 * SECOND, &outcome);
+    assert_int_equal(outcome.err, WEFT_OK);
+    assert_int_equal(outcome.wrong_bytes, 0);
+    assert_int_equal(counters_of(&pair, ACCEPTOR)->bytes_landed, 0);
+    assert_int_equal(counters_of(&pair, ACCEPTOR)->bytes_referenced, LARGE_BYTES);
+    channel_pair_close(&pair);
+}
+
+struct cut {
+    struct channel_pair *pair;
+    uint32_t side;
+    struct outcome outcome;
+};
+
+static bool acceptor_lands(void *ctx)
+{
+    const struct cut *cut = ctx;
+    const struct channel *channel = cut->pair->sides[ACCEPTOR].channels[0];
+    return channel->conn.recv.kind == IO_LAND && channel->conn.recv.state == IO_IN_FLIGHT &&
+           counters_of(cut->pair, ACCEPTOR)->bytes_landed > LARGE_BYTES;
+}
+
+static void cut_begin(void *ctx, struct weft_shard *shard)
+{
+    struct cut *cut = ctx;
+    const struct call_request request = {.verb = VERB_TAKE, .args = {NULL, 8 * LARGE_BYTES}, .timeout_ns = 30 * SECOND};
+    (void)shard;
+    assert_int_equal(side_call(&cut->pair->sides[DIALER], 0, &request, &cut->outcome), WEFT_OK);
+}
+
+static void cut_now(void *ctx, struct weft_shard *shard)
+{
+    struct cut *cut = ctx;
+    (void)shard;
+    conn_abort(&cut->pair->sides[cut->side].channels[0]->conn, WEFT_ERR_CLOSED, WEFT_REASON_LOCAL_CLOSE);
+}
+
+static void large__cut_off_in_the_middle__all_is_back(void **state)
+{
+    (void)state;
+    for (uint32_t side = 0; side < 2; side++) {
+        struct channel_pair pair;
+        struct cut cut = {.pair = &pair, .side = side};
+        large_pair_open(&pair, 60 + side);
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        conn_end_do(&pair.conns.ends[DIALER], cut_begin, &cut);
+        conn_pair_until(&pair.conns, acceptor_lands, &cut);
+        conn_end_do(&pair.conns.ends[side], cut_now, &cut);
+        conn_pair_until_closed(&pair.conns);
+        assert_int_equal(cut.outcome.count, 1);
+        assert_int_equal(cut.outcome.err, WEFT_ERR_CLOSED);
+        assert_int_equal(cut.outcome.executed, WEFT_EXECUTED_MAYBE);
+        expect_all_back(&pair);
+        channel_pair_close(&pair);
+    }
+}
+
+struct piling {
+    struct channel_pair *pair;
+    struct outcome outcomes[12];
+    uint32_t begun;
+};
+
+static void piling_pause(void *ctx, struct weft_shard *shard)
+{
+    struct piling *piling = ctx;
+    (void)shard;
+    conn_pause(&piling->pair->sides[DIALER].channels[0]->conn);
+}
+
+static void piling_resume(void *ctx, struct weft_shard *shard)
+{
+    struct piling *piling = ctx;
+    (void)shard;
+    conn_resume(&piling->pair->sides[DIALER].channels[0]->conn);
+}
+
+static void piling_call(void *ctx, struct weft_shard *shard)
+{
+    struct piling *piling = ctx;
+    const struct call_request request = {.verb = VERB_TAKE, .args = {NULL, LARGE_BYTES}, .timeout_ns = 60 * SECOND};
+    (void)shard;
+    if (piling->begun < 12 &&
+        side_call(&piling->pair->sides[DIALER], 0, &request, &piling->outcomes[piling->begun]) == WEFT_OK) {
+        piling->begun++;
+    }
+}
+
+static bool piling_done(void *ctx)
+{
+    const struct piling *piling = ctx;
+    uint32_t ended = 0;
+    for (uint32_t i = 0; i < piling->begun; i++) {
+        ended += piling->outcomes[i].count;
+    }
+    return ended == piling->begun;
+}
+
+/* The dialer takes no answers: they pile up, the acceptor stops reading in the middle of a landing, and goes on. */
+static void large__answers_pile_up__reading_stops_and_goes_on(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    struct piling piling = {.pair = &pair};
+    large_pair_open(&pair, 70);
+    channel_pair_open(&pair);
+    channel_pair_connect(&pair);
+    conn_end_do(&pair.conns.ends[DIALER], piling_pause, &piling);
+    for (uint32_t i = 0; i < 40; i++) {
+        conn_end_do(&pair.conns.ends[DIALER], piling_call, &piling);
+        conn_pair_run(&pair.conns, SECOND / 10);
+    }
+    assert_true(pair.sides[ACCEPTOR].channels[0]->stalled);
+    assert_true(piling.begun > 4);
+    conn_end_do(&pair.conns.ends[DIALER], piling_resume, &piling);
+    conn_pair_until(&pair.conns, piling_done, &piling);
+    for (uint32_t i = 0; i < piling.begun; i++) {
+        assert_int_equal(piling.outcomes[i].err, WEFT_OK);
+        assert_int_equal(piling.outcomes[i].wrong_bytes, 0);
+    }
+    conn_pair_run(&pair.conns, SECOND);
+    expect_all_back(&pair);
+    channel_pair_close(&pair);
+}
+
 /* --- calls that wait for a connection --- */
 
 struct waiting {
@@ -276,6 +471,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(call__by_reference__arrives_and_is_released),
+        cmocka_unit_test(large__plain__lands_where_it_stays),
+        cmocka_unit_test(large__sealed__never_lands),
+        cmocka_unit_test(large__cut_off_in_the_middle__all_is_back),
+        cmocka_unit_test(large__answers_pile_up__reading_stops_and_goes_on),
         cmocka_unit_test(call__waits_for_a_connection__keeps_its_reference),
         cmocka_unit_test(conn__references_queued__counted_in_bytes),
         cmocka_unit_test(storm__large_payloads_under_faults__nothing_is_wrong_or_left),

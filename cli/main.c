@@ -9,6 +9,7 @@
 #include "cli/explain.h"
 #include "cli/info.h"
 #include "cli/node.h"
+#include "cli/streams.h"
 #include "cli/version.h"
 
 static const struct command {
@@ -57,6 +58,7 @@ static int main_run(const struct command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     char help[] = "--help";
+    streams_init();
     if (argc < 2) {
         main_usage(stderr);
         return 2;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `weft node FILE`: a node from a configuration file, serving the standard verbs.
  *
- * The main thread waits for signals; SIGTERM and SIGINT drain.  Errors of the configuration are all printed, one line
+ * The main thread waits for signals; SIGTERM and SIGINT drain, SIGHUP changes nothing, and a reader of the log that
+ * goes away is no reason to die.  Errors of the configuration are all printed, one line
  * each, before anything starts. */
 #include "cli/node.h"
 
@@ -14,6 +15,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cli/log_stream.h"
 #include "cli/probe.h"
 #include "cli/status.h"
 #include "config/config.h"
@@ -27,7 +29,7 @@ struct node_arguments {
     uint64_t probe_ns;
     uint8_t marker[PROBE_MARKER_BYTES];
     bool marker_given;
-    bool verbose;
+    struct log_stream log;
 };
 
 static const struct argp_option node_options[] = {
@@ -77,7 +79,7 @@ static error_t node_parse(int key, char *argument, struct argp_state *state)
         arguments->status = argument;
         return 0;
     case 'v':
-        arguments->verbose = true;
+        arguments->log.verbose = true;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->file != NULL) {
@@ -108,13 +110,10 @@ static const struct argp node_argp = {
            "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
 };
 
-/* The node's log: one line per event, its level in front. */
 static void node_log(void *ctx, char level, const char *line)
 {
-    const struct node_arguments *arguments = ctx;
-    if (level != 'D' || arguments->verbose) {
-        fprintf(stderr, "%c %s\n", level, line);
-    }
+    struct node_arguments *arguments = ctx;
+    log_stream_line(&arguments->log, level, line);
 }
 
 static void node_print_report(const struct config_report *report)
@@ -149,12 +148,14 @@ static void node_serve(const struct status *status, const sigset_t *signals)
     bool complained = false;
     for (;;) {
         int signal = status->path != NULL ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
-        if (signal > 0) {
+        if (signal == SIGHUP) {
+            log_stream_line(status->log, 'W', "SIGHUP: the configuration is read at the start only");
+        } else if (signal > 0) {
             return;
         }
         struct weft_error why = {0};
-        if (errno == EAGAIN && status_write(status, &why) != WEFT_OK && !complained) {
-            fprintf(stderr, "W %s\n", why.text);
+        if (status->path != NULL && status_write(status, &why) != WEFT_OK && !complained) {
+            log_stream_line(status->log, 'W', why.text);
             complained = true;
         }
     }
@@ -166,12 +167,12 @@ static int node_live(const struct status *status, const sigset_t *signals)
     struct weft_error why = {0};
     bool broken = status->path != NULL && status_write(status, &why) != WEFT_OK;
     if (broken) {
-        fprintf(stderr, "E %s\n", why.text);
+        log_stream_line(status->log, 'E', why.text);
     } else {
         node_serve(status, signals);
-        fprintf(stderr, "I draining\n");
+        log_stream_line(status->log, 'I', "draining");
         if (status->path != NULL && status_write(status, &why) != WEFT_OK) {
-            fprintf(stderr, "W %s\n", why.text);
+            log_stream_line(status->log, 'W', why.text);
         }
     }
     weft_node_drain(status->node);
@@ -179,15 +180,25 @@ static int node_live(const struct status *status, const sigset_t *signals)
     return broken ? 1 : code;
 }
 
-static int node_run(weft_node *node, const struct config *config, const struct node_arguments *arguments)
+/* Only this thread is told of signals: the shards inherit the mask. */
+static void node_mask_signals(sigset_t *signals)
+{
+    sigset_t masked;
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    masked = *signals;
+    sigaddset(&masked, SIGPIPE); /* who writes is told by an error */
+    sigprocmask(SIG_BLOCK, &masked, NULL);
+}
+
+static int node_run(weft_node *node, const struct config *config, struct node_arguments *arguments)
 {
     struct weft_error why = {0};
     struct prober *prober = NULL;
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL); /* the shards inherit it: only this thread is told */
+    node_mask_signals(&signals);
     if (arguments->probe_ns != 0 && node_make_prober(arguments, &config->options, &prober) != WEFT_OK) {
         fprintf(stderr, "E no memory or randomness for the probes\n");
         return 1;
@@ -195,9 +206,9 @@ static int node_run(weft_node *node, const struct config *config, const struct n
     int code = 1;
     if (weft_node_handle_standard(node, &why) != WEFT_OK ||
         weft_node_start(node, prober != NULL ? prober_start : NULL, prober, &why) != WEFT_OK) {
-        fprintf(stderr, "E %s\n", why.text);
+        log_stream_line(&arguments->log, 'E', why.text);
     } else {
-        const struct status status = {arguments->status, node, &config->options, prober};
+        const struct status status = {arguments->status, node, &config->options, prober, &arguments->log};
         code = node_live(&status, &signals);
     }
     weft_node_destroy(node);

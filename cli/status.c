@@ -102,10 +102,11 @@ enum weft_err status_write(const struct status *status, struct weft_error *why)
     const char *address = status->options->listen_address;
     json_t *peers = status_peers(status, links);
     json_t *object =
-        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "node", address != NULL ? address : "127.0.0.1", "scope",
-                  weft_encryption_name(status->options->encryption), "backend", weft_node_backend(status->node),
-                  "shards", (int)weft_node_shard_count(status->node), "peers", peers, "links", links, "counters",
-                  status_counters(&counters), "in_use", status_in_use(&counters));
+        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I}", "node", address != NULL ? address : "127.0.0.1",
+                  "scope", weft_encryption_name(status->options->encryption), "backend",
+                  weft_node_backend(status->node), "shards", (int)weft_node_shard_count(status->node), "peers", peers,
+                  "links", links, "counters", status_counters(&counters), "in_use", status_in_use(&counters),
+                  "log_lines_lost", (json_int_t)atomic_load(&status->log->lost));
     if (object == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
     }

@@ -5,6 +5,7 @@
 
 #include <weft/weft.h>
 
+#include "cli/log_stream.h"
 #include "cli/probe.h"
 
 struct status {
@@ -12,6 +13,7 @@ struct status {
     weft_node *node;
     const struct weft_node_options *options;
     const struct prober *prober; /* NULL: no probes */
+    struct log_stream *log;
 };
 
 /* @return ok | SYSTEM (why says where) | NO_MEMORY */

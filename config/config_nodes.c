@@ -130,8 +130,8 @@ static void node_entry(struct config_decoder *decoder, const struct yaml_node *i
                       yaml_node_kind_name(item));
         return;
     }
-    entry->node = item;
-    entry->peer = (struct weft_peer_options)WEFT_PEER_OPTIONS_INIT;
+    /* The place of an entry without a right address is taken by the next one: nothing of it may stay. */
+    *entry = (struct decoder_entry){.node = item, .peer = WEFT_PEER_OPTIONS_INIT};
     decoder->entry = entry;
     decoder_fields(decoder, item, "an entry of nodes", entry_fields, sizeof entry_fields / sizeof entry_fields[0]);
     if (entry->addresses_from == NULL) {

@@ -10,6 +10,7 @@
  *   ACCEPT    stays armed; each event is a new socket with the peer's address, options set, not blocking anybody.
  *             Ends (no more) on -EMFILE/-ENFILE and on cancel: the owner re-arms, after a pause.
  *   CONNECT   makes a socket, binds `local` if it is given, connects; result is the socket.  On error there is none.
+ *             -EADDRINUSE and -EADDRNOTAVAIL with a source_pair: both of its ports are taken.
  *   RECV      stays armed; each event with result > 0 lends a buffer, to be returned by io_lend_return in any later
  *             turn.  0 is the end of the stream and ends it.  -ENOBUFS ends it: re-arm when buffers came back.
  *             With `once` it ends with its first event, so that one turn takes no more than one buffer.
@@ -37,6 +38,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/list.h"
 #include "engine/io/address.h"
+#include "engine/io/landing.h"
 
 enum io_kind { IO_ACCEPT = 0, IO_CONNECT, IO_RECV, IO_SEND, IO_SHUTDOWN, IO_CLOSE, IO_LAND, IO_KIND_COUNT };
 enum io_state { IO_IDLE = 0, IO_QUEUED, IO_IN_FLIGHT };
@@ -48,6 +50,7 @@ enum io_state { IO_IDLE = 0, IO_QUEUED, IO_IN_FLIGHT };
 struct io_socket_options {
     const char *congestion; /* NULL: the system's */
     bool nagle;             /* true leaves Nagle's algorithm on */
+    bool bind_source;       /* choose source ports by bind, as kernels before 6.3 must */
 };
 
 struct io_op;
@@ -77,6 +80,7 @@ struct io_op {
             struct address remote;
             struct address local;                    /* family 0: any */
             const struct io_socket_options *options; /* alive until the event */
+            uint16_t source_pair;                    /* even: the source port is this or the next; 0: any */
             struct sockaddr_storage storage;         /* the backend's: `remote` in the system's form */
         } connect;
         struct {
@@ -122,18 +126,19 @@ struct io_options {
     bool pollable;           /* somebody else's loop sleeps: keep a descriptor for it to watch */
 };
 
-struct io_listen_options {
-    bool reuse_port; /* several shards listen on one port */
-};
-
 /* The table: one call per turn, not per operation.  `host` is the machine: NULL for the real one, a simulated node
  * for the simulator. */
 struct io_backend {
     const char *name;
-    /* A listening socket.  Any thread.  The text of the error names the address. */
-    enum weft_err (*listen)(void *host, const struct address *address, const struct io_listen_options *options,
-                            int32_t *socket, struct weft_error *why);
-    /* Close a socket that no operation uses: a listening one, or an accepted one that nobody wants.  Any thread. */
+    /* A group of listening sockets on one address, for `count` shards in their order, among which the source port
+     * decides (landing.h); if it cannot, `steered` is false.  Nobody else listens there.  Any thread.  The text of the
+     * error names the address; none stays open then. */
+    enum weft_err (*listen)(void *host, const struct address *address, uint32_t count, int32_t *sockets, bool *steered,
+                            struct weft_error *why);
+    /* The source ports that dials get.  Any thread. */
+    void (*port_range)(void *host, struct landing_range *range);
+    /* Close a socket that no operation uses: a listening one, with all others of its group, or an accepted one that
+     * nobody wants.  Any thread. */
     void (*socket_close)(void *host, int32_t socket);
     /* Open and close: on the thread that will call wait. */
     enum weft_err (*open)(void *host, const struct io_options *options, struct io **io, struct weft_error *why);

@@ -354,11 +354,17 @@ static void epoll_entropy(struct io *io, void *to, uint32_t bytes)
     socket_entropy(to, bytes);
 }
 
-static enum weft_err epoll_listen(void *host, const struct address *address, const struct io_listen_options *options,
-                                  int32_t *socket, struct weft_error *why)
+static enum weft_err epoll_listen(void *host, const struct address *address, uint32_t count, int32_t *sockets,
+                                  bool *steered, struct weft_error *why)
 {
     (void)host;
-    return socket_listen(address, options, socket, why);
+    return socket_listen(address, count, sockets, steered, why);
+}
+
+static void epoll_port_range(void *host, struct landing_range *range)
+{
+    (void)host;
+    socket_port_range(range);
 }
 
 static void epoll_socket_close(void *host, int32_t socket)
@@ -370,6 +376,7 @@ static void epoll_socket_close(void *host, int32_t socket)
 const struct io_backend io_epoll_backend = {
     .name = "epoll",
     .listen = epoll_listen,
+    .port_range = epoll_port_range,
     .socket_close = epoll_socket_close,
     .open = epoll_open,
     .close = epoll_close,

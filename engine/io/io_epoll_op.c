@@ -138,7 +138,9 @@ static void connect_end(struct io_epoll *epoll, struct io_op *op, int32_t result
 
 static void connect_start(struct io_epoll *epoll, struct io_op *op)
 {
-    op->socket = socket_dial(&op->connect.remote, &op->connect.local, op->connect.options);
+    const struct socket_dial dial = {&op->connect.remote, &op->connect.local, op->connect.options,
+                                     op->connect.source_pair};
+    op->socket = socket_dial(&dial);
     epoll->io.counters.enters++;
     if (op->socket < 0) {
         int32_t result = op->socket;

@@ -96,7 +96,9 @@ static void ring_make_waiting(int32_t socket)
 
 static void ring_start_connect(struct io_ring *ring, struct io_op *op)
 {
-    int32_t socket = socket_dial(&op->connect.remote, &op->connect.local, op->connect.options);
+    const struct socket_dial dial = {&op->connect.remote, &op->connect.local, op->connect.options,
+                                     op->connect.source_pair};
+    int32_t socket = socket_dial(&dial);
     if (socket < 0) {
         ring_stillborn(ring, op, socket);
         return;
@@ -550,13 +552,21 @@ static void ring_entropy(struct io *io, void *to, uint32_t bytes)
     socket_entropy(to, bytes);
 }
 
-static enum weft_err ring_listen(void *host, const struct address *address, const struct io_listen_options *options,
-                                 int32_t *socket, struct weft_error *why)
+static enum weft_err ring_listen(void *host, const struct address *address, uint32_t count, int32_t *sockets,
+                                 bool *steered, struct weft_error *why)
 {
     (void)host;
-    WEFT_TRY(socket_listen(address, options, socket, why));
-    ring_make_waiting(*socket);
+    WEFT_TRY(socket_listen(address, count, sockets, steered, why));
+    for (uint32_t i = 0; i < count; i++) {
+        ring_make_waiting(sockets[i]);
+    }
     return WEFT_OK;
+}
+
+static void ring_port_range(void *host, struct landing_range *range)
+{
+    (void)host;
+    socket_port_range(range);
 }
 
 static void ring_socket_close(void *host, int32_t socket)
@@ -568,6 +578,7 @@ static void ring_socket_close(void *host, int32_t socket)
 const struct io_backend io_uring_backend = {
     .name = "io_uring",
     .listen = ring_listen,
+    .port_range = ring_port_range,
     .socket_close = ring_socket_close,
     .open = ring_open,
     .close = ring_close,

@@ -13,6 +13,8 @@
 
 /* After everything is sent and shut down, the peer gets this long to close its side. */
 #define LINGER_NS UINT64_C(1000000000)
+/* Pairs of source ports that a dial tries: with a tenth of the ports in use eight fail once in 10^16 dials. */
+#define PORTS_TRIED_MAX 8u
 
 static const uint8_t conn_edges[CONN_STATE_COUNT] = {
     [CONN_FREE] = 1u << CONN_CONNECTING | 1u << CONN_SECURING | 1u << CONN_OPEN,
@@ -113,8 +115,31 @@ void conn_try_reap(struct conn *conn)
     io_submit(conn->net->shard->io, &conn->life);
 }
 
+/* Draw source ports that land on the wanted shard; any port once enough of them were taken. */
+static void conn_choose_ports(struct conn *conn)
+{
+    const struct landing_range *ports = &conn->net->ports;
+    uint32_t pairs = landing_pairs(ports, conn->target_shards, conn->target_wanted);
+    conn->life.connect.source_pair = 0;
+    if (pairs > 0 && conn->ports_tried < PORTS_TRIED_MAX) {
+        uint32_t drawn = (uint32_t)prng_below(&conn->net->shard->prng, pairs);
+        conn->life.connect.source_pair = landing_pair(ports, conn->target_shards, conn->target_wanted, drawn);
+    }
+}
+
+static bool conn_ports_taken(const struct conn *conn, int32_t result)
+{
+    return conn->life.connect.source_pair != 0 && (result == -EADDRINUSE || result == -EADDRNOTAVAIL);
+}
+
 static void conn_connected(struct conn *conn, int32_t result)
 {
+    if (conn_ports_taken(conn, result)) {
+        conn->ports_tried++;
+        conn_choose_ports(conn);
+        io_submit(conn->net->shard->io, &conn->life);
+        return;
+    }
     if (result < 0) {
         weft_error_set_errno(&conn->error, WEFT_ERR_UNREACHABLE, -result, "connect");
         conn_abort(conn, WEFT_ERR_UNREACHABLE, WEFT_REASON_CONNECT_FAILED);
@@ -191,17 +216,19 @@ static enum weft_err conn_make(struct net *net, struct secure_factory *factory, 
     return WEFT_OK;
 }
 
-enum weft_err conn_dial(struct net *net, const struct address *remote, const struct address *local,
-                        struct secure_factory *factory, const struct conn_events *events, struct conn **out,
-                        struct weft_error *why)
+enum weft_err conn_dial(struct net *net, const struct conn_target *target, struct secure_factory *factory,
+                        const struct conn_events *events, struct conn **out, struct weft_error *why)
 {
     struct conn *conn;
     WEFT_TRY(conn_make(net, factory, false, events, &conn, why));
-    conn->remote = *remote;
+    conn->remote = target->remote;
+    conn->target_shards = target->shards;
+    conn->target_wanted = target->wanted;
     conn_to(conn, CONN_CONNECTING);
-    conn->life.connect.remote = *remote;
-    conn->life.connect.local = *local;
+    conn->life.connect.remote = target->remote;
+    conn->life.connect.local = target->local;
     conn->life.connect.options = &net->options.socket;
+    conn_choose_ports(conn);
     COUNT(net->shard, dialed);
     io_submit(net->shard->io, &conn->life);
     conn_deadline_start(conn, net->options.handshake_timeout_ns, WEFT_REASON_CONNECT_TIMEOUT);
@@ -311,6 +338,7 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     WEFT_ASSERT(options->conn_object_bytes >= sizeof(struct conn));
     WEFT_TRY(slots_init(&net->conns, options->conns_max, options->conn_object_bytes));
     shard->held.connections = &net->conn_count;
+    shard->place.backend->port_range(shard->place.host, &net->ports);
     net->plaintext = arena_take(&shard->arena, SECURE_RECORD_BYTES);
     return net->plaintext != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
 }

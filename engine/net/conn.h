@@ -71,8 +71,11 @@ struct conn {
     bool peer_ended;  /* the peer's end of stream was seen */
     bool shut_sealed; /* the closing record was produced */
     bool first_byte_seen;
+    uint8_t ports_tried; /* of a dial: pairs of source ports that were taken */
     int32_t socket;
     struct address remote;
+    uint32_t target_shards; /* of a dial: as in its target */
+    uint32_t target_wanted;
     struct io_op life; /* connect, shutdown, close: one after the other */
     struct io_op recv;
     struct io_op send;
@@ -93,9 +96,17 @@ struct conn {
     struct buf land;    /* the part of the user's memory that is received into */
 };
 
+/* Where to dial. */
+struct conn_target {
+    struct address remote;
+    struct address local; /* family 0: any */
+    uint32_t shards;      /* of the peer, as it said; 0: not known, so that it does not matter where to land */
+    uint32_t wanted;      /* below shards: the one to land on */
+};
+
 /* Dial.  @param factory NULL for plain   @return ok: the object is given, zeroed behind its conn; its events follow.
  *  QUEUE_FULL: too many connections.  NO_MEMORY, TLS: no session. */
-WEFT_NODISCARD enum weft_err conn_dial(struct net *net, const struct address *remote, const struct address *local,
+WEFT_NODISCARD enum weft_err conn_dial(struct net *net, const struct conn_target *target,
                                        struct secure_factory *factory, const struct conn_events *events,
                                        struct conn **conn, struct weft_error *why);
 

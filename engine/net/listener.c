@@ -7,20 +7,6 @@
  * come back, short enough to stay below a second. */
 #define ACCEPT_PAUSE_NS UINT64_C(100000000)
 
-enum weft_err listener_group_open(const struct io_place *place, const struct address *address, uint32_t count,
-                                  int32_t *sockets, struct weft_error *why)
-{
-    const struct io_listen_options options = {.reuse_port = count > 1};
-    for (uint32_t i = 0; i < count; i++) {
-        enum weft_err err = place->backend->listen(place->host, address, &options, &sockets[i], why);
-        if (err != WEFT_OK) {
-            listener_group_close(place, i, sockets);
-            return err;
-        }
-    }
-    return WEFT_OK;
-}
-
 void listener_group_close(const struct io_place *place, uint32_t count, int32_t *sockets)
 {
     for (uint32_t i = 0; i < count; i++) {

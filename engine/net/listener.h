@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Listening: one socket per shard on the same address (a group), each accepted from by its own shard.
  *
- * The group is opened by the thread that starts the node, in shard order and before anybody accepts, so that either
- * all of it listens or nothing does.  Accepting that ends for lack of descriptors is armed again after a pause. */
+ * The group is opened by the thread that starts the node (io_backend.listen), in shard order and before anybody
+ * accepts, so that either all of it listens or nothing does.  Accepting that ends for lack of descriptors is armed
+ * again after a pause. */
 #ifndef ENGINE_NET_LISTENER_H
 #define ENGINE_NET_LISTENER_H
 
@@ -23,9 +24,7 @@ struct listener {
     bool closing;
 };
 
-/* Open `count` sockets on one address.  @param sockets given; on error none stays open */
-WEFT_NODISCARD enum weft_err listener_group_open(const struct io_place *place, const struct address *address,
-                                                 uint32_t count, int32_t *sockets, struct weft_error *why);
+/* Close all sockets of a group: one alone would move the places of the others. */
 void listener_group_close(const struct io_place *place, uint32_t count, int32_t *sockets);
 
 /* Start accepting on this shard.  The socket stays the group's. */

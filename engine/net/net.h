@@ -19,7 +19,8 @@ struct net {
     struct slots conns;
     struct list live; /* every connection, by conn.live */
     uint32_t conn_count;
-    uint8_t *plaintext; /* scratch for opened records, one record long */
+    struct landing_range ports; /* that dials get */
+    uint8_t *plaintext;         /* scratch for opened records, one record long */
 };
 
 WEFT_NODISCARD enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct net_options *options);

@@ -227,12 +227,12 @@ void channel_set_lane(struct channel *channel, enum weft_lane lane)
     }
 }
 
-enum weft_err channel_dial(struct rpc *rpc, const struct address *remote, const struct address *local,
-                           struct secure_factory *factory, const struct channel_events *events, void *owner,
-                           struct channel **out, struct weft_error *why)
+enum weft_err channel_dial(struct rpc *rpc, const struct conn_target *target, struct secure_factory *factory,
+                           const struct channel_events *events, void *owner, struct channel **out,
+                           struct weft_error *why)
 {
     struct conn *conn;
-    WEFT_TRY(conn_dial(rpc->net, remote, local, factory, &channel_conn_events, &conn, why));
+    WEFT_TRY(conn_dial(rpc->net, target, factory, &channel_conn_events, &conn, why));
     *out = channel_of(conn);
     channel_init(*out, rpc, events, owner);
     return WEFT_OK;

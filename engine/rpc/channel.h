@@ -72,7 +72,7 @@ struct channel {
 };
 
 /* Dial.  The channel is given; its events follow. */
-WEFT_NODISCARD enum weft_err channel_dial(struct rpc *rpc, const struct address *remote, const struct address *local,
+WEFT_NODISCARD enum weft_err channel_dial(struct rpc *rpc, const struct conn_target *target,
                                           struct secure_factory *factory, const struct channel_events *events,
                                           void *owner, struct channel **channel, struct weft_error *why);
 /* Take over an accepted socket. */

@@ -27,7 +27,7 @@ void sim_dial_start(struct sim_world *world, struct sim_flight *flight)
     int32_t result = sim_socket_number(world, dialer);
     dialer->remote = op->connect.remote;
     if (result >= 0) {
-        result = sim_socket_bind(world, dialer, &op->connect.local);
+        result = sim_socket_bind(world, dialer, &op->connect.local, op->connect.source_pair);
     }
     if (result < 0) {
         sim_socket_close(world, dialer);
@@ -64,7 +64,7 @@ void sim_dial_arrive(struct sim_world *world, struct sim_socket *dialer)
         dial_retry(world, dialer, SIM_DIAL, 0);
         return;
     }
-    struct sim_socket *listener = sim_socket_listener(world, dialer->node, &dialer->remote);
+    struct sim_socket *listener = sim_socket_listener(world, dialer);
     if (listener != NULL) {
         dialer->peer_node = listener->node;
     }

@@ -22,7 +22,8 @@
     X(EMFILE, "emfile", "an accept ends for want of descriptors; the connection keeps waiting")                        \
     X(OP_ERROR, "op_error", "an operation fails with one of the codes that its kind can have (sim_error.h)")           \
     X(START_ERROR, "start_error", "a shard or a listening socket cannot be opened")                                    \
-    X(DISARM, "disarm", "an armed receive or accept ends with a good result and has to be submitted again")
+    X(DISARM, "disarm", "an armed receive or accept ends with a good result and has to be submitted again")            \
+    X(PORT_TAKEN, "port_taken", "both source ports that a dial asks for are taken")
 
 enum sim_fault {
 #define SIM_X(name, text, meaning) SIM_FAULT_##name,

@@ -354,6 +354,7 @@ static void sim_rest(struct io *io, uint64_t deadline_ns)
 const struct io_backend sim_backend = {
     .name = "sim",
     .listen = sim_listen,
+    .port_range = sim_port_range,
     .socket_close = sim_close_socket,
     .open = sim_open,
     .close = sim_close,

@@ -154,45 +154,32 @@ static bool listener_takes(const struct sim_socket *listener, const struct addre
     return address_is_any(local) && (local->family == remote->family || local->family == 6);
 }
 
-/* The listener at `wanted` among those that take the dial; counts them. */
-static struct sim_socket *listener_at(struct sim_world *world, uint32_t node, const struct address *remote,
-                                      bool wildcard, uint64_t wanted, uint64_t *count)
+/* The listener of a node that takes a dial, of a group the one at this place. */
+static struct sim_socket *listener_find(struct sim_world *world, uint32_t node, const struct sim_socket *dialer,
+                                        bool wildcard)
 {
-    struct sim_socket *found = NULL;
-    *count = 0;
     LIST_FOR_EACH(link, &world->listeners)
     {
         struct sim_socket *listener = listener_of(link);
-        if (listener->node == node && listener_takes(listener, remote, wildcard)) {
-            if (*count == wanted) {
-                found = listener;
-            }
-            (*count)++;
+        if (listener->node == node && listener_takes(listener, &dialer->remote, wildcard) &&
+            listener->group_index == landing_shard(dialer->local.port, listener->group_count)) {
+            return listener;
         }
     }
-    return found;
+    return NULL;
 }
 
-struct sim_socket *sim_socket_listener(struct sim_world *world, uint32_t from_node, const struct address *remote)
+struct sim_socket *sim_socket_listener(struct sim_world *world, const struct sim_socket *dialer)
 {
-    uint64_t count;
-    bool wildcard = false;
-    const struct sim_node *owner = address_owner(world, remote);
-    if (owner == NULL && address_is_loopback(remote)) {
-        owner = &world->nodes[from_node];
+    const struct sim_node *owner = address_owner(world, &dialer->remote);
+    if (owner == NULL && address_is_loopback(&dialer->remote)) {
+        owner = &world->nodes[dialer->node];
     }
     if (owner == NULL) {
         return NULL;
     }
-    struct sim_socket *found = listener_at(world, owner->index, remote, wildcard, 0, &count);
-    if (found == NULL) {
-        wildcard = true;
-        found = listener_at(world, owner->index, remote, wildcard, 0, &count);
-    }
-    if (count > 1) {
-        found = listener_at(world, owner->index, remote, wildcard, prng_below(&world->prng, count), &count);
-    }
-    return found;
+    struct sim_socket *found = listener_find(world, owner->index, dialer, false);
+    return found != NULL ? found : listener_find(world, owner->index, dialer, true);
 }
 
 static void source_choose(const struct sim_node *node, const struct address *remote, struct address *local)
@@ -230,7 +217,22 @@ static bool source_taken(struct sim_world *world, const struct sim_socket *socke
     return false;
 }
 
-int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, const struct address *local)
+/* One of a pair of ports, unless both are taken or a fault says so. */
+static int32_t source_bind_pair(struct sim_world *world, struct sim_socket *socket, uint16_t pair)
+{
+    if (sim_fault_bites(&world->faults, &world->prng, SIM_FAULT_PORT_TAKEN)) {
+        return -EADDRNOTAVAIL;
+    }
+    for (socket->local.port = pair; socket->local.port <= pair + 1; socket->local.port++) {
+        if (!source_taken(world, socket)) {
+            return 0;
+        }
+    }
+    return -EADDRNOTAVAIL;
+}
+
+int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, const struct address *local,
+                        uint16_t source_pair)
 {
     struct sim_node *node = &world->nodes[socket->node];
     if (local->family != 0 && local->family != socket->remote.family) {
@@ -246,6 +248,9 @@ int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, cons
         }
         socket->local = *local;
     }
+    if (source_pair != 0) {
+        return source_bind_pair(world, socket, source_pair);
+    }
     if (socket->local.port != 0) {
         return source_taken(world, socket) ? -EADDRINUSE : 0;
     }
@@ -258,7 +263,7 @@ int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, cons
     return -EADDRNOTAVAIL;
 }
 
-static bool listen_conflicts(struct sim_world *world, uint32_t node, const struct address *address, bool reuse_port)
+static bool listen_conflicts(struct sim_world *world, uint32_t node, const struct address *address)
 {
     LIST_FOR_EACH(link, &world->listeners)
     {
@@ -266,20 +271,16 @@ static bool listen_conflicts(struct sim_world *world, uint32_t node, const struc
         bool overlap =
             other->node == node && other->local.port == address->port &&
             (address_same_ip(&other->local, address) || address_is_any(&other->local) || address_is_any(address));
-        if (overlap && !(reuse_port && other->reuse_port)) {
+        if (overlap) {
             return true;
         }
     }
     return false;
 }
 
-enum weft_err sim_listen(void *host, const struct address *address, const struct io_listen_options *options,
-                         int32_t *number, struct weft_error *why)
+static enum weft_err listen_check(struct sim_node *node, const struct address *address, const char *text,
+                                  struct weft_error *why)
 {
-    struct sim_node *node = host;
-    struct sim_world *world = node->world;
-    char text[ADDRESS_TEXT_BYTES];
-    address_print(address, text);
     if (node->killed) {
         return weft_error_set(why, WEFT_ERR_STATE, "simulation: node %u was killed: close its shards first",
                               node->index);
@@ -287,25 +288,45 @@ enum weft_err sim_listen(void *host, const struct address *address, const struct
     if (address->port == 0) {
         return weft_error_set(why, WEFT_ERR_INVALID, "simulation: cannot listen on %s: a port must be given", text);
     }
-    if (listen_conflicts(world, node->index, address, options->reuse_port)) {
+    if (listen_conflicts(node->world, node->index, address)) {
         return weft_error_set_errno(why, WEFT_ERR_SYSTEM, EADDRINUSE, "cannot listen on %s", text);
     }
-    if (!address_is_any(address)) {
-        WEFT_TRY(sim_node_own(node, address, why));
+    return address_is_any(address) ? WEFT_OK : sim_node_own(node, address, why);
+}
+
+enum weft_err sim_listen(void *host, const struct address *address, uint32_t count, int32_t *sockets, bool *steered,
+                         struct weft_error *why)
+{
+    struct sim_node *node = host;
+    struct sim_world *world = node->world;
+    char text[ADDRESS_TEXT_BYTES];
+    address_print(address, text);
+    WEFT_TRY(listen_check(node, address, text, why));
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_socket *socket = sim_socket_new(world, node->index);
+        int32_t result = sim_world_error(world, SIM_CALL_LISTEN, SIM_FAULT_START_ERROR);
+        sockets[i] = result = result != 0 ? result : sim_socket_number(world, socket);
+        if (result < 0) {
+            socket_release(world, socket);
+            while (i > 0) {
+                sim_close_socket(host, sockets[--i]);
+            }
+            return weft_error_set_errno(why, WEFT_ERR_SYSTEM, -result, "cannot listen on %s", text);
+        }
+        socket->listener = true;
+        socket->local = *address;
+        socket->group_index = i;
+        socket->group_count = count;
+        list_push_back(&world->listeners, &socket->listeners_link);
     }
-    struct sim_socket *socket = sim_socket_new(world, node->index);
-    int32_t result = sim_world_error(world, SIM_CALL_LISTEN, SIM_FAULT_START_ERROR);
-    result = result != 0 ? result : sim_socket_number(world, socket);
-    if (result < 0) {
-        socket_release(world, socket);
-        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, -result, "cannot listen on %s", text);
-    }
-    socket->listener = true;
-    socket->local = *address;
-    socket->reuse_port = options->reuse_port;
-    list_push_back(&world->listeners, &socket->listeners_link);
-    *number = result;
+    *steered = true;
     return WEFT_OK;
+}
+
+void sim_port_range(void *host, struct landing_range *range)
+{
+    (void)host;
+    *range = (struct landing_range){PORT_DRAWN_MIN, PORT_DRAWN_MAX};
 }
 
 void sim_close_socket(void *host, int32_t number)

@@ -23,7 +23,8 @@ struct sim_socket {
 
     /* A listener: */
     struct list_node listeners_link;
-    bool reuse_port;
+    uint32_t group_index; /* in the order of listening */
+    uint32_t group_count;
     struct list backlog;
     uint32_t backlog_count;
 
@@ -144,13 +145,15 @@ struct sim_socket *sim_socket_find(struct sim_world *world, uint32_t node, int32
 struct sim_socket *sim_socket_peer(struct sim_world *world, const struct sim_socket *socket);
 /* The peer learns of it as TCP tells it; the number is free at once. */
 void sim_socket_close(struct sim_world *world, struct sim_socket *socket);
-/* Who answers a dial from this node, drawn among those that share a port. */
-struct sim_socket *sim_socket_listener(struct sim_world *world, uint32_t from_node, const struct address *remote);
+/* Who answers a dial: of those that share a port, the one where its source port lands. */
+struct sim_socket *sim_socket_listener(struct sim_world *world, const struct sim_socket *dialer);
 /* Fill in the source of a dial: 0 or -errno. */
-int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, const struct address *local);
+int32_t sim_socket_bind(struct sim_world *world, struct sim_socket *socket, const struct address *local,
+                        uint16_t source_pair);
 enum weft_err sim_node_own(struct sim_node *node, const struct address *address, struct weft_error *why);
-enum weft_err sim_listen(void *host, const struct address *address, const struct io_listen_options *options,
-                         int32_t *socket, struct weft_error *why);
+enum weft_err sim_listen(void *host, const struct address *address, uint32_t count, int32_t *sockets, bool *steered,
+                         struct weft_error *why);
+void sim_port_range(void *host, struct landing_range *range);
 void sim_close_socket(void *host, int32_t number);
 
 /* The place of an operation in sim_socket.armed: the two that receive share one. */

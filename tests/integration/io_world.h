@@ -275,9 +275,10 @@ static inline void send_range(struct world *world, int32_t socket, uint64_t begi
 
 static inline void world_listen(struct world *world)
 {
-    struct io_listen_options options = {.reuse_port = false};
+    bool steered = false;
     assert_int_equal(address_parse(&world->address, "127.0.0.1", 0), WEFT_OK);
-    assert_int_equal(world->backend->listen(NULL, &world->address, &options, &world->listener, NULL), WEFT_OK);
+    assert_int_equal(world->backend->listen(NULL, &world->address, 1, &world->listener, &steered, NULL), WEFT_OK);
+    assert_true(steered);
     world->address.port = socket_port(world->listener);
     assert_int_not_equal(world->address.port, 0);
 }

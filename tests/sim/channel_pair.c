@@ -164,17 +164,15 @@ static void side_arrived(struct listener *listener, int32_t socket, const struct
 
 void side_dial_now(struct side *side)
 {
-    struct address remote = conn_end_address(ACCEPTOR);
-    struct address local = {.family = 0};
+    const struct conn_target target = {.remote = conn_end_address(ACCEPTOR)};
     struct weft_error why = {0};
     enum weft_err err;
     assert_true(side->channel_count < CHANNELS_MAX);
     uint32_t at = side->channel_count++;
     if (side->raw) {
-        err = conn_dial(&side->end->net, &remote, &local, side_factory(side), &raw_events, &side->raws[at], &why);
+        err = conn_dial(&side->end->net, &target, side_factory(side), &raw_events, &side->raws[at], &why);
     } else {
-        err = channel_dial(&side->rpc, &remote, &local, side_factory(side), &side_events, side, &side->channels[at],
-                           &why);
+        err = channel_dial(&side->rpc, &target, side_factory(side), &side_events, side, &side->channels[at], &why);
     }
     assert_int_equal(err, WEFT_OK);
 }

@@ -142,10 +142,11 @@ struct witness *conn_end_dial(struct conn_end *end)
 {
     struct conn *conn;
     struct weft_error why = {0};
-    struct address remote = conn_end_address(1 - end->index);
-    struct address local = {.family = 0};
+    struct conn_target target = {.remote = conn_end_address(1 - end->index)};
+    target.shards = end->pair->options.target_shards;
+    target.wanted = end->pair->options.target_wanted;
     end->inside = true;
-    enum weft_err err = conn_dial(&end->net, &remote, &local, end_factory(end), &talker_events, &conn, &why);
+    enum weft_err err = conn_dial(&end->net, &target, end_factory(end), &talker_events, &conn, &why);
     end->inside = false;
     assert_string_equal(why.text, "");
     assert_int_equal(err, WEFT_OK);
@@ -243,7 +244,11 @@ void conn_pair_open(struct conn_pair *pair, const struct conn_pair_options *opti
     if (!options->no_listener) {
         struct conn_end *end = &pair->ends[0];
         struct address address = conn_end_address(0);
-        assert_int_equal(listener_group_open(&end->shard->place, &address, 1, &end->listener_socket, &why), WEFT_OK);
+        bool steered = false;
+        assert_int_equal(end->shard->place.backend->listen(end->shard->place.host, &address, 1, &end->listener_socket,
+                                                           &steered, &why),
+                         WEFT_OK);
+        assert_true(steered);
         conn_end_do(end, end_listen, end);
     }
 }

@@ -68,8 +68,10 @@ struct conn_pair_options {
     uint32_t send_bufs; /* 0: 2048 */
     uint32_t conns_max; /* 0: 16 */
     uint64_t arena_bytes;
-    uint32_t object_bytes;         /* 0: a struct conn and its witness */
-    bool no_listener;              /* nobody listens */
+    uint32_t object_bytes;  /* 0: a struct conn and its witness */
+    bool no_listener;       /* nobody listens */
+    uint32_t target_shards; /* of dials: where to land */
+    uint32_t target_wanted;
     listener_accepted_fn *arrived; /* NULL: accept, with a witness */
     /* Inside the opening and closing of each shard; may be NULL. */
     void (*on_open)(struct conn_end *end);

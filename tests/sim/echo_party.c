@@ -158,6 +158,9 @@ static struct conn *member_dial(struct member *member, uint32_t to_node, uint64_
         conn->connect.op.connect.local = node_address(member->node);
         conn->connect.op.connect.local.port = 0;
     }
+    if (prng_below(&member->party->prng, 2) == 0) {
+        conn->connect.op.connect.source_pair = (uint16_t)(40000 + 2 * prng_below(&member->party->prng, 10000));
+    }
     tracked_submit(member, &conn->connect);
     return conn;
 }
@@ -309,17 +312,14 @@ static void member_step(struct member *member)
     }
 }
 
-static void member_open(struct party *party, uint32_t index, uint32_t node)
+static void member_open(struct party *party, uint32_t index, uint32_t node, int32_t listener)
 {
     struct member *member = &party->members[index];
     const struct io_options options = {.recv_bufs = 64, .recv_buf_bytes = 4096, .operations_max = 64};
-    const struct io_listen_options listen = {.reuse_port = true};
-    struct address address = node_address(node);
     member->party = party;
     member->node = node;
     member->place = sim_world_node(party->world, node);
-    assert_int_equal(member->place.backend->listen(member->place.host, &address, &listen, &member->listener, NULL),
-                     WEFT_OK);
+    member->listener = listener;
     assert_int_equal(member->place.backend->open(member->place.host, &options, &member->io, NULL), WEFT_OK);
     assert_int_equal(buf_pool_init(&member->pool, SEND_BUFS_TEST, SEND_BUF_TEST_BYTES), WEFT_OK);
     sim_io_set_user(member->io, member);
@@ -328,15 +328,28 @@ static void member_open(struct party *party, uint32_t index, uint32_t node)
     member->accept.op.accept.options = &socket_options;
 }
 
+/* The shards of a node: members from `first` on. */
+static void node_open(struct party *party, uint32_t first, uint32_t node, uint32_t shards)
+{
+    struct io_place place = sim_world_node(party->world, node);
+    struct address address = node_address(node);
+    int32_t listeners[PARTY_SHARDS];
+    bool steered = false;
+    assert_int_equal(place.backend->listen(place.host, &address, shards, listeners, &steered, NULL), WEFT_OK);
+    assert_true(steered);
+    for (uint32_t i = 0; i < shards; i++) {
+        member_open(party, first + i, node, listeners[i]);
+    }
+}
+
 void party_open(struct party *party, const struct sim_options *options)
 {
     memset(party, 0, sizeof *party);
     assert_int_equal(sim_world_create(&party->world, options, NULL), WEFT_OK);
     prng_init(&party->prng, options->seed + 1);
-    member_open(party, 0, 0);
-    member_open(party, 1, 0);
-    member_open(party, 2, 1);
-    member_open(party, 3, 2);
+    node_open(party, 0, 0, 2);
+    node_open(party, 2, 1, 1);
+    node_open(party, 3, 2, 1);
 }
 
 bool party_idle(const struct party *party)

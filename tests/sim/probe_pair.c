@@ -98,8 +98,10 @@ void side_open(struct pair *pair, uint32_t index)
 void side_listen(struct side *side, uint32_t index)
 {
     struct address address = side_address(index);
-    const struct io_listen_options options = {.reuse_port = false};
-    assert_int_equal(side->place.backend->listen(side->place.host, &address, &options, &side->listener, NULL), WEFT_OK);
+    bool steered = false;
+    assert_int_equal(side->place.backend->listen(side->place.host, &address, 1, &side->listener, &steered, NULL),
+                     WEFT_OK);
+    assert_true(steered);
 }
 
 void pair_open(struct pair *pair, const struct sim_options *options)

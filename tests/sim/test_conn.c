@@ -183,6 +183,31 @@ static void dial__ended_before_the_turn_is_over__told_once(void **state)
     conn_pair_close(&pair);
 }
 
+/* Source ports that land where it was asked; where all that are tried are taken, any port. */
+static void dial__wanted_shard__source_port_lands_there(void **state)
+{
+    (void)state;
+    for (uint32_t taken = 0; taken < 2; taken++) {
+        uint32_t landed = 0;
+        for (uint32_t wanted = 0; wanted < 5; wanted++) {
+            struct conn_pair_options options;
+            struct conn_pair pair;
+            conn_pair_options_init(&options, 40 + wanted);
+            options.target_shards = 5;
+            options.target_wanted = wanted;
+            options.sim.fault_per_million[SIM_FAULT_PORT_TAKEN] = taken * 1000000;
+            conn_pair_open(&pair, &options);
+            struct witness *accepted;
+            struct witness *dialer = conn_pair_connect(&pair, &accepted);
+            landed += landing_shard(accepted->conn->remote.port, 5) == wanted;
+            assert_int_equal(sim_faults_bitten(pair.world, SIM_FAULT_PORT_TAKEN), taken * 8);
+            close_both(&pair, dialer);
+            conn_pair_close(&pair);
+        }
+        assert_true(taken == 0 ? landed == 5 : landed < 5);
+    }
+}
+
 static void dial__slots_used_up__refused_and_nothing_left(void **state)
 {
     (void)state;
@@ -194,15 +219,13 @@ static void dial__slots_used_up__refused_and_nothing_left(void **state)
         options.secure[0] = options.secure[1] = mode == SECURE;
         conn_pair_open(&pair, &options);
         struct witness *dialer = conn_pair_connect(&pair, NULL);
-        struct address remote = conn_end_address(0);
-        struct address local = {.family = 0};
+        const struct conn_target target = {.remote = conn_end_address(0)};
         struct weft_error why = {0};
         struct conn *conn = NULL;
         struct conn_end *end = &pair.ends[1];
         const struct conn_events events = {.opened = NULL};
-        assert_int_equal(
-            conn_dial(&end->net, &remote, &local, mode == SECURE ? &end->toy.factory : NULL, &events, &conn, &why),
-            WEFT_ERR_QUEUE_FULL);
+        assert_int_equal(conn_dial(&end->net, &target, mode == SECURE ? &end->toy.factory : NULL, &events, &conn, &why),
+                         WEFT_ERR_QUEUE_FULL);
         assert_null(conn);
         assert_int_equal(why.reason, WEFT_REASON_TOO_MANY_CONNECTIONS);
         assert_non_null(strstr(why.text, "connections_max"));
@@ -970,6 +993,7 @@ int main(void)
         cmocka_unit_test(connect__no_answer__times_out),
         cmocka_unit_test(connect__ended_while_dialing__told_once),
         cmocka_unit_test(dial__ended_before_the_turn_is_over__told_once),
+        cmocka_unit_test(dial__wanted_shard__source_port_lands_there),
         cmocka_unit_test(dial__slots_used_up__refused_and_nothing_left),
         cmocka_unit_test(accept__no_session_to_be_had__socket_closed),
         cmocka_unit_test(handshake__any_size_and_any_pieces__opens),

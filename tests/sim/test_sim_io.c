@@ -159,7 +159,7 @@ static void trace__two_events_swapped__hash_differs(void **state)
     (void)state;
     struct sim_options options;
     uint64_t wrong_bytes;
-    storm_options(&options, 12);
+    storm_options(&options, 13);
     uint64_t hash = short_run(&options, &wrong_bytes);
     for (uint64_t nth = 1; nth < 20; nth++) {
         options.test_swap_event = nth;

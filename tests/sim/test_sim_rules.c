@@ -390,20 +390,20 @@ static void listen__address_of_another__refused_with_its_name(void **state)
     options_calm(&options);
     pair_open(&pair, &options);
     struct address address = side_address(0);
-    const struct io_listen_options listen = {.reuse_port = true};
+    bool steered;
     int32_t number;
     struct weft_error why = {0};
     void *first = pair.sides[0].place.host;
     void *second = pair.sides[1].place.host;
-    assert_int_equal(sim_backend.listen(first, &address, &listen, &number, &why), WEFT_ERR_SYSTEM);
+    assert_int_equal(sim_backend.listen(first, &address, 1, &number, &steered, &why), WEFT_ERR_SYSTEM);
     assert_int_equal(why.os_errno, EADDRINUSE);
     assert_non_null(strstr(why.text, "10.0.0.1:7000"));
     memset(&why, 0, sizeof why);
-    assert_int_equal(sim_backend.listen(second, &address, &listen, &number, &why), WEFT_ERR_SYSTEM);
+    assert_int_equal(sim_backend.listen(second, &address, 1, &number, &steered, &why), WEFT_ERR_SYSTEM);
     assert_int_equal(why.os_errno, EADDRNOTAVAIL);
     memset(&why, 0, sizeof why);
     address.port = 0;
-    assert_int_equal(sim_backend.listen(first, &address, &listen, &number, &why), WEFT_ERR_INVALID);
+    assert_int_equal(sim_backend.listen(first, &address, 1, &number, &steered, &why), WEFT_ERR_INVALID);
     pair_close(&pair);
 }
 

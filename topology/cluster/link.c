@@ -82,16 +82,18 @@ static void link_dial(struct link *link)
     struct location theirs = peer_location(link->peer);
     link->decision = policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
     bool tls = link->decision.verdict == POLICY_TLS;
-    struct address remote = link->peer->addresses[0];
-    remote.port = tls ? link->peer->ssl_storage_port : link->peer->storage_port;
-    struct address local = share->node->settings.dial_address;
-    if (local.family != remote.family) {
-        local.family = 0;
+    struct conn_target target = {
+        .remote = link->peer->addresses[0],
+        .local = share->node->settings.dial_address,
+    };
+    target.remote.port = tls ? link->peer->ssl_storage_port : link->peer->storage_port;
+    if (target.local.family != target.remote.family) {
+        target.local.family = 0;
     }
     WEFT_ASSERT(!tls || share->tls != NULL);
     memset(&link->last, 0, sizeof link->last);
     link->state = LINK_DIALING;
-    enum weft_err err = channel_dial(&share->rpc, &remote, &local, tls ? tls_context_factory(share->tls) : NULL,
+    enum weft_err err = channel_dial(&share->rpc, &target, tls ? tls_context_factory(share->tls) : NULL,
                                      &link_channel_events, link, &link->channel, &link->last);
     if (err != WEFT_OK) {
         COUNT(share->shard, dial_failures);

@@ -76,11 +76,17 @@ static enum weft_err node_open_listener(struct weft_node *node, bool secure, int
     if (*sockets == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u listeners", node->shard_count);
     }
-    enum weft_err err = listener_group_open(&node->place, &address, node->shard_count, *sockets, why);
+    bool steered = true;
+    enum weft_err err =
+        node->place.backend->listen(node->place.host, &address, node->shard_count, *sockets, &steered, why);
     if (err != WEFT_OK) {
         free(*sockets);
         *sockets = NULL;
         return err;
+    }
+    if (!steered) {
+        log_event(&node->log, 0, LOG_START, 'W',
+                  "%s: this kernel takes no program for its listeners: connections land on any shard", text);
     }
     log_event(&node->log, 0, LOG_LISTENING, 'I', "listening %s %s", secure ? "tls" : "plain", text);
     return WEFT_OK;

@@ -166,6 +166,22 @@ static void weft_connections_max(struct config_decoder *decoder, const struct ya
     }
 }
 
+static void weft_connections_per_peer_max(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    uint64_t count;
+    if (decoder_number(decoder, value, WEFT_LANE_COUNT, CONNECTIONS_MAX, &count)) {
+        decoder->config->options.connections_per_peer_max = (uint32_t)count;
+    }
+}
+
+static void weft_idle_timeout(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    uint32_t ms;
+    if (decoder_time_ms(decoder, value, &ms)) {
+        decoder->config->options.idle_timeout_ms = ms == 0 ? UINT32_MAX : ms;
+    }
+}
+
 static void weft_client_auth_plaintext(struct config_decoder *decoder, const struct yaml_node *value)
 {
     static const struct config_word words[] = {{"warn", 0}, {"refuse", 1}};
@@ -200,6 +216,8 @@ static const struct decoder_field weft_fields[] = {
     {"shards", weft_shards},
     {"memory_per_shard", weft_memory_per_shard},
     {"connections_max", weft_connections_max},
+    {"connections_per_peer_max", weft_connections_per_peer_max},
+    {"idle_timeout", weft_idle_timeout},
     {"tcp_congestion", weft_tcp_congestion},
     {"handshake_timeout", weft_handshake_timeout},
     {"heartbeat", weft_heartbeat},

@@ -54,6 +54,9 @@ struct channel {
     bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
+    uint16_t peer_shards; /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */
+    uint16_t peer_shard;
+    uint16_t peer_wanted;
     struct channel_greeting *greeting;
     struct frame_reader reader;
     uint64_t frame_ns; /* when the first byte of the frame at hand was read */

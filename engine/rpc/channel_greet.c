@@ -88,6 +88,9 @@ static void greet_note_peer(struct channel *channel, const struct negotiation *t
     if (theirs->has_hello) {
         memcpy(channel->peer_id, theirs->hello.id, UUID_BYTES);
         channel->peer_incarnation = theirs->hello.incarnation;
+        channel->peer_shards = theirs->hello.shards;
+        channel->peer_shard = theirs->hello.shard;
+        channel->peer_wanted = theirs->hello.wanted_shard;
     }
 }
 

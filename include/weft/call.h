@@ -46,11 +46,13 @@ typedef void weft_reply_fn(void *ctx, enum weft_err err, const struct weft_reply
 
 /** Options of one call.  Zero means the default. */
 struct weft_call_options {
-    size_t size;         /**< sizeof this struct; set by WEFT_CALL_OPTIONS_INIT */
-    uint32_t timeout_ms; /**< 0: WEFT_CALL_TIMEOUT_MS_DEFAULT */
-    enum weft_lane lane; /**< 0: normal */
-    bool one_way;        /**< no reply is expected; the callback says whether it was handed to the network */
-    bool wait_for_peer;  /**< while the peer is down, wait for it until the timeout instead of failing at once */
+    size_t size;           /**< sizeof this struct; set by WEFT_CALL_OPTIONS_INIT */
+    uint32_t timeout_ms;   /**< 0: WEFT_CALL_TIMEOUT_MS_DEFAULT */
+    enum weft_lane lane;   /**< 0: normal */
+    bool one_way;          /**< no reply is expected; the callback says whether it was handed to the network */
+    bool wait_for_peer;    /**< while the peer is down, wait for it until the timeout instead of failing at once */
+    uint32_t remote_shard; /**< the shard of the peer that is to serve it, plus 1; 0: any.  Of use on the normal lane,
+                                once the peer has said how many shards it has (weft_peer_shards) */
 };
 #define WEFT_CALL_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
@@ -62,9 +64,10 @@ struct weft_call_options {
  *  @param args     0..WEFT_PAYLOAD_BYTES_MAX bytes; borrowed and copied
  *  @param options  borrowed; NULL for defaults
  *  @param fn       called exactly once if this returned ok, never if it failed
- *  @return ok | QUEUE_FULL (wait for replies; also where a call that must wait for its connection finds no memory) |
- *          UNREACHABLE (the peer is down; see wait_for_peer) | TOO_LARGE | NOT_FOUND (no such peer) |
- *          INVALID (a reserved verb, a foreign size) | TOO_NEW | DRAINING
+ *  @return ok | QUEUE_FULL (wait for replies; also where a call that must wait for its connection finds no memory, and
+ *          where every connection that the peer may have is in use) | UNREACHABLE (the peer is down; see wait_for_peer)
+ * | TOO_LARGE | NOT_FOUND (no such peer, or it has no such shard) | INVALID (a reserved verb, a foreign size) | TOO_NEW
+ * | DRAINING
  *  @shard owner (asserted)   @allocates never   @calls_back never from inside */
 WEFT_API WEFT_NODISCARD enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb,
                                                 struct weft_span args, const struct weft_call_options *options,

@@ -99,6 +99,9 @@ struct weft_node_options {
     uint32_t peer_count;
     weft_log_fn *log; /**< NULL: lines on stderr */
     void *log_ctx;
+    uint32_t connections_per_peer_max; /**< with one peer, all shards together, in each direction; 3 at least; 0: 256,
+                                          or what the peer's `connections` needs */
+    uint32_t idle_timeout_ms; /**< of a bulk connection, and of one to a named shard; 0: 30000; UINT32_MAX: never */
 };
 #define WEFT_NODE_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
@@ -164,6 +167,10 @@ WEFT_API int weft_node_wait(weft_node *node);
 /** Drain, wait and free.  NULL is fine.  @shard control   @blocks */
 WEFT_API void weft_node_destroy(WEFT_TAKE weft_node *node);
 
+/** How many shards a peer has, as it said when a connection came up; 0: not known yet, or it did not say.
+ *  @shard any */
+WEFT_API uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer);
+
 /** The peer that has this numeric address, the zero id if none.  @shard any */
 WEFT_API weft_peer_id weft_peer_find(const weft_shard *shard, const char *address);
 
@@ -187,16 +194,45 @@ typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
 
 /** Counters of one shard, only ever growing.  New ones are added at the end. */
+/* clang-format off */
 #define WEFT_COUNTERS(X)                                                                                               \
     X(turns)                                                                                                           \
     X(enters)                                                                                                          \
     X(operations)                                                                                                      \
-    X(completions) X(accepted) X(dialed) X(dial_failures) X(connections_closed) X(refused) X(calls_started)            \
-        X(calls_answered) X(calls_failed) X(calls_expired) X(requests_received) X(requests_answered)                   \
-            X(requests_failed) X(requests_expired) X(requests_busy) X(one_way_sent) X(one_way_received)                \
-                X(late_replies) X(bytes_sent) X(bytes_received) X(plain_bytes_sent) X(tls_bytes_sent)                  \
-                    X(heartbeats_sent) X(heartbeats_answered) X(peers_up) X(peers_down) X(log_suppressed)              \
-                        X(answers_waited) X(answers_without_room) X(bytes_referenced) X(bytes_landed)
+    X(completions)                                                                                                     \
+    X(accepted)                                                                                                        \
+    X(dialed)                                                                                                          \
+    X(dial_failures)                                                                                                   \
+    X(connections_closed)                                                                                              \
+    X(refused)                                                                                                         \
+    X(calls_started)                                                                                                   \
+    X(calls_answered)                                                                                                  \
+    X(calls_failed)                                                                                                    \
+    X(calls_expired)                                                                                                   \
+    X(requests_received)                                                                                               \
+    X(requests_answered)                                                                                               \
+    X(requests_failed)                                                                                                 \
+    X(requests_expired)                                                                                                \
+    X(requests_busy)                                                                                                   \
+    X(one_way_sent)                                                                                                    \
+    X(one_way_received)                                                                                                \
+    X(late_replies)                                                                                                    \
+    X(bytes_sent)                                                                                                      \
+    X(bytes_received)                                                                                                  \
+    X(plain_bytes_sent)                                                                                                \
+    X(tls_bytes_sent)                                                                                                  \
+    X(heartbeats_sent)                                                                                                 \
+    X(heartbeats_answered)                                                                                             \
+    X(peers_up)                                                                                                        \
+    X(peers_down)                                                                                                      \
+    X(log_suppressed)                                                                                                  \
+    X(answers_waited)                                                                                                  \
+    X(answers_without_room)                                                                                            \
+    X(bytes_referenced)                                                                                                \
+    X(bytes_landed)                                                                                                    \
+    X(misrouted)
+/* clang-format on */
+
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered
  *  and requests not answered, send buffers, bytes of the arena as rounded up to blocks, and armed timers. */
 #define WEFT_GAUGES(X) X(connections) X(calls) X(requests) X(send_buffers) X(arena_bytes) X(timers)

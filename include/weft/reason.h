@@ -53,7 +53,8 @@
     X(HEARTBEAT_MISSED, "heartbeat_missed")                                                                            \
     X(SEND_OVERFLOW, "send_overflow")                                                                                  \
     X(OUT_OF_BUFFERS, "out_of_buffers")                                                                                \
-    X(LOCAL_CLOSE, "local_close")
+    X(LOCAL_CLOSE, "local_close")                                                                                      \
+    X(IDLE, "idle")
 
 /** Why a connection was made plain or TLS, or admitted. */
 #define WEFT_DECISIONS(X)                                                                                              \

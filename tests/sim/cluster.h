@@ -213,6 +213,8 @@ bool cluster_knows(const struct cluster_node *node, uint32_t peer);
 uint64_t cluster_dialed(const struct cluster_node *node);
 /* Most dials of one link within a time in which none succeeds, as the back-off allows. */
 uint64_t cluster_dials_max(uint64_t time_ns);
+/* Most links that a node has to another. */
+uint64_t cluster_links(const struct cluster_node *from, const struct cluster_node *to);
 /* Every node that runs has every other one that runs, and that it knows, as a peer that is up. */
 bool cluster_all_up(struct cluster *cluster);
 bool cluster_no_open_calls(struct cluster *cluster);

@@ -144,10 +144,10 @@ static void check_shard_empty(struct cluster_node *node, uint32_t index)
     cluster_check(cluster, sim_io_lent(shard->io) == 0, "%u receive buffers are lent", sim_io_lent(shard->io));
     cluster_check(cluster, sim_io_operations(shard->io) == 0, "%u operations are in flight",
                   sim_io_operations(shard->io));
-    for (uint32_t i = 0; i < share->link_count; i++) {
-        cluster_check(cluster, share->links[i].state == LINK_STOPPED && share->links[i].channel == NULL, "link %u", i);
-        cluster_check(cluster, list_empty(&share->links[i].waiting) && list_empty(&share->links[i].patient), "link %u",
-                      i);
+    struct link *link;
+    for (uint32_t i = 0; (link = node_shard_next_link(&node->node->shards[index], &i)) != NULL;) {
+        cluster_check(cluster, link->state == LINK_STOPPED && link->channel == NULL, "link %u", i);
+        cluster_check(cluster, list_empty(&link->waiting) && list_empty(&link->patient), "link %u", i);
     }
 }
 

@@ -161,7 +161,7 @@ static void call__from_callback_of_ending_connection__unreachable_or_waits(void 
 static bool two_missed(struct cluster *cluster)
 {
     struct node_shard *share = &cluster->nodes[0].node->shards[0];
-    return share->links[share->link_begin[0]].heartbeats_missed == 2;
+    return share->peers[0]->control->heartbeats_missed == 2;
 }
 
 /* The third ping fails because its connection ends: that is no reason to end it. */

@@ -55,7 +55,7 @@ static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
                           noticed_ns <= (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS,
                       "node %u noticed after %llu us", i, (unsigned long long)(noticed_ns / 1000));
         /* The control link, and what calls use: a link per lane and shard. */
-        uint64_t links = cluster.nodes[i].shard_count * 3;
+        uint64_t links = cluster_links(&cluster.nodes[i], &cluster.nodes[1 - i]);
         uint64_t dials = cluster_dialed(&cluster.nodes[i]) - before[i];
         cluster_check(&cluster, dials <= links * cluster_dials_max(cut_for_ns), "node %u dialed %llu times", i,
                       (unsigned long long)dials);
@@ -148,9 +148,10 @@ static uint32_t heartbeats_missed(const struct cluster_node *node)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < node->shard_count; i++) {
-        const struct node_shard *share = &node->node->shards[i];
-        for (uint32_t j = 0; j < share->link_count; j++) {
-            most = share->links[j].heartbeats_missed > most ? share->links[j].heartbeats_missed : most;
+        struct node_shard *share = &node->node->shards[i];
+        const struct link *link;
+        for (uint32_t j = 0; (link = node_shard_next_link(share, &j)) != NULL;) {
+            most = link->heartbeats_missed > most ? link->heartbeats_missed : most;
         }
     }
     return most;

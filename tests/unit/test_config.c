@@ -156,6 +156,8 @@ static void config__every_key__reaches_its_option(void **state)
     assert_string_equal(options->shards, "0-1");
     assert_int_equal(options->memory_per_shard_bytes, 64 * 1024 * 1024);
     assert_int_equal(options->connections_max, 512);
+    assert_int_equal(options->connections_per_peer_max, 40);
+    assert_int_equal(options->idle_timeout_ms, 90000);
     assert_string_equal(options->tcp_congestion, "cubic");
     assert_int_equal(options->handshake_timeout_ms, 2000);
     assert_int_equal(options->heartbeat_ms, 250);

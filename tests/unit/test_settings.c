@@ -148,6 +148,7 @@ static void option__wrong__error_names_it(void **state)
         {{.memory_per_shard_bytes = (64u << 20) - 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
         {{.memory_per_shard_bytes = (UINT64_C(1) << 40) + 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
         {{.connections_max = (1u << 20) + 1}, WEFT_ERR_INVALID, "connections_max"},
+        {{.connections_per_peer_max = 2}, WEFT_ERR_CONFIG, "connections_per_peer_max"},
         {{.calls_max = (1u << 20) + 1}, WEFT_ERR_INVALID, "calls_max"},
         {{.requests_max = UINT32_MAX}, WEFT_ERR_INVALID, "requests_max"},
     };

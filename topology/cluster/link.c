@@ -61,6 +61,45 @@ static uint64_t link_backoff_ns(struct link *link)
     return most_ns / 2 + prng_below(&link_shard(link)->prng, most_ns / 2);
 }
 
+/* Nobody needs it: it goes, and with it its place in the peer's budget. */
+static void link_rest(struct link *link)
+{
+    timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
+    timer_wheel_stop(&link_shard(link)->wheel, &link->idle);
+    peer_links_forget(link);
+}
+
+static bool link_has_calls(const struct link *link)
+{
+    return !list_empty(&link->waiting) || !list_empty(&link->patient) ||
+           (link->channel != NULL && link->channel->call_count > 0);
+}
+
+static void link_idle_look(struct timer *timer, void *ctx)
+{
+    struct link *link = ctx;
+    bool idle = !link->used && !link_has_calls(link);
+    link->used = false;
+    if (idle && link->state == LINK_UP && channel_is_up(link->channel)) {
+        link->state = LINK_RESTING;
+        conn_close(&link->channel->conn, WEFT_REASON_IDLE);
+    } else if (idle && link->state == LINK_BACKOFF) {
+        link_rest(link);
+        return;
+    }
+    shard_timer_start(link_shard(link), timer, link->share->node->settings.idle_timeout_ns);
+}
+
+void link_close_when_idle(struct link *link)
+{
+    uint64_t timeout_ns = link->share->node->settings.idle_timeout_ns;
+    link->on_demand = true;
+    if (timeout_ns != 0) {
+        link->idle = (struct timer){.fn = link_idle_look, .ctx = link};
+        shard_timer_start(link_shard(link), &link->idle, timeout_ns);
+    }
+}
+
 static void link_back_off(struct link *link)
 {
     link->channel = NULL;
@@ -82,10 +121,18 @@ static void link_dial(struct link *link)
     struct location theirs = peer_location(link->peer);
     link->decision = policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
     bool tls = link->decision.verdict == POLICY_TLS;
+    uint32_t remote = atomic_load_explicit(&share->node->shared[link->peer_index].shards, memory_order_relaxed);
     struct conn_target target = {
         .remote = link->peer->addresses[0],
         .local = share->node->settings.dial_address,
     };
+    if (link->lane != WEFT_LANE_CONTROL && !link->named) {
+        link->wanted = shard_map_at(share->shard->index, share->node->shard_count, remote, link->place);
+    }
+    if (link->wanted < remote) {
+        target.shards = remote;
+        target.wanted = link->wanted;
+    }
     target.remote.port = tls ? link->peer->ssl_storage_port : link->peer->storage_port;
     if (target.local.family != target.remote.family) {
         target.local.family = 0;
@@ -124,6 +171,9 @@ static void link_introduce(struct channel *channel, const struct negotiation *of
     }
     own->has_hello = true;
     node_introduce(link->share, weft_lane_name(link->lane), &own->hello);
+    if (link->wanted < HELLO_SHARD_ANY) {
+        own->hello.wanted_shard = (uint16_t)link->wanted;
+    }
 }
 
 static enum weft_reason link_admit(struct channel *channel, const struct negotiation *answer)
@@ -142,6 +192,23 @@ static enum weft_reason link_disclose(struct channel *channel, enum weft_reason 
     return reason; /* a dialer tells nobody */
 }
 
+/* How many shards the peer has, and whether we got to the one we wanted. */
+static void link_note_landing(struct link *link)
+{
+    struct node_shard *share = link->share;
+    const struct channel *channel = link->channel;
+    if (!channel->peer_hello) {
+        return;
+    }
+    uint32_t remote = channel->peer_shards <= SHARDS_MAX ? channel->peer_shards : 0;
+    atomic_store_explicit(&share->node->shared[link->peer_index].shards, remote, memory_order_relaxed);
+    if (link->wanted != SHARD_ANY && link->wanted != channel->peer_shard) {
+        COUNT(share->shard, misrouted);
+        log_event(&share->log, share->shard->now_ns, LOG_LINK_UP, 'D', "link to %s landed on shard %u, not %u",
+                  link->peer->text, channel->peer_shard, link->wanted);
+    }
+}
+
 static void link_up(struct channel *channel)
 {
     struct link *link = channel->owner;
@@ -153,6 +220,7 @@ static void link_up(struct channel *channel)
     log_event(&link->share->log, link_shard(link)->now_ns, LOG_LINK_UP, 'D', "link up %s lane %s %s (%s)",
               link->peer->text, weft_lane_name(link->lane), policy_verdict_name(link->decision.verdict),
               weft_reason_name(link->decision.reason));
+    link_note_landing(link);
     call_send_waiting(&link->waiting, channel);
     call_send_waiting(&link->patient, channel);
     link_note_peer(link, true);
@@ -176,6 +244,17 @@ static void link_log_end(struct link *link, const struct channel *channel, bool 
               link->last.text);
 }
 
+/* The connection that nobody used is closed.  Somebody may want the link again by now. */
+static void link_rested(struct link *link)
+{
+    link->channel = NULL;
+    if (link_has_calls(link)) {
+        link_dial(link);
+    } else {
+        link_rest(link);
+    }
+}
+
 static void link_down(struct channel *channel)
 {
     struct link *link = channel->owner;
@@ -189,6 +268,10 @@ static void link_down(struct channel *channel)
         link->failures = 0;
     }
     link_heartbeat_stop(link);
+    if (link->state == LINK_RESTING) {
+        link_rested(link);
+        return;
+    }
     if (link->state != LINK_STOPPED) {
         link_log_end(link, channel, was_up);
     }
@@ -206,13 +289,16 @@ static const struct channel_events link_channel_events = {
     .down = link_down,
 };
 
-void link_init(struct link *link, struct node_shard *share, uint32_t peer_index, enum weft_lane lane)
+void link_init(struct link *link, struct peer_links *family, enum weft_lane lane)
 {
     memset(link, 0, sizeof *link);
-    link->share = share;
-    link->peer = &share->node->peers[peer_index];
-    link->peer_index = peer_index;
+    link->share = family->share;
+    link->family = family;
+    link->peer = &family->share->node->peers[family->peer_index];
+    link->peer_index = family->peer_index;
     link->lane = lane;
+    link->wanted = SHARD_ANY;
+    list_node_init(&link->sibling);
     link->retry = (struct timer){.fn = link_retry, .ctx = link};
     list_init(&link->waiting);
     list_init(&link->patient);
@@ -228,6 +314,7 @@ void link_start(struct link *link)
 
 enum weft_err link_call(struct link *link, const struct call_request *request, bool wait_for_peer)
 {
+    link->used = true;
     if (WEFT_LIKELY(link->state == LINK_UP && channel_is_up(link->channel))) {
         return call_send(link->channel, request);
     }
@@ -240,7 +327,7 @@ enum weft_err link_call(struct link *link, const struct call_request *request, b
     if (wait_for_peer) {
         return call_wait(&link->share->rpc, &link->patient, request);
     }
-    if (link->state != LINK_DIALING) { /* in BACKOFF, or its connection is ending */
+    if (link->state != LINK_DIALING && link->state != LINK_RESTING) { /* in BACKOFF, or its connection is ending */
         return WEFT_ERR_UNREACHABLE;
     }
     return call_wait(&link->share->rpc, &link->waiting, request);
@@ -259,6 +346,7 @@ void link_stop(struct link *link)
     weft_error_set_reason(&why, WEFT_ERR_DRAINING, WEFT_REASON_DRAINING, "this node is stopping");
     link_heartbeat_stop(link);
     timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
+    timer_wheel_stop(&link_shard(link)->wheel, &link->idle);
     link->state = LINK_STOPPED;
     call_fail_waiting(&link->waiting, &why);
     call_fail_waiting(&link->patient, &why);

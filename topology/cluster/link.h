@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A link: the outgoing connection from one shard to one peer on one lane, kept alive by dialing again.
+/* A link: an outgoing connection from one shard to one peer on one lane, kept alive by dialing again.
  *
- *     IDLE -> DIALING -> UP -> BACKOFF -> DIALING ...       any -> STOPPED
+ *     IDLE -> DIALING -> UP -> BACKOFF -> DIALING ...       UP -> RESTING -> DIALING or gone       any -> STOPPED
  *
  * IDLE     nobody used it yet
  * DIALING  a channel exists, not negotiated; calls wait
  * UP       calls pass
  * BACKOFF  the last attempt failed, or the connection ended; calls fail at once, unless they want to wait
+ * RESTING  nobody used it for a while, so its connection is being closed; a call that comes now makes it dial again
  *
- * Whether it is plain or TLS is decided anew at each dial, by the policy. */
+ * Whether it is plain or TLS is decided anew at each dial, by the policy, and so is the shard of the peer on which it
+ * wants to land. */
 #ifndef TOPOLOGY_CLUSTER_LINK_H
 #define TOPOLOGY_CLUSTER_LINK_H
 
@@ -16,21 +18,32 @@
 #include "engine/rpc/channel.h"
 #include "topology/cluster/peer.h"
 #include "topology/cluster/policy.h"
+#include "topology/cluster/shard_map.h"
 
-enum link_state { LINK_IDLE = 0, LINK_DIALING, LINK_UP, LINK_BACKOFF, LINK_STOPPED };
+enum link_state { LINK_IDLE = 0, LINK_DIALING, LINK_UP, LINK_BACKOFF, LINK_RESTING, LINK_STOPPED };
 
 struct node_shard;
+struct peer_links;
 
 struct link {
     struct node_shard *share;
+    struct peer_links *family; /* the peer's links on this shard */
+    struct list_node sibling;  /* of the family's own or named links */
     const struct peer *peer;
     uint32_t peer_index;
     enum weft_lane lane;
     enum link_state state;
+    bool named;      /* for calls that name a shard of the peer; others go by place */
+    bool on_demand;  /* closed when nobody uses it for a while */
+    bool budgeted;   /* holds one of the peer's connections that all shards share */
+    bool used;       /* since the idle timer looked */
+    uint32_t place;  /* among the shards of the peer that this shard keeps connections to */
+    uint32_t wanted; /* the shard of the peer to land on, or SHARD_ANY */
     struct policy_decision decision;
     struct channel *channel;
     struct timer retry;
     struct timer heartbeat; /* control lane */
+    struct timer idle;
     uint32_t heartbeats_missed;
     uint32_t failures; /* in a row: attempts, and connections that lived no longer than the pause before them */
     uint64_t up_since_ns;
@@ -39,7 +52,9 @@ struct link {
     struct weft_error last; /* why it is not up */
 };
 
-void link_init(struct link *link, struct node_shard *share, uint32_t peer_index, enum weft_lane lane);
+void link_init(struct link *link, struct peer_links *family, enum weft_lane lane);
+/* Close it when nobody used it for the idle timeout. */
+void link_close_when_idle(struct link *link);
 /* Dial now, unless it is dialing, up or stopped. */
 void link_start(struct link *link);
 /* No more dialing; what waits fails; an idle connection closes, a busy one when its calls have ended. */

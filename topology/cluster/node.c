@@ -21,6 +21,7 @@ static void node_free(struct weft_node *node)
     free(node->plain_sockets);
     free(node->secure_sockets);
     free(node->peers);
+    free(node->shared);
     free(node);
 }
 
@@ -32,7 +33,8 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     WEFT_TRY(settings_init(&node->settings, options, why));
     log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
     node->peers = calloc(WEFT_PEERS_MAX, sizeof *node->peers);
-    if (node->peers == NULL) {
+    node->shared = calloc(WEFT_PEERS_MAX, sizeof *node->shared);
+    if (node->peers == NULL || node->shared == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
     }
     /* The array is the caller's: its elements are as large as the caller knows them. */

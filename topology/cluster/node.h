@@ -2,8 +2,9 @@
 /* A node: the topology, the policy and the engine put together.
  *
  * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
- * (one shard's share: open, close), node_accept.c (who may connect, and what we say of ourselves), node_drain.c
- * (the end), node_query.c (links and counters), node_hosted.c (shards on threads of the host's). */
+ * (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may connect, and what we say of
+ * ourselves), node_drain.c (the end), node_query.c (links and counters), node_hosted.c (shards on threads of the
+ * host's). */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -17,6 +18,7 @@
 #include "topology/cluster/link.h"
 #include "topology/cluster/log.h"
 #include "topology/cluster/peer.h"
+#include "topology/cluster/peer_links.h"
 #include "topology/cluster/settings.h"
 #include "topology/machine/plan.h"
 
@@ -31,13 +33,11 @@ struct node_shard {
     struct tls_context *tls; /* NULL: this node neither dials nor accepts TLS */
     struct listener plain;
     struct listener secure;
-    struct link *links; /* of all peers; a peer's share begins at link_begin[peer] */
-    uint32_t *link_begin;
-    uint32_t link_count;
+    struct peer_links **peers; /* WEFT_PEERS_MAX, by the peer's index */
+    struct slots links;        /* struct link, of all peers */
     struct log log;
     struct timer drain_timer;
     uint64_t drain_deadline_ns;
-    uint32_t next_connection; /* of the normal lane: whose turn it is */
     bool draining;
 };
 
@@ -46,6 +46,7 @@ struct weft_node {
     struct verb_table verbs;
     struct peer *peers; /* WEFT_PEERS_MAX, touched as far as used */
     uint32_t peer_count;
+    struct peer_shared *shared; /* WEFT_PEERS_MAX, by the peer's index */
     struct tls_credentials *credentials;
     struct engine *engine;
     struct node_shard *shards;
@@ -113,7 +114,11 @@ enum weft_reason node_check_hello(const struct node_shard *share, const struct h
 /* Count and log a refusal. */
 void node_refused(struct node_shard *share, const struct channel *channel, const char *direction);
 
-/* This shard may be the peer's home: it holds the control connection. */
+/* The peer's home: the shard that holds its control connection. */
 uint32_t node_home_shard(const struct weft_node *node, uint32_t peer);
+/* Most connections with a peer in one direction, over all shards. */
+uint32_t node_connections_max(const struct weft_node *node, uint32_t peer);
+/* The link in use with the lowest slot from `index` on, which is moved behind it; NULL: no more. */
+struct link *node_shard_next_link(struct node_shard *share, uint32_t *index);
 
 #endif

@@ -15,8 +15,9 @@ static bool drain_channel_idle(const struct channel *channel)
 
 static void drain_close_idle(struct node_shard *share)
 {
-    for (uint32_t i = 0; i < share->link_count; i++) {
-        link_stop_if_idle(&share->links[i]);
+    struct link *link;
+    for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
+        link_stop_if_idle(link);
     }
     LIST_FOR_EACH_SAFE(node, following, &share->net.live)
     {
@@ -67,8 +68,9 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};
     listener_stop(&share->plain);
     listener_stop(&share->secure);
-    for (uint32_t i = 0; i < share->link_count; i++) {
-        link_stop(&share->links[i]);
+    struct link *link;
+    for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
+        link_stop(link);
     }
     drain_look(&share->drain_timer, share);
 }

@@ -1,44 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One shard's share of a node: its connections, calls, TLS context, listeners and links; and calling a peer. */
+/* One shard's share of a node: its connections, calls, TLS context, listeners and links. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/base/options.h"
 #include "topology/cluster/node.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-
-/* Links of one peer on one shard: control, bulk, then the connections of the normal lane. */
-enum { LINK_CONTROL = 0, LINK_BULK = 1, LINK_NORMAL = 2 };
+/* Of a peer with all shards, what a node of 64 shards needs at most: one connection per shard and lane, and some. */
+#define CONNECTIONS_PER_PEER_DEFAULT 256u
 
 uint32_t node_home_shard(const struct weft_node *node, uint32_t peer)
 {
-    return (uint32_t)(((uint64_t)peer * UINT64_C(0x9e3779b97f4a7c15)) >> 33) % node->shard_count;
+    return shard_map_home(peer, node->shard_count);
+}
+
+uint32_t node_connections_max(const struct weft_node *node, uint32_t peer)
+{
+    if (node->settings.connections_per_peer_max != 0) {
+        return node->settings.connections_per_peer_max;
+    }
+    /* What was configured for the peer on purpose, and a bulk connection of each shard, must fit. */
+    uint32_t configured = node->shard_count * (node->peers[peer].connections + 1u) + 1;
+    return configured > CONNECTIONS_PER_PEER_DEFAULT ? configured : CONNECTIONS_PER_PEER_DEFAULT;
+}
+
+struct link *node_shard_next_link(struct node_shard *share, uint32_t *index)
+{
+    struct link *link = slots_next_in_use(&share->links, *index);
+    if (link != NULL) {
+        *index = slots_index_of(&share->links, link) + 1;
+    }
+    return link;
+}
+
+/* A link that backs off has no connection, so there can be more links than connections: one of each lane for all. */
+static uint32_t share_links_max(const struct settings *settings)
+{
+    uint32_t most = settings->connections_max + WEFT_PEERS_MAX * WEFT_LANE_COUNT;
+    return most < SLOTS_COUNT_MAX ? most : SLOTS_COUNT_MAX;
 }
 
 static enum weft_err share_open_links(struct node_shard *share, struct weft_error *why)
 {
     struct weft_node *node = share->node;
-    share->link_begin = calloc(node->peer_count + 1, sizeof *share->link_begin);
-    for (uint32_t p = 0; p < node->peer_count; p++) {
-        share->link_count += LINK_NORMAL + node->peers[p].connections;
+    uint32_t most = share_links_max(&node->settings);
+    share->peers = calloc(WEFT_PEERS_MAX, sizeof(struct peer_links *));
+    enum weft_err err =
+        share->peers != NULL ? slots_init(&share->links, most, sizeof(struct link)) : WEFT_ERR_NO_MEMORY;
+    for (uint32_t p = 0; p < node->peer_count && err == WEFT_OK; p++) {
+        share->peers[p] = peer_links_new(share, p);
+        err = share->peers[p] != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
     }
-    share->links = calloc(share->link_count + 1, sizeof *share->links);
-    if (share->links == NULL || share->link_begin == NULL) {
-        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u links", share->link_count);
-    }
-    uint32_t at = 0;
-    for (uint32_t p = 0; p < node->peer_count; p++) {
-        share->link_begin[p] = at;
-        link_init(&share->links[at++], share, p, WEFT_LANE_CONTROL);
-        link_init(&share->links[at++], share, p, WEFT_LANE_BULK);
-        for (uint32_t i = 0; i < node->peers[p].connections; i++) {
-            link_init(&share->links[at++], share, p, WEFT_LANE_NORMAL);
-        }
-    }
-    share->link_begin[node->peer_count] = at;
-    return WEFT_OK;
+    return err == WEFT_OK ? err : weft_error_set(why, err, "no memory for %u links", most);
 }
 
 static enum weft_err share_open(struct node_shard *share, struct weft_error *why)
@@ -78,7 +91,9 @@ void node_shard_start(void *ctx, struct weft_shard *shard)
         bool own = address_same_ip(&node->peers[p].addresses[0], &node->settings.listen_address) &&
                    !node->settings.client_only;
         if (node_home_shard(node, p) == shard->index && !own) {
-            link_start(&share->links[share->link_begin[p] + LINK_CONTROL]);
+            struct link *link = peer_links_control(share->peers[p]);
+            WEFT_ASSERT(link != NULL); /* its place is kept for it */
+            link_start(link);
         }
     }
     if (node->on_ready != NULL) {
@@ -111,114 +126,10 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
         net_fini(&share->net);
     }
     tls_context_destroy(share->tls);
-    free(share->links);
-    free(share->link_begin);
+    slots_fini(&share->links);
+    for (uint32_t p = 0; share->peers != NULL && p < WEFT_PEERS_MAX; p++) {
+        free(share->peers[p]);
+    }
+    free(share->peers);
     share->node = NULL;
-}
-
-static enum weft_err call_check(const struct weft_call_options *options, uint64_t verb, struct weft_span args)
-{
-    if ((uint32_t)options->lane >= WEFT_LANE_COUNT) {
-        return WEFT_ERR_INVALID;
-    }
-    if (verb >= WEFT_VERB_RESERVED) {
-        return WEFT_ERR_INVALID;
-    }
-    if (args.bytes > WEFT_PAYLOAD_BYTES_MAX) {
-        return WEFT_ERR_TOO_LARGE;
-    }
-    return WEFT_OK;
-}
-
-/* The normal lane takes its connections in turn.  But a call made by the callback of a reply stays on that reply's
- * connection unless the next in turn has less to do: what was answered together is then asked together again, in one
- * send and not in one for each call. */
-static struct link *share_link_normal(struct node_shard *share, struct link *links, uint32_t connections)
-{
-    struct link *next = &links[LINK_NORMAL + share->next_connection++ % connections];
-    const struct channel *answering = share->rpc.answering;
-    struct link *last = answering != NULL ? answering->owner : NULL;
-    if (last == NULL || last->peer_index != next->peer_index || last->lane != WEFT_LANE_NORMAL) {
-        return next;
-    }
-    bool sooner =
-        next->state == LINK_IDLE || (next->state == LINK_UP && next->channel->call_count < answering->call_count);
-    return sooner ? next : last;
-}
-
-/* The link that a call takes. */
-static struct link *share_link(struct node_shard *share, uint32_t peer, enum weft_lane lane)
-{
-    struct link *links = &share->links[share->link_begin[peer]];
-    switch (lane) {
-    case WEFT_LANE_CONTROL:
-        return &links[LINK_CONTROL];
-    case WEFT_LANE_BULK:
-        return &links[LINK_BULK];
-    case WEFT_LANE_NORMAL:
-    case WEFT_LANE_COUNT:
-        break;
-    }
-    uint32_t connections = share->node->peers[peer].connections;
-    return connections > 1 ? share_link_normal(share, links, connections) : &links[LINK_NORMAL];
-}
-
-/* args, or by reference payload if that is not NULL. */
-static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to, uint64_t verb, struct weft_span args,
-                                       struct weft_buf *payload, const struct weft_call_options *options,
-                                       weft_reply_fn *fn, void *ctx)
-{
-    struct weft_call_options known = WEFT_CALL_OPTIONS_INIT;
-    if (options == NULL) {
-        options = &known;
-    } else if (WEFT_UNLIKELY(options->size != sizeof known)) { /* another version's: copy what both know */
-        WEFT_TRY(options_take(&known, sizeof known, options, "struct weft_call_options", NULL));
-        options = &known;
-    }
-    WEFT_TRY(call_check(options, verb, args));
-    if (to.bits == 0 || to.bits > share->node->peer_count) {
-        return WEFT_ERR_NOT_FOUND;
-    }
-    const struct call_request request = {
-        .verb = verb,
-        .args = args,
-        .payload = payload,
-        .timeout_ns = (options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT) * NS_PER_MS,
-        .one_way = options->one_way,
-        .fn = fn,
-        .ctx = ctx,
-    };
-    struct link *link = share_link(share, (uint32_t)to.bits - 1, options->lane);
-    return link_call(link, &request, options->wait_for_peer);
-}
-
-enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
-                        const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
-{
-    return share_call(node_shard_of(shard), to, verb, args, NULL, options, fn, ctx);
-}
-
-enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, weft_buf *args,
-                            const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
-{
-    const struct weft_span bytes = {args->data, args->bytes};
-    struct weft_buf *payload = args->bytes >= WEFT_BUF_REFERENCE_BYTES_MIN ? args : NULL;
-    WEFT_ASSERT(args->pool == &shard->payloads);
-    WEFT_TRY(share_call(node_shard_of(shard), to, verb, bytes, payload, options, fn, ctx));
-    weft_buf_unref(args);
-    return WEFT_OK;
-}
-
-weft_peer_id weft_peer_find(const weft_shard *shard, const char *text)
-{
-    const struct node_shard *share = shard->user;
-    struct address address;
-    if (address_parse(&address, text, 0) == WEFT_OK) {
-        for (uint32_t p = 0; p < share->node->peer_count; p++) {
-            if (peer_has_address(&share->node->peers[p], &address)) {
-                return (weft_peer_id){p + 1};
-            }
-        }
-    }
-    return (weft_peer_id){0};
 }

@@ -22,6 +22,7 @@
 #define CALLS_MAX (1u << 20)
 #define DEFAULT_HANDSHAKE_TIMEOUT_MS 5000u
 #define DEFAULT_HEARTBEAT_MS 1000u
+#define DEFAULT_IDLE_TIMEOUT_MS 30000u
 #define DEFAULT_DRAIN_TIMEOUT_MS 5000u
 
 enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
@@ -124,6 +125,13 @@ static enum weft_err settings_init_bounds(struct settings *settings, const struc
     settings->handshake_timeout_ns = choose_ns(options->handshake_timeout_ms, DEFAULT_HANDSHAKE_TIMEOUT_MS);
     settings->heartbeat_ns =
         options->heartbeat_ms == UINT32_MAX ? 0 : choose_ns(options->heartbeat_ms, DEFAULT_HEARTBEAT_MS);
+    settings->idle_timeout_ns =
+        options->idle_timeout_ms == UINT32_MAX ? 0 : choose_ns(options->idle_timeout_ms, DEFAULT_IDLE_TIMEOUT_MS);
+    settings->connections_per_peer_max = options->connections_per_peer_max;
+    if (options->connections_per_peer_max != 0 && options->connections_per_peer_max < WEFT_LANE_COUNT) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "connections_per_peer_max: %u; at least %d, one for each lane",
+                              options->connections_per_peer_max, WEFT_LANE_COUNT);
+    }
     settings->drain_timeout_ns = choose_ns(options->drain_timeout_ms, DEFAULT_DRAIN_TIMEOUT_MS);
     return WEFT_OK;
 }

@@ -31,6 +31,8 @@ struct settings {
     char shards[SETTINGS_SHARDS_TEXT_BYTES];
     uint64_t memory_per_shard_bytes;
     uint32_t connections_max;
+    uint32_t connections_per_peer_max; /* 0: as many as the peer needs; node_connections_max */
+    uint64_t idle_timeout_ns;          /* 0: never */
     uint32_t calls_max;
     uint32_t requests_max;
     uint64_t handshake_timeout_ns;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One peer's links on one shard, and which of them a call takes.
+ *
+ * control  one per node: on the peer's home shard
+ * bulk     dialed by its first call, closed when idle
+ * normal   own links, which calls take in turn: one per shard of the peer that this shard keeps (shard_map.h), at least
+ *          as many as the peer's `connections`; and named ones, for calls that want another shard of the peer
+ *
+ * A link exists from its first use on.  All shards together have a bounded number of them per peer
+ * (connections_per_peer_max); the home shard always gets one of each lane. */
+#ifndef TOPOLOGY_CLUSTER_PEER_LINKS_H
+#define TOPOLOGY_CLUSTER_PEER_LINKS_H
+
+#include <stdatomic.h>
+
+#include "topology/cluster/link.h"
+
+/* What all shards know of a peer while the node runs. */
+struct peer_shared {
+    atomic_uint shards;   /* of the peer, as it said last; 0: unknown */
+    atomic_uint budgeted; /* links of all shards that hold a place in the peer's budget */
+};
+
+struct peer_links {
+    struct node_shard *share;
+    uint32_t peer_index;
+    uint32_t own_count;
+    uint32_t own_most;    /* as many as there should be */
+    uint32_t remote_seen; /* the peer's shards for which own_most holds */
+    struct link *control;
+    struct link *bulk;
+    struct list own;   /* struct link: who is first is next to be used */
+    struct list named; /* struct link */
+};
+
+/* NULL: no memory. */
+struct peer_links *peer_links_new(struct node_shard *share, uint32_t peer_index);
+/* The link for a call, made if it is not there.  @param remote_shard SHARD_ANY, or one of the peer's
+ * @return ok | NOT_FOUND (the peer has no such shard) | QUEUE_FULL (the peer's connections are used up) | DRAINING */
+WEFT_NODISCARD enum weft_err peer_links_take(struct peer_links *links, enum weft_lane lane, uint32_t remote_shard,
+                                             struct link **link);
+/* The control link of a peer whose home is here. */
+struct link *peer_links_control(struct peer_links *links);
+/* A link that rests is forgotten, and with it its place in the budget. */
+void peer_links_forget(struct link *link);
+
+#endif

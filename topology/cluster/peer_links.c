@@ -110,6 +110,8 @@ static struct link *links_next(struct peer_links *links)
         }
         best = best == NULL || (best->state == LINK_BACKOFF && link->state == LINK_DIALING) ? link : best;
     }
+    list_remove(&best->sibling);
+    list_push_back(&links->own, &best->sibling);
     return best;
 }
 

@@ -52,6 +52,9 @@ struct conn_events {
     void (*drained)(struct conn *conn);
     /* More of the queue was handed to the network; called at the end of a turn. */
     void (*handed)(struct conn *conn);
+    /* Something in the queue is no longer wanted, as conn_prune_later said; the moment before more of it is handed
+     * over.  Call conn_prune. */
+    void (*prune)(struct conn *conn);
     /* A TLS listener was spoken to in plaintext.  The record layer is gone; the bytes follow by `received`. */
     void (*misdirected)(struct conn *conn);
     /* The end; conn->error says why.  The object is freed when this returns. */
@@ -72,6 +75,7 @@ struct conn {
     bool shut_sealed; /* the closing record was produced */
     bool first_byte_seen;
     uint8_t ports_tried; /* of a dial: pairs of source ports that were taken */
+    bool prune_due; /* the user wants to be asked what to keep before more is handed over */
     int32_t socket;
     struct address remote;
     uint32_t target_shards; /* of a dial: as in its target */
@@ -89,7 +93,8 @@ struct conn {
     uint32_t send_bufs_left; /* of the shard's: what messages on this connection leave to others */
     uint64_t queued_total;   /* bytes ever taken from the user */
     uint64_t handed_total;   /* of these, handed to the record layer or the kernel: they can have reached the peer */
-    struct secure *secure;   /* NULL: plain */
+    uint64_t left_total; /* of these, sealed or taken by the kernel: once the connection has ended, none behind went */
+    struct secure *secure; /* NULL: plain */
     struct weft_error error;
     bool polite;        /* leaves the turn to connections that are not */
     uint32_t once_left; /* receives of one result each until the lent buffers flow again; conn_land.c */
@@ -142,6 +147,18 @@ static inline void conn_send_placed(struct conn *conn, uint32_t bytes)
 
 /* The same as conn_send, with a body by reference, which gets one reference more. */
 WEFT_NODISCARD enum weft_err conn_send_payload(struct conn *conn, struct weft_span head, struct weft_buf *body);
+/* Part of a connection's queue: positions as in queued_total. */
+struct conn_range {
+    uint64_t begin;
+    uint64_t end;
+};
+/* The next range to keep, in ascending order; false: no more.  The kept ones move up to where the last one ended. */
+typedef bool conn_range_fn(void *ctx, struct conn_range *range);
+
+/* Have the prune event come before more of the queue is handed over. */
+void conn_prune_later(struct conn *conn);
+/* Of what was not handed over, drop all but these ranges.  Inside the prune event. */
+void conn_prune(struct conn *conn, conn_range_fn *next, void *ctx);
 
 /* Would conn_send take a message of so many bytes? */
 bool conn_has_room(const struct conn *conn, uint32_t bytes);

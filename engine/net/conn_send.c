@@ -172,6 +172,60 @@ bool conn_sealed_append(struct conn *conn, struct weft_span bytes)
     return true;
 }
 
+void conn_prune_later(struct conn *conn)
+{
+    conn->prune_due = true;
+}
+
+/* Keep of a buffer that begins at position `at` what the ranges say; the rest closes up. */
+static void buf_prune(struct buf *buf, uint64_t at, struct conn_range *range, bool *more, conn_range_fn *next,
+                      void *ctx)
+{
+    uint64_t end = at + buf_used(buf);
+    const uint8_t *source = buf->data + buf->begin;
+    uint8_t *target = buf->data + buf->begin;
+    while (*more && range->begin < end) {
+        uint64_t from = range->begin > at ? range->begin : at;
+        uint64_t to = range->end < end ? range->end : end;
+        WEFT_ASSERT(from <= to);
+        if (target != source + (from - at)) {
+            memmove(target, source + (from - at), to - from);
+        }
+        target += to - from;
+        if (range->end > end) {
+            break; /* it goes on in the next buffer */
+        }
+        *more = next(ctx, range);
+    }
+    buf->end = (uint32_t)(target - buf->data);
+}
+
+void conn_prune(struct conn *conn, conn_range_fn *next, void *ctx)
+{
+    struct list bufs;
+    struct list_node *node;
+    struct conn_range range;
+    uint64_t at = conn->handed_total;
+    bool more = next(ctx, &range);
+    list_init(&bufs);
+    list_splice_back(&bufs, &conn->outbox);
+    conn->outbox_bytes = 0;
+    while ((node = list_pop_front(&bufs)) != NULL) {
+        struct buf *buf = list_buf(node);
+        uint32_t bytes = buf_used(buf);
+        buf_prune(buf, at, &range, &more, next, ctx);
+        at += bytes;
+        conn->outbox_bytes += buf_used(buf);
+        if (buf_used(buf) > 0) {
+            list_push_back(&conn->outbox, node);
+        } else {
+            shard_buf_give_back(conn_shard(conn), buf);
+        }
+    }
+    WEFT_ASSERT(at == conn->queued_total);
+    conn->queued_total = conn->handed_total + conn->outbox_bytes;
+}
+
 static uint32_t list_count_max(const struct list *list, uint32_t most)
 {
     uint32_t count = 0;
@@ -218,6 +272,7 @@ static void conn_seal(struct conn *conn)
         source->begin += taken;
         conn->outbox_bytes -= taken;
         conn->handed_total += taken;
+        conn->left_total = conn->handed_total;
         if (buf_used(source) == 0) {
             list_remove(&source->link);
             shard_buf_give_back(conn_shard(conn), source);
@@ -290,6 +345,10 @@ static void conn_flush_open(struct conn *conn)
     if (io_op_busy(&conn->send)) {
         return;
     }
+    if (WEFT_UNLIKELY(conn->prune_due && conn->outbox_bytes > 0)) {
+        conn->prune_due = false;
+        conn->events->prune(conn);
+    }
     if (conn->secure == NULL || conn->state == CONN_SECURING) {
         conn_send_start(conn, list_empty(&conn->sealed) ? &conn->outbox : &conn->sealed);
         return;
@@ -358,6 +417,7 @@ void conn_send_done(struct io_op *op, const struct io_event *event)
     COUNT_ADD(conn_shard(conn), bytes_sent, accepted);
     if (conn->secure == NULL) {
         COUNT_ADD(conn_shard(conn), plain_bytes_sent, accepted);
+        conn->left_total += accepted;
     } else {
         COUNT_ADD(conn_shard(conn), tls_bytes_sent, accepted);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dialer's half of the protocol: calls, and their ends.
  *
- * Whether a call that failed with its connection can have been executed follows from one comparison: its first byte was
- * handed to the network, or it was not. */
+ * Whether a call that failed can have been executed follows from where its request stands in the connection's stream
+ * (call_executed); what of it was not handed over yet when it ended is not sent (call_cancel.c). */
 #include "engine/rpc/call.h"
 
 #include <string.h>
@@ -13,12 +13,12 @@
 /* The id on the wire: generation above, slot below. */
 #define CALL_INDEX_BITS 20u
 
-static int64_t call_id(const struct call *call)
+int64_t call_id(const struct call *call)
 {
     return (int64_t)((uint64_t)call->generation << CALL_INDEX_BITS | call->index);
 }
 
-static struct call *call_find(struct rpc *rpc, int64_t id)
+struct call *call_find(struct rpc *rpc, int64_t id)
 {
     uint64_t bits = (uint64_t)id;
     if (bits >> CALL_INDEX_BITS > UINT32_MAX) {
@@ -40,7 +40,7 @@ static void call_drop_args(struct call *call)
 }
 
 /* Ends the call: its slot is free before the callback runs, so that the callback can call again. */
-static void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
+void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
 {
     struct rpc *rpc = call->rpc;
     weft_reply_fn *fn = call->fn;
@@ -51,7 +51,7 @@ static void call_finish(struct call *call, enum weft_err err, const struct weft_
         call_drop_args(call);
     }
     if (call->channel != NULL) {
-        call->channel->call_count--;
+        call_leave(call);
     }
     slots_give_back(&rpc->calls, call);
     if (fn != NULL) {
@@ -59,12 +59,19 @@ static void call_finish(struct call *call, enum weft_err err, const struct weft_
     }
 }
 
-static bool call_was_handed(const struct call *call)
+enum weft_executed call_executed(const struct call *call)
 {
-    return call->channel != NULL && call->channel->conn.handed_total > call->begin;
+    if (call->channel == NULL) {
+        return WEFT_EXECUTED_NO;
+    }
+    const struct conn *conn = &call->channel->conn;
+    if (conn->state == CONN_FREE) { /* nothing more of it will leave: without its last byte it is no request */
+        return call->end > conn->left_total ? WEFT_EXECUTED_NO : WEFT_EXECUTED_MAYBE;
+    }
+    return call->begin >= conn->handed_total ? WEFT_EXECUTED_NO : WEFT_EXECUTED_MAYBE;
 }
 
-static void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed)
+void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed)
 {
     struct weft_reply *reply = &call->rpc->reply;
     memset(reply, 0, sizeof *reply);
@@ -82,8 +89,7 @@ static void call_deadline_passed(struct timer *timer, void *ctx)
     struct weft_error why = {0};
     weft_error_set(&why, WEFT_ERR_TIMEOUT, "no answer before the deadline");
     COUNT(call->rpc->shard, calls_expired);
-    /* What is queued goes out all the same, and the peer may run it then. */
-    call_fail(call, &why, call->channel != NULL ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO);
+    call_fail(call, &why, call_executed(call));
 }
 
 static struct call *call_make(struct rpc *rpc, const struct call_request *request)
@@ -107,6 +113,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->index = index;
     call->generation = generation;
     call->one_way = request->one_way;
+    call->cancelled = false;
     timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
     COUNT(rpc->shard, calls_started);
     return call;
@@ -185,6 +192,8 @@ enum weft_err call_send(struct channel *channel, const struct call_request *requ
     enum weft_err err = call_put(call, channel, request->args, request->payload);
     if (WEFT_UNLIKELY(err != WEFT_OK)) {
         call_unmake(call);
+    } else if (request->id != NULL) {
+        *request->id = call_handle(call);
     }
     return err;
 }
@@ -207,6 +216,9 @@ enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call
         call->args_bytes = request->args.bytes;
     }
     list_push_back(waiting, &call->link);
+    if (request->id != NULL) {
+        *request->id = call_handle(call);
+    }
     return WEFT_OK;
 }
 
@@ -248,7 +260,7 @@ static void call_fail_list(struct list *calls, const struct weft_error *why)
     struct list_node *node;
     while ((node = list_first(calls)) != NULL) {
         struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
-        call_fail(call, why, call_was_handed(call) ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO);
+        call_fail(call, why, call_executed(call));
     }
 }
 
@@ -276,119 +288,4 @@ void call_handed(struct channel *channel)
         COUNT(call->rpc->shard, one_way_sent);
         call_finish(call, WEFT_OK, reply);
     }
-}
-
-/* An exception, as the caller sees it; false if it is cut short. */
-static bool call_exception(const struct frame *frame, struct weft_error *why, enum weft_executed *executed)
-{
-    if (frame->payload.bytes < WIRE_EXCEPTION_BYTES) {
-        return false;
-    }
-    uint32_t type = bytes_load32(frame->payload.data);
-    uint32_t bytes = bytes_load32(frame->payload.data + 4);
-    const uint8_t *data = frame->payload.data + WIRE_EXCEPTION_BYTES;
-    if (bytes > frame->payload.bytes - WIRE_EXCEPTION_BYTES) {
-        return false;
-    }
-    *executed = WEFT_EXECUTED_NO;
-    switch (type) {
-    case WIRE_EXCEPTION_USER:
-        *executed = WEFT_EXECUTED_YES;
-        weft_error_set(why, WEFT_ERR_REMOTE, "%.*s",
-                       (int)(bytes < EXCEPTION_TEXT_BYTES_MAX ? bytes : EXCEPTION_TEXT_BYTES_MAX), (const char *)data);
-        return true;
-    case WIRE_EXCEPTION_UNKNOWN_VERB:
-        weft_error_set(why, WEFT_ERR_UNKNOWN_VERB, "the peer has no handler for this verb");
-        return bytes == 8;
-    case WIRE_EXCEPTION_BUSY:
-        weft_error_set(why, WEFT_ERR_BUSY, "the peer has no room for this request now");
-        return true;
-    case WIRE_EXCEPTION_EXPIRED:
-        weft_error_set(why, WEFT_ERR_EXPIRED, "the deadline passed at the peer before the handler ran");
-        return true;
-    default:
-        *executed = WEFT_EXECUTED_MAYBE;
-        weft_error_set(why, WEFT_ERR_REMOTE, "exception of unknown type %u", type);
-        return true;
-    }
-}
-
-static bool call_failed_remotely(struct call *call, const struct frame *frame)
-{
-    struct weft_error why = {0};
-    enum weft_executed executed = WEFT_EXECUTED_YES;
-    if (frame->skipped) {
-        weft_error_set(&why, WEFT_ERR_NO_MEMORY, "no memory left for an answer of %u bytes", frame->payload.bytes);
-    } else if (!call_exception(frame, &why, &executed)) {
-        return false;
-    }
-    call_fail(call, &why, executed);
-    return true;
-}
-
-static bool call_answered(struct channel *channel, const struct frame *frame)
-{
-    struct rpc *rpc = channel->rpc;
-    struct wire_response response = wire_response_read(frame->header, channel->duration_negotiated);
-    struct call *call = call_find(rpc, response.id);
-    if (WEFT_UNLIKELY(call == NULL || call->channel != channel || call->one_way)) {
-        COUNT(rpc->shard, late_replies);
-        return true;
-    }
-    if (WEFT_UNLIKELY(response.exception || frame->skipped)) {
-        return call_failed_remotely(call, frame);
-    }
-    struct weft_reply *reply = &rpc->reply;
-    reply->payload = frame->payload;
-    reply->error.code = WEFT_OK;
-    reply->error.reason = WEFT_REASON_NONE;
-    reply->error.os_errno = 0;
-    reply->error.tls_code = 0;
-    reply->error.text[0] = '\0';
-    reply->executed = WEFT_EXECUTED_YES;
-    reply->handler_us = response.handler_us;
-    COUNT(rpc->shard, calls_answered);
-    call_finish(call, WEFT_OK, reply);
-    return true;
-}
-
-bool call_reply_received(struct channel *channel, const struct frame *frame)
-{
-    channel->rpc->answering = channel;
-    bool fine = call_answered(channel, frame);
-    channel->rpc->answering = NULL;
-    return fine;
-}
-
-weft_buf *weft_reply_take_payload(const struct weft_reply *reply)
-{
-    return rpc_take_payload(WEFT_CONTAINER_OF(reply, struct rpc, reply), reply->payload);
-}
-
-const char *weft_executed_name(enum weft_executed executed)
-{
-    switch (executed) {
-    case WEFT_EXECUTED_NO:
-        return "no";
-    case WEFT_EXECUTED_MAYBE:
-        return "maybe";
-    case WEFT_EXECUTED_YES:
-        return "yes";
-    }
-    return "unknown";
-}
-
-const char *weft_lane_name(enum weft_lane lane)
-{
-    switch (lane) {
-    case WEFT_LANE_NORMAL:
-        return "normal";
-    case WEFT_LANE_CONTROL:
-        return "control";
-    case WEFT_LANE_BULK:
-        return "bulk";
-    case WEFT_LANE_COUNT:
-        break;
-    }
-    return "unknown";
 }

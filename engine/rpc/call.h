@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call: from the moment it was accepted until its callback ran, exactly once.
  *
- * It waits in an owner's list until a channel is up, is then sent, and ends by a reply, an exception, its deadline or
- * the end of the channel.  The id on the wire names slot and generation, so a late or foreign reply finds nobody. */
+ * It waits in an owner's list until a channel is up, is then sent, and ends by a reply, an exception, its deadline, a
+ * cancellation or the end of the channel.  The id on the wire names slot and generation, so a late or foreign reply
+ * finds nobody. */
 #ifndef ENGINE_RPC_CALL_H
 #define ENGINE_RPC_CALL_H
 
@@ -24,6 +25,8 @@ struct call {
     uint32_t index;
     uint32_t generation;
     bool one_way;
+    bool cancelled;              /* it has ended, and its callback comes from a task */
+    enum weft_executed executed; /* of a cancelled call */
 };
 
 struct call_request {
@@ -34,6 +37,7 @@ struct call_request {
     bool one_way;
     weft_reply_fn *fn;
     void *ctx;
+    weft_call_id *id; /* given iff the call is started; may be NULL */
 };
 
 /* Send on a channel that is up.
@@ -47,5 +51,22 @@ void call_send_waiting(struct list *waiting, struct channel *channel);
 void call_fail_waiting(struct list *waiting, const struct weft_error *why);
 /* Bytes were handed to the network: one-ways that were among them are done. */
 void call_handed(struct channel *channel);
+
+/* End a call before its time.  Its callback runs from a task.  @return ok | NOT_FOUND: it has ended, or never was */
+WEFT_NODISCARD enum weft_err call_cancel(struct rpc *rpc, weft_call_id id);
+void call_cancel_init(struct rpc *rpc);
+/* Of the requests that are queued and not handed over, keep those whose calls still wait. */
+void call_prune(struct channel *channel);
+
+/* Between the files of the call. */
+int64_t call_id(const struct call *call);
+weft_call_id call_handle(const struct call *call);
+struct call *call_find(struct rpc *rpc, int64_t id);
+/* Whether the peer can have run it if it ends now. */
+enum weft_executed call_executed(const struct call *call);
+/* The call has ended: its channel forgets it. */
+void call_leave(struct call *call);
+void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply);
+void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed);
 
 #endif

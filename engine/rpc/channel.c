@@ -165,6 +165,11 @@ static void channel_handed(struct conn *conn)
     call_handed(channel_of(conn));
 }
 
+static void channel_prune(struct conn *conn)
+{
+    call_prune(channel_of(conn));
+}
+
 static void channel_closed(struct conn *conn)
 {
     struct channel *channel = channel_of(conn);
@@ -178,6 +183,7 @@ static void channel_closed(struct conn *conn)
         arena_give_back(&shard->arena, landing);
     }
     call_fail_all(channel);
+    request_abort_all(channel);
     channel->events->down(channel);
 }
 
@@ -188,6 +194,7 @@ static const struct conn_events channel_conn_events = {
     .landed = channel_landed,
     .drained = channel_drained,
     .handed = channel_handed,
+    .prune = channel_prune,
     .misdirected = channel_misdirected,
     .closed = channel_closed,
 };
@@ -214,6 +221,7 @@ static void channel_init(struct channel *channel, struct rpc *rpc, const struct 
     list_node_init(&channel->retry.link);
     channel->retry.run = channel_retry;
     channel->patience = (struct timer){.fn = channel_patience_over, .ctx = channel};
+    list_init(&channel->kept);
 }
 
 void channel_set_lane(struct channel *channel, enum weft_lane lane)
@@ -257,8 +265,10 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->verbs = options->verbs;
     rpc->shard->held.calls = &rpc->calls.count_in_use;
     rpc->shard->held.requests = &rpc->requests.count_in_use;
+    call_cancel_init(rpc);
     WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
-    return slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request));
+    WEFT_TRY(slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request)));
+    return requests_init(rpc);
 }
 
 struct weft_buf *rpc_take_payload(struct rpc *rpc, struct weft_span payload)
@@ -284,4 +294,5 @@ void rpc_fini(struct rpc *rpc)
     rpc->shard->held.requests = NULL;
     slots_fini(&rpc->calls);
     slots_fini(&rpc->requests);
+    requests_fini(rpc);
 }

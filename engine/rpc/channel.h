@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A channel: one connection that speaks the protocol.  Its role is fixed: the dialer calls, the acceptor serves.
  *
- * Split by event: channel.c (life), channel_greet.c (the negotiation), call.c (calls and their replies, the dialer's
- * half), serve.c (requests and their answers, the acceptor's half).
+ * Split by event: channel.c (life), channel_greet.c (the negotiation), call.c, call_reply.c and call_cancel.c (calls,
+ * their replies, their early ends: the dialer's half), serve.c and request.c (requests and their
+ * answers: the acceptor's half).
  *
  *     GREETING -> UP -> DOWN        GREETING -> REFUSING -> DOWN */
 #ifndef ENGINE_RPC_CHANNEL_H
@@ -70,8 +71,10 @@ struct channel {
     struct list owed;     /* struct weft_request: answered, but the answer found no room yet */
     struct list calls;    /* struct call: sent, not answered */
     struct list one_ways; /* struct call: queued, not yet handed to the network */
+    struct list kept;     /* struct weft_request: unanswered when their handlers returned */
     uint32_t call_count;
     uint32_t request_count; /* unanswered */
+    uint64_t torn_end;      /* where the last request ends that lost its caller when it was handed over in part */
 };
 
 /* Dial.  The channel is given; its events follow. */
@@ -103,6 +106,7 @@ void channel_greet_end(struct channel *channel);
 /* A whole reply; false: the channel must end for bad_frame. */
 bool call_reply_received(struct channel *channel, const struct frame *frame);
 void call_fail_all(struct channel *channel);
+void request_abort_all(struct channel *channel);
 /* A whole request; false: the channel must end for bad_frame. */
 bool serve_request_received(struct channel *channel, const struct frame *frame);
 /* Is there room for whatever the next request may need at once? */

@@ -20,10 +20,15 @@ struct rpc {
     struct net *net;
     struct slots calls;
     struct slots requests;
+    uint32_t *kept; /* heads of chains of kept requests, by connection and id: index plus one, 0 for none */
+    uint32_t kept_bits;
+    uint64_t kept_salt;
     const struct verb_table *verbs;
-    struct frame *landed;    /* whose payload lies in a block of its own, while its user looks at it */
-    uint64_t held_bytes;     /* of all channels, in the reserve of the arena */
-    struct weft_reply reply; /* the one that callbacks borrow; only its used part is reset */
+    struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
+    uint64_t held_bytes;       /* of all channels, in the reserve of the arena */
+    struct list cancelled;     /* struct call: ended, their callbacks not run yet */
+    struct task cancel_task;   /* runs them */
+    struct weft_reply reply;   /* the one that callbacks borrow; only its used part is reset */
     struct channel *answering; /* while the callback of a reply runs: where that came by */
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The acceptor's half of the protocol: requests, and their answers.
+/* The acceptor's half of the protocol: requests as they arrive, and the sending of their answers.
  *
- * Happy path: a whole request, its verb, a slot, the handler; then, now or later, one answer.
+ * Happy path: a whole request, its verb, a slot, the handler; then, now or later (request.c), one answer.
  * Failure modes: an id below 1 is no request of a sane peer and ends the channel; an unknown verb and a full slot table
- * are answered; an answer that its caller no longer waits for is dropped; answers that pile up stop the reading, and
- * what finds no room waits (serve_owed.c).  A deadline counts from the first byte of the request that was read. */
+ * are answered; answers that pile up stop the reading, and what finds no room waits (serve_owed.c).  A deadline counts
+ * from the first byte of the request that was read. */
 #include "engine/rpc/serve.h"
 
 #include <string.h>
@@ -12,7 +12,6 @@
 #include "engine/base/error.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_US UINT64_C(1000)
 
 static const struct weft_span nothing = {NULL, 0};
 
@@ -101,13 +100,17 @@ bool serve_has_room(const struct channel *channel)
            (channel->peer_hello || slots_in_use(requests) < requests->count);
 }
 
-/* weft's own verbs, for peers that said hello. */
-static void serve_own_verb(struct channel *channel, const struct wire_request *request, const struct frame *frame)
+static void serve_cancel(struct channel *channel, struct weft_span payload)
 {
-    if (!channel->peer_hello || request->verb != WIRE_VERB_PING) {
-        serve_unknown_verb(channel, request);
-        return;
+    COUNT(channel->rpc->shard, cancels_received);
+    COUNT(channel->rpc->shard, one_way_received);
+    if (payload.bytes == 8) {
+        request_cancel(channel, (int64_t)bytes_load64(payload.data));
     }
+}
+
+static void serve_ping(struct channel *channel, const struct wire_request *request, const struct frame *frame)
+{
     if (frame->payload.bytes != 8) {
         COUNT(channel->rpc->shard, requests_failed);
         serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of("a ping carries 8 bytes"));
@@ -117,6 +120,18 @@ static void serve_own_verb(struct channel *channel, const struct wire_request *r
     COUNT(channel->rpc->shard, heartbeats_answered);
     enum weft_err err = serve_put(channel, &response, nothing, frame->payload);
     WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL); /* serve_has_room */
+}
+
+/* weft's own verbs, for peers that said hello. */
+static void serve_own_verb(struct channel *channel, const struct wire_request *request, const struct frame *frame)
+{
+    if (channel->peer_hello && request->verb == WIRE_VERB_PING) {
+        serve_ping(channel, request, frame);
+    } else if (channel->peer_hello && request->verb == WIRE_VERB_CANCEL) {
+        serve_cancel(channel, frame->payload);
+    } else {
+        serve_unknown_verb(channel, request);
+    }
 }
 
 static uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
@@ -157,6 +172,11 @@ static void serve_run(struct channel *channel, const struct verb *verb, const st
         return;
     }
     request->rpc = rpc;
+    request->index = index;
+    request->on_abort = NULL;
+    request->aborted = WEFT_OK;
+    request->kept = false;
+    request->answered = false;
     request->conn_index = channel->conn.index;
     request->conn_generation = channel->conn.generation;
     request->id = wire->id;
@@ -166,6 +186,9 @@ static void serve_run(struct channel *channel, const struct verb *verb, const st
     request->one_way = verb->one_way;
     channel->request_count++;
     verb->fn(verb->ctx, request);
+    if (slots_find(&rpc->requests, index, generation) != NULL && !request->answered) { /* its answer comes later */
+        request_keep(channel, request);
+    }
 }
 
 bool serve_request_received(struct channel *channel, const struct frame *frame)
@@ -195,139 +218,4 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
     }
     serve_run(channel, verb, &request, frame, deadline_ns);
     return true;
-}
-
-struct weft_span weft_request_payload(const weft_request *request)
-{
-    return request->payload;
-}
-
-weft_buf *weft_request_take_payload(weft_request *request)
-{
-    return rpc_take_payload(request->rpc, request->payload);
-}
-
-weft_shard *weft_request_shard(const weft_request *request)
-{
-    return request->rpc->shard;
-}
-
-uint64_t weft_request_remaining_ns(const weft_request *request)
-{
-    uint64_t now_ns = request->rpc->shard->now_ns;
-    if (request->deadline_ns == UINT64_MAX) {
-        return UINT64_MAX;
-    }
-    return request->deadline_ns > now_ns ? request->deadline_ns - now_ns : 0;
-}
-
-/* The channel that still waits for this answer; NULL with the reason in err. */
-static struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
-{
-    struct rpc *rpc = request->rpc;
-    struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
-    *err = WEFT_OK;
-    if (channel != NULL) {
-        channel->request_count--;
-    }
-    if (request->one_way) {
-        COUNT(rpc->shard, one_way_received);
-        return NULL;
-    }
-    if (channel == NULL || !channel_is_up(channel)) {
-        COUNT(rpc->shard, requests_failed);
-        *err = WEFT_ERR_CLOSED;
-        return NULL;
-    }
-    if (rpc->shard->now_ns >= request->deadline_ns) {
-        COUNT(rpc->shard, requests_expired);
-        *err = WEFT_ERR_EXPIRED;
-        return NULL;
-    }
-    return channel;
-}
-
-static uint32_t request_handler_us(const struct weft_request *request)
-{
-    uint64_t us = (request->rpc->shard->now_ns - request->started_ns) / NS_PER_US;
-    return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
-}
-
-static enum weft_err request_end(struct weft_request *request, enum weft_err err)
-{
-    slots_give_back(&request->rpc->requests, request);
-    return err;
-}
-
-/* The answer to a request found a place in the queue, or it waits for one. */
-static enum weft_err request_answered(struct channel *channel, struct weft_request *request,
-                                      const struct owed_answer *answer, struct weft_span payload, enum weft_err err)
-{
-    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
-        return serve_owe(channel, request, answer, payload);
-    }
-    serve_count_answer(channel, answer);
-    return request_end(request, err);
-}
-
-static enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
-                                    struct weft_span payload)
-{
-    const struct owed_answer answer = {.handler_us = request_handler_us(request), .exception = exception};
-    const struct wire_response response = {.id = request->id, .handler_us = answer.handler_us};
-    enum weft_err err = WEFT_ERR_QUEUE_FULL;
-    if (WEFT_LIKELY(list_empty(&channel->owed))) {
-        err = exception ? serve_put_exception(channel, request->id, WIRE_EXCEPTION_USER, answer.handler_us, payload)
-                        : serve_put(channel, &response, nothing, payload);
-    }
-    return request_answered(channel, request, &answer, payload, err);
-}
-
-enum weft_err weft_reply(weft_request *request, struct weft_span payload)
-{
-    enum weft_err err;
-    struct channel *channel = request_channel(request, &err);
-    if (channel == NULL) {
-        return request_end(request, err);
-    }
-    if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
-        err = request_answer(channel, request, true, weft_span_of("the answer is over the frame limit"));
-        return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
-    }
-    return request_answer(channel, request, false, payload);
-}
-
-static enum weft_err request_answer_buf(struct channel *channel, struct weft_request *request, weft_buf *payload)
-{
-    const struct owed_answer answer = {.handler_us = request_handler_us(request), .payload = payload};
-    enum weft_err err = list_empty(&channel->owed) ? serve_put_payload(channel, request->id, answer.handler_us, payload)
-                                                   : WEFT_ERR_QUEUE_FULL;
-    return request_answered(channel, request, &answer, nothing, err);
-}
-
-enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
-{
-    enum weft_err err;
-    if (payload->bytes < WEFT_BUF_REFERENCE_BYTES_MIN) {
-        err = weft_reply(request, (struct weft_span){payload->data, payload->bytes});
-    } else {
-        struct channel *channel = request_channel(request, &err);
-        err = channel != NULL ? request_answer_buf(channel, request, payload) : request_end(request, err);
-    }
-    if (err == WEFT_OK) {
-        weft_buf_unref(payload);
-    }
-    return err;
-}
-
-enum weft_err weft_fail(weft_request *request, const char *text)
-{
-    enum weft_err err;
-    struct channel *channel = request_channel(request, &err);
-    if (channel == NULL) {
-        return request_end(request, err);
-    }
-    struct weft_span span = weft_span_of(text);
-    span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
-    return request_answer(channel, request, true, span);
 }

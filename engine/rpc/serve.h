@@ -16,9 +16,10 @@ struct owed_answer {
 };
 
 struct weft_request {
-    struct list_node link; /* of the channel's owed, while its answer waits */
+    struct list_node link; /* of the channel's kept ones, or of its owed ones while the answer waits */
     struct owed_answer owed;
     struct rpc *rpc;
+    uint32_t index; /* slot */
     uint32_t conn_index;
     uint32_t conn_generation;
     int64_t id;
@@ -26,6 +27,13 @@ struct weft_request {
     uint64_t deadline_ns; /* UINT64_MAX: none */
     struct weft_span payload;
     bool one_way;
+    bool answered;         /* and the answer waits for room */
+    bool kept;             /* listed, and found by its id */
+    enum weft_err aborted; /* ok: somebody waits for the answer */
+    uint32_t chain;        /* the next kept one of its hash: index plus one, 0 for none */
+    weft_abort_fn *on_abort;
+    void *abort_ctx;
+    struct timer deadline; /* armed while there is an on_abort and a deadline */
 };
 
 /* Put an answer into the connection's queue.  @return ok | QUEUE_FULL (nothing was put) | CLOSED */
@@ -40,5 +48,11 @@ void serve_count_answer(struct channel *channel, const struct owed_answer *answe
  */
 enum weft_err serve_owe(struct channel *channel, struct weft_request *request, const struct owed_answer *answer,
                         struct weft_span payload);
+enum weft_err requests_init(struct rpc *rpc);
+void requests_fini(struct rpc *rpc);
+/* Its handler returned without an answer. */
+void request_keep(struct channel *channel, struct weft_request *request);
+/* Its caller does not want it any more. */
+void request_cancel(struct channel *channel, int64_t id);
 
 #endif

@@ -116,7 +116,7 @@ void serve_drop_owed(struct channel *channel)
 {
     struct list_node *node;
     while ((node = list_first(&channel->owed)) != NULL) {
-        COUNT(channel->rpc->shard, requests_failed);
+        COUNT(channel->rpc->shard, requests_aborted);
         owed_end(channel, WEFT_CONTAINER_OF(node, struct weft_request, link));
     }
 }

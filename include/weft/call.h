@@ -53,6 +53,8 @@ struct weft_call_options {
     bool wait_for_peer;    /**< while the peer is down, wait for it until the timeout instead of failing at once */
     uint32_t remote_shard; /**< the shard of the peer that is to serve it, plus 1; 0: any.  Of use on the normal lane,
                                 once the peer has said how many shards it has (weft_peer_shards) */
+    weft_call_id *id;      /**< given iff the call was started; what weft_cancel takes; NULL: not wanted.  Not given to
+                                foreign threads */
 };
 #define WEFT_CALL_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
@@ -86,6 +88,12 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_call_buf(weft_shard *shard, weft_peer
  *  @param reply the one that the callback was given, not a copy of it
  *  @return given; NULL: no memory for it now, or nothing in it   @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_reply_take_payload(const struct weft_reply *reply);
+/** End a call before its time.  Its callback runs soon, once, with CANCELLED and `executed` no or maybe; a request
+ *  that has not left yet never leaves, and a peer that speaks weft is told to stop (see weft_request_on_abort).
+ *  @param id from weft_call_options
+ *  @return ok | NOT_FOUND (it has ended or was cancelled already, or is another shard's)
+ *  @shard owner   @allocates never   @calls_back never from inside */
+WEFT_API WEFT_NODISCARD enum weft_err weft_cancel(weft_shard *shard, weft_call_id id);
 
 /** Runs for each request of a verb, on the shard where it landed.  Answer with weft_reply or weft_fail:
  *  exactly once, now or in a later turn of the same shard.  A one-way request is answered too, which ends it
@@ -106,9 +114,22 @@ WEFT_API weft_shard *weft_request_shard(const weft_request *request);
 /** Nanoseconds left until the caller gives up, UINT64_MAX if it named no timeout.  @shard owner */
 WEFT_API uint64_t weft_request_remaining_ns(const weft_request *request);
 
+/** Runs once when nobody waits for an answer any more: the caller's connection ended (CLOSED), the caller
+ *  cancelled (CANCELLED), or its deadline passed (EXPIRED).  The request is still to be ended. */
+typedef void weft_abort_fn(void *ctx, weft_request *request, enum weft_err why);
+
+/** Be told when work on a request became useless.  Once at most, and never after its end.
+ *  @param fn runs on the owner shard; replaces an earlier one; NULL: none
+ *  @return ok | CLOSED, CANCELLED or EXPIRED: nobody waits already, and fn will not run
+ *  @shard owner   @allocates never   @calls_back never from inside */
+WEFT_API WEFT_NODISCARD enum weft_err weft_request_on_abort(weft_request *request, weft_abort_fn *fn, void *ctx);
+
+/** Whether anybody still waits for the answer.  @return ok: yes | CLOSED, CANCELLED or EXPIRED: no   @shard owner */
+WEFT_API WEFT_NODISCARD enum weft_err weft_request_aborted(const weft_request *request);
+
 /** Answer a request and end it.  An answer for which the connection's queue has no room waits for it.
  *  @param request taken in every case   @param payload borrowed and copied
- *  @return ok | CLOSED (the connection is gone) | EXPIRED (the caller gave up; nothing is sent) |
+ *  @return ok | CLOSED (the connection is gone) | CANCELLED or EXPIRED (the caller gave up; nothing is sent) |
  *          TOO_LARGE (the caller gets a failure) | NO_MEMORY (none to wait in; the caller gets a failure)
  *  @shard owner   @allocates never */
 WEFT_API enum weft_err weft_reply(WEFT_TAKE weft_request *request, struct weft_span payload);

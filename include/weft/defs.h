@@ -61,6 +61,10 @@ typedef struct weft_shard weft_shard;
 typedef struct weft_request weft_request;
 /** Bytes that are passed on by reference; opaque. */
 typedef struct weft_buf weft_buf;
+/** A call of this shard that has not ended.  Zero is no call; after its end the value names nothing, ever. */
+typedef struct {
+    uint64_t bits;
+} weft_call_id;
 /** A peer of this node.  Zero is no peer.  The value is the same on every shard. */
 typedef struct {
     uint64_t bits;

@@ -230,7 +230,11 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(answers_without_room)                                                                                            \
     X(bytes_referenced)                                                                                                \
     X(bytes_landed)                                                                                                    \
-    X(misrouted)
+    X(misrouted)                                                                                                       \
+    X(calls_cancelled)                                                                                                 \
+    X(cancels_sent)                                                                                                    \
+    X(cancels_received)                                                                                                \
+    X(requests_aborted)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -209,9 +209,22 @@ static void verb_fail(void *ctx, weft_request *request)
     assert_int_equal(weft_fail(request, text), WEFT_OK);
 }
 
+static void kept_aborted(void *ctx, weft_request *request, enum weft_err why)
+{
+    struct side *side = ctx;
+    assert_int_equal(weft_request_aborted(request), why);
+    assert_int_equal(weft_request_on_abort(request, kept_aborted, side), why); /* too late */
+    side->aborts++;
+    side->abort_why = why;
+}
+
 static void verb_keep(void *ctx, weft_request *request)
 {
     struct side *side = request_side(ctx, request);
+    assert_int_equal(weft_request_aborted(request), WEFT_OK);
+    if (side->watch_aborts) {
+        assert_int_equal(weft_request_on_abort(request, kept_aborted, side), WEFT_OK);
+    }
     assert_true(side->kept_count < KEPT_MAX);
     side->kept[side->kept_count++] = request;
 }
@@ -321,7 +334,10 @@ void channel_pair_close(struct channel_pair *pair)
         struct side *side = &pair->sides[i];
         assert_int_equal(side->down, side->channel_count);
         for (uint32_t k = 0; k < side->kept_count; k++) {
-            assert_int_equal(weft_reply(side->kept[k], (struct weft_span){NULL, 0}), WEFT_ERR_CLOSED);
+            enum weft_err aborted = weft_request_aborted(side->kept[k]);
+            assert_int_not_equal(aborted, WEFT_OK);
+            enum weft_err err = weft_reply(side->kept[k], (struct weft_span){NULL, 0});
+            assert_true(err == aborted || err == WEFT_ERR_CLOSED);
         }
         assert_int_equal(slots_in_use(&side->rpc.requests), 0);
         free(side->raw_bytes);
@@ -386,6 +402,7 @@ enum weft_err side_call(struct side *side, uint32_t channel, const struct call_r
     if (own.payload != NULL) {
         memcpy(weft_buf_data(own.payload), args, request->args.bytes);
     }
+    own.id = &outcome->id;
     enum weft_err err = call_send(side->channels[channel], &own);
     assert_int_equal(outcome->count, count); /* never from inside */
     weft_buf_unref(own.payload);

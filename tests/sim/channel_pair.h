@@ -29,6 +29,7 @@ struct outcome {
     uint32_t handler_us;
     uint32_t bytes;
     uint32_t wrong_bytes; /* that are not pattern_byte */
+    weft_call_id id;
     void (*then)(struct outcome *outcome, void *ctx);
     void *ctx;
 };
@@ -64,7 +65,10 @@ struct side {
     uint32_t taken; /* payloads taken over by TAKE */
     weft_request *kept[KEPT_MAX];
     uint32_t kept_count;
-    uint8_t *raw_bytes; /* received */
+    bool watch_aborts; /* of the kept ones */
+    uint32_t aborts;
+    enum weft_err abort_why; /* of the last one */
+    uint8_t *raw_bytes;      /* received */
     uint32_t raw_used;
 };
 

@@ -61,7 +61,9 @@ struct cluster_call {
     bool wait_for_peer;
     uint64_t begin_ns;
     uint64_t end_ns;
+    weft_call_id handle;
     bool started;     /* weft_call returned ok */
+    bool cancelled;   /* weft_cancel returned ok */
     bool caller_died; /* its process was killed: nobody is there to be told */
     uint32_t ends;
     uint32_t runs; /* of the handler */

@@ -22,15 +22,15 @@ static void check_accounts(struct cluster *cluster, const struct cluster_node *n
     uint32_t ours = node->open_calls[shard->index];
     CHECK_EQUAL(cluster, c->calls_started, c->calls_answered + c->calls_failed + c->one_way_sent + calls);
     CHECK_EQUAL(cluster, c->requests_received,
-                c->requests_answered + c->requests_failed + c->requests_expired + c->one_way_received +
-                    c->heartbeats_answered + slots_in_use(&share->rpc.requests));
+                c->requests_answered + c->requests_failed + c->requests_expired + c->requests_aborted +
+                    c->one_way_received + c->heartbeats_answered + slots_in_use(&share->rpc.requests));
     CHECK_EQUAL(cluster, c->accepted + c->dialed, c->connections_closed + share->net.conn_count);
-    cluster_check(cluster, calls >= ours && calls - ours <= PINGS_MAX * node->node->peer_count,
+    cluster_check(cluster, calls >= ours && calls - ours <= PINGS_MAX * node->node->peer_count + c->cancels_sent,
                   "%u calls in flight, %u of them ours", calls, ours);
     /* A one-way call that found no room, or came too late, is answered all the same. */
-    cluster_check(cluster, c->late_replies <= c->calls_expired + c->one_way_sent,
-                  "%llu late answers to %llu calls that expired", (unsigned long long)c->late_replies,
-                  (unsigned long long)c->calls_expired);
+    cluster_check(cluster, c->late_replies <= c->calls_expired + c->calls_cancelled + c->one_way_sent,
+                  "%llu late answers to %llu calls that ended before", (unsigned long long)c->late_replies,
+                  (unsigned long long)(c->calls_expired + c->calls_cancelled));
     cluster_check(cluster, c->requests_busy <= c->requests_failed, "a busy answer is a failed request");
 }
 
@@ -177,8 +177,8 @@ static void check_counters(struct cluster_node *node)
                   (unsigned long long)(right))
     EQUAL(c.calls_started, c.calls_answered + c.calls_failed + c.one_way_sent);
     EQUAL(c.accepted + c.dialed, c.connections_closed);
-    EQUAL(c.requests_received, c.requests_answered + c.requests_failed + c.requests_expired + c.one_way_received +
-                                   c.heartbeats_answered + held);
+    EQUAL(c.requests_received, c.requests_answered + c.requests_failed + c.requests_expired + c.requests_aborted +
+                                   c.one_way_received + c.heartbeats_answered + held);
     EQUAL(c.bytes_sent, c.plain_bytes_sent);
     EQUAL(c.tls_bytes_sent, 0);
     EQUAL(c.peers_up, ups);
@@ -186,7 +186,8 @@ static void check_counters(struct cluster_node *node)
     EQUAL(c.refused, reasons);
 #undef EQUAL
     cluster_check(cluster, c.calls_started >= node->started_calls, "fewer calls counted than started");
-    cluster_check(cluster, c.calls_started - node->started_calls <= c.heartbeats_sent, "calls that nobody started");
+    cluster_check(cluster, c.calls_started - node->started_calls <= c.heartbeats_sent + c.cancels_sent,
+                  "calls that nobody started");
     cluster_check(cluster, c.calls_expired <= c.calls_failed, "an expired call is a failed one");
 }
 

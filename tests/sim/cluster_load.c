@@ -125,11 +125,14 @@ static void call_answer(struct cluster_node *node, const struct cluster_call *ca
     payload_fill(reply + REPLY_BYTES_MIN, call->reply_bytes - REPLY_BYTES_MIN, call->id ^ ANSWER_SALT);
     enum weft_err err = weft_reply(request, (struct weft_span){reply, call->reply_bytes});
     if (call->destiny == DESTINY_OVERSLEEP) {
-        cluster_check(cluster, err == WEFT_ERR_EXPIRED || err == WEFT_ERR_CLOSED, "an overslept answer: %s",
-                      weft_err_name(err));
+        cluster_check(cluster,
+                      err == WEFT_ERR_EXPIRED || err == WEFT_ERR_CLOSED ||
+                          (err == WEFT_ERR_CANCELLED && call->cancelled),
+                      "an overslept answer: %s", weft_err_name(err));
     } else {
         cluster_check(cluster,
-                      err == WEFT_OK || err == WEFT_ERR_EXPIRED || err == WEFT_ERR_CLOSED || err == WEFT_ERR_QUEUE_FULL,
+                      err == WEFT_OK || err == WEFT_ERR_EXPIRED || err == WEFT_ERR_CLOSED ||
+                          err == WEFT_ERR_QUEUE_FULL || (err == WEFT_ERR_CANCELLED && call->cancelled),
                       "an answer: %s", weft_err_name(err));
     }
 }
@@ -262,6 +265,9 @@ static void call_check_end(const struct cluster_call *call, enum weft_err err, c
         cluster_check(cluster, call->destiny == DESTINY_UNKNOWN, "call %llu: the peer does not know its verb", id);
         cluster_check(cluster, reply->executed == WEFT_EXECUTED_NO, "call %llu", id);
         break;
+    case WEFT_ERR_CANCELLED:
+        cluster_check(cluster, call->cancelled && reply->executed != WEFT_EXECUTED_YES, "call %llu", id);
+        break;
     case WEFT_ERR_TIMEOUT:
     case WEFT_ERR_CLOSED:
         cluster_check(cluster, reply->executed != WEFT_EXECUTED_YES, "call %llu", id);
@@ -337,6 +343,7 @@ static void call_start(void *ctx, weft_shard *shard)
     options.lane = call->lane;
     options.one_way = call->destiny == DESTINY_ONE_WAY;
     options.wait_for_peer = call->wait_for_peer;
+    options.id = &call->handle;
     bytes_store64(cluster->scratch, call->id);
     payload_fill(cluster->scratch + REQUEST_BYTES_MIN, call->request_bytes - REQUEST_BYTES_MIN, call->id);
     const struct weft_span args = {cluster->scratch, call->request_bytes};
@@ -420,6 +427,28 @@ struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t sha
     return call;
 }
 
+/* Cancel one of the last calls, of this shard or another: ok if and only if it is this shard's and has not ended. */
+static void cancel_random(struct cluster_node *node, weft_shard *shard)
+{
+    struct cluster *cluster = node->cluster;
+    uint32_t recent = cluster->call_count < 64 ? cluster->call_count : 64;
+    if (recent == 0) {
+        return;
+    }
+    struct cluster_call *call = &cluster->calls[cluster->call_count - 1 - prng_below(&cluster->prng, recent)];
+    bool alive = call->shard == weft_shard_index(shard) && call->started && call->ends == 0 && !call->cancelled;
+    if (call->node != node->index || call->life != node->life) {
+        return; /* the ids of another process can look like ours */
+    }
+    bool inside = cluster->inside_call;
+    cluster->inside_call = true;
+    enum weft_err err = weft_cancel(shard, call->handle);
+    cluster->inside_call = inside;
+    cluster_check(cluster, err == (alive ? WEFT_OK : WEFT_ERR_NOT_FOUND), "cancelling call %llu: %s",
+                  (unsigned long long)call->id, weft_err_name(err));
+    call->cancelled |= alive;
+}
+
 static void worker_fired(void *ctx, weft_shard *shard)
 {
     struct cluster_worker *worker = ctx;
@@ -427,6 +456,9 @@ static void worker_fired(void *ctx, weft_shard *shard)
     uint64_t calls = 1 + prng_below(&cluster->prng, 4);
     while (cluster->load && calls-- > 0 && cluster->call_count < CLUSTER_CALLS_MAX / 2) {
         (void)cluster_call_random(worker->node, weft_shard_index(shard));
+    }
+    if (cluster->load && prng_below(&cluster->prng, 6) == 0) {
+        cancel_random(worker->node, shard);
     }
     cluster_worker_start(worker);
 }

@@ -80,6 +80,7 @@ static bool call_prompt(const struct cluster_call *call)
     case WEFT_OK:
     case WEFT_ERR_REMOTE:
     case WEFT_ERR_UNKNOWN_VERB:
+    case WEFT_ERR_CANCELLED:
         return true;
     case WEFT_ERR_TIMEOUT:
         return call->destiny == DESTINY_OVERSLEEP || call->timeout_ns < call->delay_ns + PROMPT_NS;

@@ -44,6 +44,7 @@ static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to
         .one_way = options->one_way,
         .fn = fn,
         .ctx = ctx,
+        .id = options->id,
     };
     struct link *link;
     uint32_t remote_shard = options->remote_shard - 1; /* 0 becomes SHARD_ANY */
@@ -89,4 +90,9 @@ uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer)
         return 0;
     }
     return atomic_load_explicit(&share->node->shared[peer.bits - 1].shards, memory_order_relaxed);
+}
+
+enum weft_err weft_cancel(weft_shard *shard, weft_call_id id)
+{
+    return call_cancel(&node_shard_of(shard)->rpc, id);
 }

@@ -207,6 +207,7 @@ enum weft_err weft_foreign_call(weft_foreign *foreign, uint32_t shard, weft_peer
     errand->to = to;
     errand->verb = verb;
     errand->options = options;
+    errand->options.id = NULL; /* it would be written on the shard, and the thread has gone on */
     return errand_send(errand, call_run);
 }
 

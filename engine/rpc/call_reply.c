@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies and exceptions: the call that each one ends, and what its caller learns. */
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/rpc/call.h"
+
+/* An exception, as the caller sees it; false if it is cut short. */
+static bool call_exception(const struct frame *frame, struct weft_error *why, enum weft_executed *executed)
+{
+    if (frame->payload.bytes < WIRE_EXCEPTION_BYTES) {
+        return false;
+    }
+    uint32_t type = bytes_load32(frame->payload.data);
+    uint32_t bytes = bytes_load32(frame->payload.data + 4);
+    const uint8_t *data = frame->payload.data + WIRE_EXCEPTION_BYTES;
+    if (bytes > frame->payload.bytes - WIRE_EXCEPTION_BYTES) {
+        return false;
+    }
+    *executed = WEFT_EXECUTED_NO;
+    switch (type) {
+    case WIRE_EXCEPTION_USER:
+        *executed = WEFT_EXECUTED_YES;
+        weft_error_set(why, WEFT_ERR_REMOTE, "%.*s",
+                       (int)(bytes < EXCEPTION_TEXT_BYTES_MAX ? bytes : EXCEPTION_TEXT_BYTES_MAX), (const char *)data);
+        return true;
+    case WIRE_EXCEPTION_UNKNOWN_VERB:
+        weft_error_set(why, WEFT_ERR_UNKNOWN_VERB, "the peer has no handler for this verb");
+        return bytes == 8;
+    case WIRE_EXCEPTION_BUSY:
+        weft_error_set(why, WEFT_ERR_BUSY, "the peer has no room for this request now");
+        return true;
+    case WIRE_EXCEPTION_EXPIRED:
+        weft_error_set(why, WEFT_ERR_EXPIRED, "the deadline passed at the peer before the handler ran");
+        return true;
+    default:
+        *executed = WEFT_EXECUTED_MAYBE;
+        weft_error_set(why, WEFT_ERR_REMOTE, "exception of unknown type %u", type);
+        return true;
+    }
+}
+
+static bool call_failed_remotely(struct call *call, const struct frame *frame, bool exception)
+{
+    struct weft_error why = {0};
+    enum weft_executed executed = exception ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_YES;
+    if (frame->skipped) { /* which exception it was, and with it whether the request ran, went with its bytes */
+        weft_error_set(&why, WEFT_ERR_NO_MEMORY, "no memory left for an answer of %u bytes", frame->payload.bytes);
+    } else if (!call_exception(frame, &why, &executed)) {
+        return false;
+    }
+    call_fail(call, &why, executed);
+    return true;
+}
+
+static bool call_answered(struct channel *channel, const struct frame *frame)
+{
+    struct rpc *rpc = channel->rpc;
+    struct wire_response response = wire_response_read(frame->header, channel->duration_negotiated);
+    struct call *call = call_find(rpc, response.id);
+    if (WEFT_UNLIKELY(call == NULL || call->channel != channel || call->one_way)) {
+        COUNT(rpc->shard, late_replies);
+        return true;
+    }
+    if (WEFT_UNLIKELY(response.exception || frame->skipped)) {
+        return call_failed_remotely(call, frame, response.exception);
+    }
+    struct weft_reply *reply = &rpc->reply;
+    reply->payload = frame->payload;
+    reply->error.code = WEFT_OK;
+    reply->error.reason = WEFT_REASON_NONE;
+    reply->error.os_errno = 0;
+    reply->error.tls_code = 0;
+    reply->error.text[0] = '\0';
+    reply->executed = WEFT_EXECUTED_YES;
+    reply->handler_us = response.handler_us;
+    COUNT(rpc->shard, calls_answered);
+    call_finish(call, WEFT_OK, reply);
+    return true;
+}
+
+bool call_reply_received(struct channel *channel, const struct frame *frame)
+{
+    channel->rpc->answering = channel;
+    bool fine = call_answered(channel, frame);
+    channel->rpc->answering = NULL;
+    return fine;
+}
+
+weft_buf *weft_reply_take_payload(const struct weft_reply *reply)
+{
+    return rpc_take_payload(WEFT_CONTAINER_OF(reply, struct rpc, reply), reply->payload);
+}
+
+const char *weft_executed_name(enum weft_executed executed)
+{
+    switch (executed) {
+    case WEFT_EXECUTED_NO:
+        return "no";
+    case WEFT_EXECUTED_MAYBE:
+        return "maybe";
+    case WEFT_EXECUTED_YES:
+        return "yes";
+    }
+    return "unknown";
+}
+
+const char *weft_lane_name(enum weft_lane lane)
+{
+    switch (lane) {
+    case WEFT_LANE_NORMAL:
+        return "normal";
+    case WEFT_LANE_CONTROL:
+        return "control";
+    case WEFT_LANE_BULK:
+        return "bulk";
+    case WEFT_LANE_COUNT:
+        break;
+    }
+    return "unknown";
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request in its handler's hands: what can be asked of it, its one answer, and the news that nobody waits for that
+ * any more.
+ *
+ * A request that is not answered when its handler returns is kept: listed by its channel, whose end aborts it, and
+ * found by connection and id, for CANCEL.  Requests that are answered at once pay for none of that.
+ *
+ * Failure modes: an answer that its caller no longer waits for is dropped; an answer over the frame limit becomes a
+ * failure. */
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/base/mapping.h"
+#include "engine/rpc/serve.h"
+
+#define NS_PER_US UINT64_C(1000)
+
+static const struct weft_span nothing = {NULL, 0};
+
+enum weft_err requests_init(struct rpc *rpc)
+{
+    rpc->kept_bits = 1;
+    while ((1u << rpc->kept_bits) < rpc->requests.count) {
+        rpc->kept_bits++;
+    }
+    rpc->kept_salt = prng_next(&rpc->shard->prng); /* peers choose the ids */
+    rpc->kept = mapping_make(sizeof *rpc->kept << rpc->kept_bits);
+    return rpc->kept != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
+}
+
+void requests_fini(struct rpc *rpc)
+{
+    if (rpc->kept != NULL) {
+        mapping_drop(rpc->kept, sizeof *rpc->kept << rpc->kept_bits);
+        rpc->kept = NULL;
+    }
+}
+
+static uint32_t *kept_head(struct rpc *rpc, uint32_t conn_index, int64_t id)
+{
+    uint64_t key = ((uint64_t)id ^ rpc->kept_salt) + conn_index;
+    key = (key ^ key >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return &rpc->kept[key >> (64 - rpc->kept_bits)];
+}
+
+void request_keep(struct channel *channel, struct weft_request *request)
+{
+    uint32_t *head = kept_head(request->rpc, request->conn_index, request->id);
+    request->kept = true;
+    request->chain = *head;
+    *head = request->index + 1;
+    list_node_init(&request->link);
+    list_push_back(&channel->kept, &request->link);
+}
+
+static void request_unkeep(struct weft_request *request)
+{
+    struct rpc *rpc = request->rpc;
+    uint32_t *at = kept_head(rpc, request->conn_index, request->id);
+    while (*at != request->index + 1) {
+        WEFT_ASSERT(*at != 0);
+        at = &((struct weft_request *)slots_at(&rpc->requests, *at - 1))->chain;
+    }
+    *at = request->chain;
+    request->kept = false;
+    list_remove(&request->link);
+}
+
+/* It is answered, or nobody waits for it any more: no notice comes from here on. */
+static void request_let_go(struct weft_request *request)
+{
+    if (request->kept) {
+        request_unkeep(request);
+    }
+    if (request->on_abort != NULL && request->deadline_ns != UINT64_MAX) {
+        timer_wheel_stop(&request->rpc->shard->wheel, &request->deadline);
+    }
+    request->on_abort = NULL;
+}
+
+/* Nobody waits for it any more; the notice comes now, and not again. */
+static void request_abort(struct weft_request *request, enum weft_err why)
+{
+    weft_abort_fn *fn = request->on_abort;
+    request_let_go(request);
+    request->aborted = why;
+    if (fn != NULL) {
+        fn(request->abort_ctx, request, why);
+    }
+}
+
+void request_abort_all(struct channel *channel)
+{
+    struct list_node *node;
+    while ((node = list_first(&channel->kept)) != NULL) {
+        request_abort(WEFT_CONTAINER_OF(node, struct weft_request, link), WEFT_ERR_CLOSED);
+    }
+}
+
+void request_cancel(struct channel *channel, int64_t id)
+{
+    struct rpc *rpc = channel->rpc;
+    uint32_t at = *kept_head(rpc, channel->conn.index, id);
+    while (at != 0) {
+        struct weft_request *request = slots_at(&rpc->requests, at - 1);
+        if (request->id == id && request->conn_index == channel->conn.index) {
+            request_abort(request, WEFT_ERR_CANCELLED);
+            return;
+        }
+        at = request->chain;
+    }
+}
+
+static void request_deadline_passed(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    request_abort(ctx, WEFT_ERR_EXPIRED);
+}
+
+enum weft_err weft_request_aborted(const weft_request *request)
+{
+    struct rpc *rpc = request->rpc;
+    if (request->aborted != WEFT_OK) {
+        return request->aborted;
+    }
+    const struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
+    if (channel == NULL || !channel_is_up(channel)) {
+        return WEFT_ERR_CLOSED;
+    }
+    return rpc->shard->now_ns >= request->deadline_ns ? WEFT_ERR_EXPIRED : WEFT_OK;
+}
+
+enum weft_err weft_request_on_abort(weft_request *request, weft_abort_fn *fn, void *ctx)
+{
+    enum weft_err err = weft_request_aborted(request);
+    if (err != WEFT_OK) {
+        return err;
+    }
+    if (request->deadline_ns != UINT64_MAX && request->on_abort != NULL && fn == NULL) {
+        timer_wheel_stop(&request->rpc->shard->wheel, &request->deadline);
+    } else if (request->deadline_ns != UINT64_MAX && request->on_abort == NULL && fn != NULL) {
+        request->deadline = (struct timer){.fn = request_deadline_passed, .ctx = request};
+        timer_wheel_start(&request->rpc->shard->wheel, &request->deadline, request->deadline_ns);
+    }
+    request->on_abort = fn;
+    request->abort_ctx = ctx;
+    return WEFT_OK;
+}
+
+struct weft_span weft_request_payload(const weft_request *request)
+{
+    return request->payload;
+}
+
+weft_buf *weft_request_take_payload(weft_request *request)
+{
+    return rpc_take_payload(request->rpc, request->payload);
+}
+
+weft_shard *weft_request_shard(const weft_request *request)
+{
+    return request->rpc->shard;
+}
+
+uint64_t weft_request_remaining_ns(const weft_request *request)
+{
+    uint64_t now_ns = request->rpc->shard->now_ns;
+    if (request->deadline_ns == UINT64_MAX) {
+        return UINT64_MAX;
+    }
+    return request->deadline_ns > now_ns ? request->deadline_ns - now_ns : 0;
+}
+
+/* The channel that still waits for this answer; NULL with the reason in err. */
+static struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
+{
+    struct rpc *rpc = request->rpc;
+    struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
+    *err = WEFT_OK;
+    if (channel != NULL) {
+        channel->request_count--;
+    }
+    if (request->one_way) {
+        COUNT(rpc->shard, one_way_received);
+        return NULL;
+    }
+    if (request->aborted == WEFT_ERR_CANCELLED || channel == NULL || !channel_is_up(channel)) {
+        COUNT(rpc->shard, requests_aborted);
+        *err = request->aborted == WEFT_ERR_CANCELLED ? WEFT_ERR_CANCELLED : WEFT_ERR_CLOSED;
+        return NULL;
+    }
+    if (rpc->shard->now_ns >= request->deadline_ns) {
+        COUNT(rpc->shard, requests_expired);
+        *err = WEFT_ERR_EXPIRED;
+        return NULL;
+    }
+    return channel;
+}
+
+static uint32_t request_handler_us(const struct weft_request *request)
+{
+    uint64_t us = (request->rpc->shard->now_ns - request->started_ns) / NS_PER_US;
+    return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
+}
+
+static enum weft_err request_end(struct weft_request *request, enum weft_err err)
+{
+    request_let_go(request);
+    slots_give_back(&request->rpc->requests, request);
+    return err;
+}
+
+/* The answer to a request found a place in the queue, or it waits for one. */
+static enum weft_err request_answered(struct channel *channel, struct weft_request *request,
+                                      const struct owed_answer *answer, struct weft_span payload, enum weft_err err)
+{
+    if (WEFT_UNLIKELY(err == WEFT_ERR_QUEUE_FULL)) {
+        request_let_go(request);
+        request->answered = true;
+        return serve_owe(channel, request, answer, payload);
+    }
+    serve_count_answer(channel, answer);
+    return request_end(request, err);
+}
+
+static enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
+                                    struct weft_span payload)
+{
+    const struct owed_answer answer = {.handler_us = request_handler_us(request), .exception = exception};
+    const struct wire_response response = {.id = request->id, .handler_us = answer.handler_us};
+    enum weft_err err = WEFT_ERR_QUEUE_FULL;
+    if (WEFT_LIKELY(list_empty(&channel->owed))) {
+        err = exception ? serve_put_exception(channel, request->id, WIRE_EXCEPTION_USER, answer.handler_us, payload)
+                        : serve_put(channel, &response, nothing, payload);
+    }
+    return request_answered(channel, request, &answer, payload, err);
+}
+
+enum weft_err weft_reply(weft_request *request, struct weft_span payload)
+{
+    enum weft_err err;
+    struct channel *channel = request_channel(request, &err);
+    if (channel == NULL) {
+        return request_end(request, err);
+    }
+    if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
+        err = request_answer(channel, request, true, weft_span_of("the answer is over the frame limit"));
+        return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
+    }
+    return request_answer(channel, request, false, payload);
+}
+
+static enum weft_err request_answer_buf(struct channel *channel, struct weft_request *request, weft_buf *payload)
+{
+    const struct owed_answer answer = {.handler_us = request_handler_us(request), .payload = payload};
+    enum weft_err err = list_empty(&channel->owed) ? serve_put_payload(channel, request->id, answer.handler_us, payload)
+                                                   : WEFT_ERR_QUEUE_FULL;
+    return request_answered(channel, request, &answer, nothing, err);
+}
+
+enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
+{
+    enum weft_err err;
+    if (payload->bytes < WEFT_BUF_REFERENCE_BYTES_MIN) {
+        err = weft_reply(request, (struct weft_span){payload->data, payload->bytes});
+    } else {
+        struct channel *channel = request_channel(request, &err);
+        err = channel != NULL ? request_answer_buf(channel, request, payload) : request_end(request, err);
+    }
+    if (err == WEFT_OK) {
+        weft_buf_unref(payload);
+    }
+    return err;
+}
+
+enum weft_err weft_fail(weft_request *request, const char *text)
+{
+    enum weft_err err;
+    struct channel *channel = request_channel(request, &err);
+    if (channel == NULL) {
+        return request_end(request, err);
+    }
+    struct weft_span span = weft_span_of(text);
+    span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
+    return request_answer(channel, request, true, span);
+}

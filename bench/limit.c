@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "bench/limit_load.h"
+#include "bench/limit_stream.h"
 #include "engine/base/assert.h"
 
 /* Few enough to stay in the cache, which they walk through one after the other. */
@@ -282,9 +283,24 @@ static _Noreturn void server_run(struct side *side, int listener)
         socket_tune(side->load.conns[i].socket, side->load.settings->congestion);
     }
     close(listener);
+    if (side->load.settings->one_way) {
+        limit_stream_receive(side->load.conns[0].socket, &side->load.shared->bytes);
+        _exit(0);
+    }
     side_open(side);
     side_run(side);
     _exit(0);
+}
+
+static void client_echo(struct side *side)
+{
+    side_open(side);
+    limit_load_start(&side->load);
+    for (uint32_t i = 0; i < side->load.settings->connections; i++) {
+        conn_flush(side, i);
+    }
+    side_run(side);
+    io_uring_queue_exit(&side->ring);
 }
 
 static void client_run(struct side *side, const struct sockaddr_in *address)
@@ -300,13 +316,11 @@ static void client_run(struct side *side, const struct sockaddr_in *address)
         }
         side->load.conns[i].socket = connection;
     }
-    side_open(side);
-    limit_load_start(&side->load);
-    for (uint32_t i = 0; i < settings->connections; i++) {
-        conn_flush(side, i);
+    if (settings->one_way) {
+        limit_stream_send(side->load.conns[0].socket, settings, &side->load.shared->bytes, side->load.result);
+    } else {
+        client_echo(side);
     }
-    side_run(side);
-    io_uring_queue_exit(&side->ring);
     for (uint32_t i = 0; i < settings->connections; i++) {
         close(side->load.conns[i].socket);
     }
@@ -324,8 +338,8 @@ static void limit_run(const struct bench_settings *settings, struct bench_result
     }
     int listener = listener_open(settings->congestion, &address);
     result->program = "weft-limit";
-    result->backend = "io_uring";
-    result->latency_known = true;
+    result->backend = settings->one_way ? "blocking" : "io_uring";
+    result->latency_known = !settings->one_way;
     side.load.server = fork();
     if (side.load.server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -346,7 +360,16 @@ static void limit_run(const struct bench_settings *settings, struct bench_result
 
 /* --- the command line ----------------------------------------------------------------------------------------- */
 
-enum { KEY_SIZE = 256, KEY_IN_FLIGHT, KEY_CONNECTIONS, KEY_SECONDS, KEY_CPUS, KEY_BUSY_POLL, KEY_CONGESTION };
+enum {
+    KEY_SIZE = 256,
+    KEY_IN_FLIGHT,
+    KEY_CONNECTIONS,
+    KEY_SECONDS,
+    KEY_CPUS,
+    KEY_ONE_WAY,
+    KEY_BUSY_POLL,
+    KEY_CONGESTION
+};
 
 struct limit_arguments {
     struct bench_settings settings;
@@ -357,6 +380,10 @@ static const struct argp_option limit_options[] = {
     {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply (default 64)", 0},
     {"in-flight", KEY_IN_FLIGHT, "N", 0, "Calls under way at any time, in total (default 128)", 0},
     {"connections", KEY_CONNECTIONS, "N", 0, "Connections (default 1)", 0},
+    {"oneway", KEY_ONE_WAY, NULL, 0,
+     "Send only, over one connection: a blocking loop on each side, 256 KiB for each system call, whatever the size of "
+     "the messages that are counted",
+     0},
     {"seconds", KEY_SECONDS, "S", 0, "How long to measure, after 0.3 s of warm-up (default 3)", 0},
     {"cpus", KEY_CPUS, "SERVER,CLIENT", 0, "CPU of each side (default: the first two that there are)", 0},
     {"busy-poll", KEY_BUSY_POLL, NULL, 0, "Never sleep", 0},
@@ -387,6 +414,9 @@ static error_t limit_parse(int key, char *text, struct argp_state *state)
     case KEY_CPUS:
         err = bench_settings_cpus(settings, text, &why);
         break;
+    case KEY_ONE_WAY:
+        settings->one_way = true;
+        break;
     case KEY_BUSY_POLL:
         settings->busy_poll = true;
         break;
@@ -401,6 +431,9 @@ static error_t limit_parse(int key, char *text, struct argp_state *state)
         return EINVAL;
     case ARGP_KEY_END:
         err = bench_settings_check(settings, &why);
+        if (settings->one_way && (settings->connections > 1 || settings->size == 0)) {
+            argp_error(state, "--oneway: one connection, and messages of a byte or more");
+        }
         break;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -20,6 +20,7 @@
 struct limit_shared {
     atomic_uint_fast64_t calls;
     atomic_uint_fast64_t enters;
+    atomic_uint_fast64_t bytes; /* of --oneway */
 };
 
 /* Bytes on their way out: one half is filled while the kernel reads the other. */

@@ -57,6 +57,13 @@ static void print_cost(const char *name, const struct bench_cost *cost)
     }
 }
 
+static double beside_rate(const struct bench_result *result)
+{
+    return result->end_ns <= result->begin_ns
+               ? 0
+               : (double)result->beside_calls * 1e9 / (double)(result->end_ns - result->begin_ns);
+}
+
 bool bench_report_print(const struct bench_settings *settings, const struct bench_result *result)
 {
     char congestion[CONGESTION_BYTES];
@@ -78,6 +85,10 @@ bool bench_report_print(const struct bench_settings *settings, const struct benc
                (double)histogram_percentile(latency, 50) / US, (double)histogram_percentile(latency, 90) / US,
                (double)histogram_percentile(latency, 99) / US, (double)histogram_percentile(latency, 99.9) / US,
                (double)latency->max_ns / US, histogram_mean(latency) / US);
+    }
+    if (settings->beside_count > 0) {
+        printf("  %-12s %8.1f MB/s of bulk writes, %u of %u B under way\n", "beside",
+               beside_rate(result) * settings->beside_size / 1e6, settings->beside_count, settings->beside_size);
     }
     print_cost("client", &result->client);
     print_cost("server", &result->server);
@@ -106,6 +117,16 @@ static json_t *json_settings(const struct bench_settings *settings, const struct
                      json_text(congestion_of(settings, congestion)), "backend", json_text(result->backend));
 }
 
+static json_t *json_beside(const struct bench_settings *settings, const struct bench_result *result)
+{
+    if (settings->beside_count == 0) {
+        return json_null();
+    }
+    return json_pack("{s:i, s:i, s:I, s:f}", "in_flight", (int)settings->beside_count, "size",
+                     (int)settings->beside_size, "calls", (json_int_t)result->beside_calls, "bytes_per_s",
+                     beside_rate(result) * settings->beside_size);
+}
+
 static json_t *json_latency(const struct bench_result *result)
 {
     const struct histogram *latency = &result->latency;
@@ -128,11 +149,12 @@ bool bench_report_json(const struct bench_settings *settings, const struct bench
 {
     double rate = bench_result_rate(result);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:o, s:f, s:{s:I, s:I}, s:o}", "bench",
-        result->program, "version", weft_version(), "loop", "closed", "calls", (json_int_t)result->calls, "errors",
-        (json_int_t)result->errors, "rate_per_s", rate, "bytes_per_s", rate * settings->size, "latency_ns",
-        json_latency(result), "enters_per_call", "client", json_cost(&result->client, result->client.enters_per_call),
-        "server", json_cost(&result->server, result->server.enters_per_call), "cpu_ns_per_call", "client",
+        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:o, s:f, s:{s:I, s:I}, s:o}",
+        "bench", result->program, "version", weft_version(), "loop", "closed", "calls", (json_int_t)result->calls,
+        "errors", (json_int_t)result->errors, "rate_per_s", rate, "bytes_per_s", rate * settings->size, "latency_ns",
+        json_latency(result), "beside_bulk", json_beside(settings, result), "enters_per_call", "client",
+        json_cost(&result->client, result->client.enters_per_call), "server",
+        json_cost(&result->server, result->server.enters_per_call), "cpu_ns_per_call", "client",
         json_cost(&result->client, result->client.cpu_ns_per_call), "server",
         json_cost(&result->server, result->server.cpu_ns_per_call), "error", json_text(result->error.text),
         "measured_seconds", seconds_of(result), "interval_ns", "begin", (json_int_t)result->begin_ns, "end",

@@ -95,8 +95,7 @@ static void client_announce(struct rpc_client *client, enum rpc_phase phase)
     (void)written; /* a full counter wakes the reader just as well */
 }
 
-/* The first error ends the load. */
-static void client_fail(struct rpc_client *client, enum weft_err err, const char *what, const char *text)
+void rpc_client_fail(struct rpc_client *client, enum weft_err err, const char *what, const char *text)
 {
     client->result->errors++;
     weft_error_set(&client->result->error, err, "%s: %s%s%s", what, weft_err_name(err),
@@ -113,15 +112,20 @@ static void client_fail(struct rpc_client *client, enum weft_err err, const char
 static void client_count(struct rpc_client *client);
 
 /* After STOP: when nothing is on its way any more, the last one-way messages are counted, and then it is over. */
-static void client_check_done(struct rpc_client *client)
+void rpc_client_check_done(struct rpc_client *client)
 {
-    if (client->phase != RPC_STOP || client->outstanding != 0) {
+    if (client->phase != RPC_STOP || client->outstanding != 0 || client->bulk.outstanding != 0) {
         return;
     }
     if (client->count_at_end) {
         client->count_at_end = false;
         client_count(client);
         return;
+    }
+    if (!rpc_client_reached(client, RPC_STOP)) {
+        rpc_bulk_end(client);
+        weft_buf_unref(client->payload_buf);
+        client->payload_buf = NULL;
     }
     client_announce(client, RPC_STOP);
 }
@@ -134,14 +138,14 @@ static void probe_done(void *ctx, enum weft_err err, const struct weft_reply *re
     uint32_t bytes = client->settings->size < PROBE_BYTES_MAX ? client->settings->size : PROBE_BYTES_MAX;
     client->outstanding--;
     if (err != WEFT_OK) {
-        client_fail(client, err, "reaching the server", reply->error.text);
+        rpc_client_fail(client, err, "reaching the server", reply->error.text);
     } else if (reply->payload.bytes != bytes || memcmp(reply->payload.data, client->payload, bytes) != 0) {
-        client_fail(client, WEFT_ERR_PROTOCOL, "reaching the server", "ECHO returned other bytes than it got");
+        rpc_client_fail(client, WEFT_ERR_PROTOCOL, "reaching the server", "ECHO returned other bytes than it got");
     }
     if (client->outstanding == 0 && client->phase == RPC_PROBE) {
         client_announce(client, RPC_PROBE);
     }
-    client_check_done(client);
+    rpc_client_check_done(client);
 }
 
 static void client_probe(struct rpc_client *client)
@@ -149,16 +153,18 @@ static void client_probe(struct rpc_client *client)
     struct weft_call_options options = WEFT_CALL_OPTIONS_INIT;
     uint32_t bytes = client->settings->size < PROBE_BYTES_MAX ? client->settings->size : PROBE_BYTES_MAX;
     options.timeout_ms = PROBE_TIMEOUT_MS;
-    for (uint32_t i = 0; i < client->settings->connections && client->phase == RPC_PROBE; i++) {
+    uint32_t probes = client->settings->connections + (client->settings->beside_count > 0 ? 1 : 0);
+    for (uint32_t i = 0; i < probes && client->phase == RPC_PROBE; i++) {
+        options.lane = i < client->settings->connections ? WEFT_LANE_NORMAL : WEFT_LANE_BULK;
         struct weft_span payload = {client->payload, bytes};
         enum weft_err err = weft_call(client->shard, client->peer, VERB_ECHO, payload, &options, probe_done, client);
         if (err != WEFT_OK) {
-            client_fail(client, err, "reaching the server", NULL);
+            rpc_client_fail(client, err, "reaching the server", NULL);
         } else {
             client->outstanding++;
         }
     }
-    client_check_done(client);
+    rpc_client_check_done(client);
 }
 
 /* --- the receiver's count of one-way messages --------------------------------------------------------------- */
@@ -182,7 +188,7 @@ static void count_done(void *ctx, enum weft_err err, const struct weft_reply *re
     client->outstanding--;
     client->counts_left--;
     if (err != WEFT_OK || reply->payload.bytes != COUNT_REPLY_BYTES) {
-        client_fail(client, err != WEFT_OK ? err : WEFT_ERR_PROTOCOL, "COUNT", reply->error.text);
+        rpc_client_fail(client, err != WEFT_OK ? err : WEFT_ERR_PROTOCOL, "COUNT", reply->error.text);
     } else {
         uint64_t calls = bytes_load64(reply->payload.data);
         client->counted = calls > client->counted ? calls : client->counted;
@@ -190,7 +196,7 @@ static void count_done(void *ctx, enum weft_err err, const struct weft_reply *re
     if (client->counts_left == 0) {
         count_round_end(client);
     }
-    client_check_done(client);
+    rpc_client_check_done(client);
 }
 
 static void client_send_counts(struct rpc_client *client)
@@ -204,7 +210,7 @@ static void client_send_counts(struct rpc_client *client)
         client->counts_unsent--;
         if (err != WEFT_OK) {
             client->counts_left--;
-            client_fail(client, err, "COUNT", NULL);
+            rpc_client_fail(client, err, "COUNT", NULL);
         } else {
             client->outstanding++;
         }
@@ -224,19 +230,30 @@ static void client_count(struct rpc_client *client)
 
 static void slot_done(void *ctx, enum weft_err err, const struct weft_reply *reply);
 
+static enum weft_err slot_call_buf(struct rpc_client *client, struct rpc_slot *slot)
+{
+    enum weft_err err = weft_call_buf(client->shard, client->peer, client->verb, weft_buf_ref(client->payload_buf),
+                                      &client->options, slot_done, slot);
+    if (err != WEFT_OK) {
+        weft_buf_unref(client->payload_buf);
+    }
+    return err;
+}
+
 /* false: the queue is full, and the slot keeps its place among the parked. */
 static bool slot_issue(struct rpc_client *client, struct rpc_slot *slot, uint64_t now_ns)
 {
     struct weft_span payload = {client->payload, client->settings->size};
-    enum weft_err err =
-        weft_call(client->shard, client->peer, client->verb, payload, &client->options, slot_done, slot);
+    enum weft_err err = client->payload_buf != NULL ? slot_call_buf(client, slot)
+                                                    : weft_call(client->shard, client->peer, client->verb, payload,
+                                                                &client->options, slot_done, slot);
     if (WEFT_LIKELY(err == WEFT_OK)) {
         slot->issued_ns = now_ns;
         client->outstanding++;
         return true;
     }
     if (err != WEFT_ERR_QUEUE_FULL) {
-        client_fail(client, err, "call", NULL);
+        rpc_client_fail(client, err, "call", NULL);
         return true;
     }
     return false;
@@ -273,15 +290,15 @@ static void slot_done(void *ctx, enum weft_err err, const struct weft_reply *rep
         client_follow(client, now_ns);
     }
     if (WEFT_UNLIKELY(err != WEFT_OK)) {
-        client_fail(client, err, "call", reply->error.text);
+        rpc_client_fail(client, err, "call", reply->error.text);
     } else if (WEFT_UNLIKELY(!client->settings->one_way && reply->payload.bytes != client->settings->size)) {
-        client_fail(client, WEFT_ERR_PROTOCOL, "call", "ECHO returned another number of bytes than it got");
+        rpc_client_fail(client, WEFT_ERR_PROTOCOL, "call", "ECHO returned another number of bytes than it got");
     } else if (client->phase == RPC_MEASURE && !client->settings->one_way) {
         histogram_record(&client->result->latency, now_ns - slot->issued_ns);
         client->result->calls++;
     }
     if (WEFT_UNLIKELY(client->phase == RPC_STOP)) {
-        client_check_done(client);
+        rpc_client_check_done(client);
         return;
     }
     if (WEFT_UNLIKELY(client->parked != 0 || client->counts_unsent != 0)) {
@@ -290,13 +307,14 @@ static void slot_done(void *ctx, enum weft_err err, const struct weft_reply *rep
     if (WEFT_UNLIKELY(client->parked != 0) || !slot_issue(client, slot, now_ns)) {
         slot_park(client, slot);
     }
-    client_check_done(client);
+    rpc_client_check_done(client);
 }
 
 /* --- phases ------------------------------------------------------------------------------------------------- */
 
 static void client_fill(struct rpc_client *client, uint64_t now_ns)
 {
+    rpc_bulk_start(client);
     for (uint32_t i = 0; i < client->settings->in_flight && client->phase == RPC_LOAD; i++) {
         if (!slot_issue(client, &client->slots[i], now_ns)) {
             slot_park(client, &client->slots[i]);
@@ -356,7 +374,8 @@ static void client_tick(void *ctx, weft_shard *shard)
     uint64_t now_ns = clock_ns();
     client_follow(client, now_ns);
     client_issue_parked(client, now_ns);
-    client_check_done(client);
+    rpc_bulk_go_on(client);
+    rpc_client_check_done(client);
     if (!rpc_client_reached(client, RPC_STOP)) {
         bool loaded = client->phase == RPC_LOAD || client->phase == RPC_MEASURE;
         weft_timer_start(shard, &client->timer, loaded ? TICK_LOADED_NS : TICK_IDLE_NS, client_tick, client);
@@ -367,6 +386,9 @@ void rpc_client_on_ready(void *ctx, weft_shard *shard)
 {
     struct rpc_client *client = ctx;
     client->shard = shard;
+    if (client->settings->size >= WEFT_BUF_REFERENCE_BYTES_MIN) {
+        client->payload_buf = weft_buf_wrap(shard, client->payload, client->settings->size, NULL, NULL);
+    }
     client_probe(client);
     client_tick(client, shard);
 }

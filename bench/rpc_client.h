@@ -16,6 +16,7 @@
 #include <weft/node.h>
 
 #include "bench/report.h"
+#include "bench/rpc_bulk.h"
 
 enum rpc_phase { RPC_PROBE = 0, RPC_LOAD, RPC_MEASURE, RPC_STOP };
 
@@ -42,6 +43,8 @@ struct rpc_client {
 
     /* The shard's own. */
     weft_shard *shard;
+    weft_buf *payload_buf; /* the payload by reference; NULL: it is too small */
+    struct rpc_bulk bulk;
     struct weft_timer timer;
     struct weft_call_options options;
     uint64_t verb;
@@ -65,5 +68,10 @@ void rpc_client_on_ready(void *ctx, weft_shard *shard);
 /* Control thread. */
 void rpc_client_order(struct rpc_client *client, enum rpc_phase phase);
 bool rpc_client_reached(const struct rpc_client *client, enum rpc_phase phase);
+
+/* For the files of the client: the first error ends the load. */
+void rpc_client_fail(struct rpc_client *client, enum weft_err err, const char *what, const char *text);
+/* After STOP: when nothing is on its way any more, it is over. */
+void rpc_client_check_done(struct rpc_client *client);
 
 #endif

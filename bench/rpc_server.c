@@ -53,11 +53,12 @@ void rpc_node_options(struct weft_node_options *options, const struct bench_sett
                       const struct rpc_tls_files *files)
 {
     uint64_t frames_bytes = (uint64_t)settings->size * settings->connections * MEMORY_ROUNDING * MEMORY_SHARES;
+    frames_bytes += (uint64_t)settings->beside_size * MEMORY_ROUNDING * MEMORY_SHARES;
     *options = (struct weft_node_options)WEFT_NODE_OPTIONS_INIT;
     options->cluster_name = settings->to == NULL ? RPC_CLUSTER : settings->cluster;
     options->memory_per_shard_bytes = MEMORY_BYTES_MIN + frames_bytes;
     options->connections_max = settings->connections * 2 + CALLS_BESIDE;
-    options->calls_max = settings->in_flight + settings->connections + CALLS_BESIDE;
+    options->calls_max = settings->in_flight + settings->beside_count + settings->connections + CALLS_BESIDE;
     options->requests_max = options->calls_max;
     options->heartbeat_ms = UINT32_MAX;
     options->drain_timeout_ms = DRAIN_TIMEOUT_MS;

@@ -104,6 +104,25 @@ enum weft_err bench_settings_cpus(struct bench_settings *settings, const char *t
     return WEFT_OK;
 }
 
+enum weft_err bench_settings_beside(struct bench_settings *settings, const char *text, struct weft_error *why)
+{
+    const char *rest = text;
+    uint32_t count;
+    uint32_t size = 0;
+    bool fine = number_read(&rest, &count) && *rest++ == 'x' && number_read(&rest, &size);
+    uint32_t shift = fine && *rest == 'K' ? 10 : fine && *rest == 'M' ? 20 : 0;
+    rest += shift > 0 ? 1 : 0;
+    if (!fine || *rest != '\0' || count == 0 || count > BENCH_BESIDE_MAX || size == 0 ||
+        size > BENCH_SIZE_MAX >> shift) {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "--beside-bulk: \"%.64s\" is not calls and bytes, such as 4x1M (at most %ux16M)", text,
+                              BENCH_BESIDE_MAX);
+    }
+    settings->beside_count = count;
+    settings->beside_size = size << shift;
+    return WEFT_OK;
+}
+
 static enum weft_err cpu_check(uint32_t cpu, const char *side, struct weft_error *why)
 {
     cpu_set_t allowed;

@@ -14,6 +14,7 @@
 /* As many calls as one shard of a node can be told to keep. */
 #define BENCH_IN_FLIGHT_MAX 65536u
 #define BENCH_CONNECTIONS_MAX 1024u
+#define BENCH_BESIDE_MAX 1024u
 #define BENCH_SECONDS_MAX 86400.0
 
 struct bench_settings {
@@ -27,6 +28,8 @@ struct bench_settings {
     uint32_t size;      /* bytes of payload, both ways */
     uint32_t in_flight; /* over all connections */
     uint32_t connections;
+    uint32_t beside_count; /* calls under way on the bulk lane meanwhile; 0: none */
+    uint32_t beside_size;  /* bytes of each */
     uint32_t server_cpu;
     uint32_t client_cpu;
     bool tls;
@@ -45,6 +48,9 @@ WEFT_NODISCARD enum weft_err bench_settings_seconds(double *seconds, const char 
 /* "0,1": server, client. */
 WEFT_NODISCARD enum weft_err bench_settings_cpus(struct bench_settings *settings, const char *text,
                                                  struct weft_error *why);
+/* "4x1M": calls, and the bytes of each, with K or M for powers of 1024. */
+WEFT_NODISCARD enum weft_err bench_settings_beside(struct bench_settings *settings, const char *text,
+                                                   struct weft_error *why);
 /* What no single option can know: CPUs that are not ours, fewer calls in flight than connections. */
 WEFT_NODISCARD enum weft_err bench_settings_check(const struct bench_settings *settings, struct weft_error *why);
 

@@ -24,6 +24,7 @@ enum {
     KEY_SECURITY,
     KEY_CRYPTO,
     KEY_ONE_WAY,
+    KEY_BESIDE,
     KEY_BUSY_POLL,
     KEY_CONGESTION,
     KEY_BACKEND
@@ -51,6 +52,11 @@ static const struct argp_option rpc_options[] = {
      "Send messages that are not answered; the receiver counts them, and N in flight are "
      "those that were not handed to the network yet",
      2},
+    {"beside-bulk", KEY_BESIDE, "NxBYTES", 0,
+     "Keep N writes of BYTES (with K or M) under way on the bulk lane meanwhile, such as 4x1M: what is measured are "
+     "the "
+     "calls beside them",
+     2},
     {"seconds", KEY_SECONDS, "S", 0, "How long to measure, after 0.3 s of warm-up (default 3)", 2},
     {NULL, 0, NULL, 0, "The sides, both alike:", 3},
     {"cpus", KEY_CPUS, "SERVER,CLIENT", 0, "CPU of each side (default: the first two that there are)", 3},
@@ -74,10 +80,12 @@ static const char rpc_doc[] =
     "  weft bench rpc --local\n"
     "  weft bench rpc --local --in-flight 1 --busy-poll\n"
     "  weft bench rpc --local --security tls --size 1024 --json\n"
+    "  weft bench rpc --local --in-flight 1 --beside-bulk 4x1M\n"
     "  weft bench rpc --oneway --size 1048576 --in-flight 8 --congestion cubic\n"
     "  weft bench rpc --to 10.0.0.2:7000 --connections 4 --seconds 10\n"
     "\n"
     "JSON: rate_per_s, bytes_per_s (payload, one way), latency_ns {p50 p90 p99 p999 max mean} (null for --oneway), "
+    "beside_bulk {in_flight size calls bytes_per_s} (null without), "
     "calls, errors, enters_per_call and cpu_ns_per_call {client, server} (server null for --to), interval_ns, "
     "settings.\n"
     "\n"
@@ -133,6 +141,9 @@ static bool rpc_parse_value(int key, const char *text, struct argp_state *state)
         break;
     case KEY_CPUS:
         err = bench_settings_cpus(settings, text, &why);
+        break;
+    case KEY_BESIDE:
+        err = bench_settings_beside(settings, text, &why);
         break;
     default:
         return false;

@@ -117,6 +117,22 @@ class Result(unittest.TestCase):
         self.assertIsNone(result["latency_ns"])
         self.assertGreater(result["calls"], 0)
 
+    def test_beside_bulk__echoes_measured__writes_counted(self):
+        for extra in ((), ("--backend", "epoll"), ("--security", "tls")):
+            with self.subTest(extra=extra):
+                result = measure("--local", "--in-flight", "1", "--beside-bulk", "4x1M", *extra, *SHORT)
+                beside = result["beside_bulk"]
+                self.assertEqual((result["errors"], beside["in_flight"], beside["size"]), (0, 4, 1 << 20))
+                self.assertGreater(result["calls"], 0)
+                self.assertGreater(beside["calls"], 0)
+
+    def test_large_echoes__by_reference_both_ways__no_errors(self):
+        for extra in ((), ("--backend", "epoll"), ("--security", "tls")):
+            with self.subTest(extra=extra):
+                result = measure("--local", "--size", "1000000", "--in-flight", "3", *extra, *SHORT)
+                self.assertEqual((result["errors"], result["beside_bulk"]), (0, None))
+                self.assertGreater(result["calls"], 0)
+
     def test_many_connections__window_spread__no_errors(self):
         result = measure("--local", "--connections", "16", "--size", "20000", *SHORT)
         self.assertEqual((result["errors"], result["settings"]["connections"]), (0, 16))

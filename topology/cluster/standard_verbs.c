@@ -23,10 +23,25 @@ static void verb_hello(void *ctx, weft_request *request)
     (void)weft_reply(request, empty);
 }
 
+static void reply_taken(weft_request *request, weft_buf *payload)
+{
+    if (weft_reply_buf(request, payload) != WEFT_OK) {
+        weft_buf_unref(payload);
+    }
+}
+
+/* What arrived in several pieces goes back as it is; a view would be copied twice. */
 static void verb_echo(void *ctx, weft_request *request)
 {
+    struct weft_span payload = weft_request_payload(request);
+    bool assembled = payload.bytes > RECV_BUF_BYTES;
+    weft_buf *taken = assembled ? weft_request_take_payload(request) : NULL;
     (void)ctx;
-    (void)weft_reply(request, weft_request_payload(request));
+    if (taken != NULL) {
+        reply_taken(request, taken);
+    } else {
+        (void)weft_reply(request, payload);
+    }
 }
 
 static void verb_write(void *ctx, weft_request *request)
@@ -64,18 +79,17 @@ static void verb_source(void *ctx, weft_request *request)
         (void)weft_fail(request, "SOURCE takes a u32 of at most 16777216");
         return;
     }
-    uint8_t *memory = bytes > 0 ? arena_take(&shard->arena, bytes) : NULL;
-    if (bytes > 0 && memory == NULL) {
+    if (bytes == 0) {
+        (void)weft_reply(request, empty);
+        return;
+    }
+    weft_buf *answer = weft_buf_take(shard, bytes);
+    if (answer == NULL) {
         (void)weft_fail(request, "no memory for that many bytes now");
         return;
     }
-    if (bytes > 0) {
-        memset(memory, 0x5a, bytes);
-    }
-    (void)weft_reply(request, (struct weft_span){memory, bytes});
-    if (memory != NULL) {
-        arena_give_back(&shard->arena, memory);
-    }
+    memset(weft_buf_data(answer), 0x5a, bytes);
+    reply_taken(request, answer);
 }
 
 struct sleeper {

@@ -104,16 +104,26 @@ class Pulse:
 class Target:
     """A running node, its good client, and what it holds when nothing happens."""
 
-    def __init__(self, config=config_text, listeners=("plain",), arguments=(), pulse=True, settled=True):
+    def __init__(self, config=config_text, listeners=("plain",), arguments=(), pulse=True, settled=True,
+                 node_class=harness.WeftNode):
         self.folder = tempfile.TemporaryDirectory()
         self.status_path = os.path.join(self.folder.name, "status.json")
-        self.node = harness.WeftNode(WEFT, config, listeners, arguments=["--status", self.status_path, *arguments])
-        self.node.start()
+        self.node = node_class(WEFT, config, listeners, arguments=["--status", self.status_path, *arguments])
         self.sources = itertools.count(1)
-        self.pulse = Pulse(self.node.plain_port, self.pid) if pulse else None
+        self.pulse = self.base = None
+        try:
+            self._start(pulse, settled)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, pulse, settled):
+        self.node.start()
         if pulse:
+            self.pulse = Pulse(self.node.plain_port, self.pid)
             harness.wait_until(lambda: self.pulse.beat().count > 0, "the first call of the good client")
-        self.base = self.settled() if settled else None
+        if settled:
+            self.base = self.settled()
         self.base_memory = self.memory()
 
     @property

@@ -278,11 +278,10 @@ enum weft_err config_load(struct config **config, const char *path, struct confi
         config_report_add(&report->errors, &place, "%s", why.text);
         return err == WEFT_ERR_NO_MEMORY ? err : WEFT_ERR_CONFIG;
     }
-    surroundings.directory = config_machine_directory(&arena, path);
-    if (surroundings.directory == NULL) {
+    err = config_machine_directory(&arena, path, &surroundings.directory);
+    if (err == WEFT_ERR_CONFIG) {
         config_report_add(&report->errors, &place, "the directory of the file cannot be found; use an absolute path");
-        err = WEFT_ERR_CONFIG;
-    } else {
+    } else if (err == WEFT_OK) {
         err = config_decode(config, path, text, bytes, &surroundings, report);
     }
     config_arena_fini(&arena);

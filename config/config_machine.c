@@ -154,19 +154,20 @@ enum weft_err config_machine_resolve(void *ctx, const char *name, struct address
     return WEFT_OK;
 }
 
-char *config_machine_directory(struct config_arena *arena, const char *path)
+enum weft_err config_machine_directory(struct config_arena *arena, const char *path, const char **directory)
 {
     char working[PATH_MAX] = "";
-    char directory[2 * PATH_MAX];
+    char text[2 * PATH_MAX];
     const char *slash = strrchr(path, '/');
     int path_bytes = slash == NULL ? 0 : (int)(slash - path);
     if (path[0] != '/' && getcwd(working, sizeof working) == NULL) {
-        return NULL;
+        return WEFT_ERR_CONFIG;
     }
-    int written = snprintf(directory, sizeof directory, "%s%s%.*s", working, path[0] == '/' || slash == NULL ? "" : "/",
+    int written = snprintf(text, sizeof text, "%s%s%.*s", working, path[0] == '/' || slash == NULL ? "" : "/",
                            path_bytes, path);
-    if (written < 0 || (size_t)written >= sizeof directory) {
-        return NULL;
+    if (written < 0 || (size_t)written >= sizeof text) {
+        return WEFT_ERR_CONFIG;
     }
-    return config_arena_text(arena, directory, (size_t)written);
+    *directory = config_arena_text(arena, text, (size_t)written);
+    return *directory != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
 }

@@ -11,7 +11,9 @@ WEFT_NODISCARD enum weft_err config_machine_resolve(void *ctx, const char *name,
 WEFT_NODISCARD enum weft_err config_machine_check_file(void *ctx, const char *path, struct weft_error *why);
 WEFT_NODISCARD enum weft_err config_machine_read_file(void *ctx, const char *path, char **text, size_t *bytes,
                                                       struct weft_error *why);
-/* The absolute directory of a file.  @return NULL: no memory, or the working directory is gone */
-char *config_machine_directory(struct config_arena *arena, const char *path);
+/* The absolute directory of a file, in the arena.  @return ok | CONFIG: the working directory is gone, or its name too
+ * long | NO_MEMORY */
+WEFT_NODISCARD enum weft_err config_machine_directory(struct config_arena *arena, const char *path,
+                                                      const char **directory);
 
 #endif

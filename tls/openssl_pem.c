@@ -46,8 +46,10 @@ static enum weft_err pem_file_check(struct pem_file *file, int descriptor, uint3
         return pem_refuse_errno(file, errno, "cannot be examined", why);
     }
     if (!S_ISREG(status.st_mode)) {
-        return pem_refuse(file, S_ISDIR(status.st_mode) ? "is a directory; give a PEM file"
-                                                        : "is not a regular file; give a PEM file", why);
+        return pem_refuse(file,
+                          S_ISDIR(status.st_mode) ? "is a directory; give a PEM file"
+                                                  : "is not a regular file; give a PEM file",
+                          why);
     }
     if (status.st_size == 0) {
         return pem_refuse(file, "is empty; give a PEM file", why);
@@ -129,8 +131,26 @@ static bool pem_is_end(void)
     return end;
 }
 
+/* Without memory for its key a certificate is read all the same, and then signs nothing: OpenSSL takes such a key for
+ * one of an unknown kind.  If a second attempt can read it, the first lacked memory. */
+static bool pem_public_key_lost(X509 *certificate, OSSL_LIB_CTX *library)
+{
+    if (X509_get0_pubkey(certificate) != NULL) {
+        return false;
+    }
+    unsigned char *der = NULL;
+    int bytes = i2d_X509(certificate, &der);
+    const unsigned char *at = der;
+    X509 *again = X509_new_ex(library, NULL);
+    bool lost = bytes < 0 || again == NULL || d2i_X509(&again, &at, bytes) == NULL || X509_get0_pubkey(again) != NULL;
+    X509_free(again);
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return lost;
+}
+
 static enum weft_err pem_parse_all(const struct pem_file *file, BIO *bio, OSSL_LIB_CTX *library, uint32_t count_max,
-                                   STACK_OF(X509) *certificates, struct weft_error *why)
+                                   STACK_OF(X509) * certificates, struct weft_error *why)
 {
     for (uint32_t count = 0;; count++) {
         X509 *certificate = X509_new_ex(library, NULL);
@@ -150,7 +170,7 @@ static enum weft_err pem_parse_all(const struct pem_file *file, BIO *bio, OSSL_L
             return weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: holds more than %u certificates", file->what,
                                   file->path, count_max);
         }
-        if (sk_X509_push(certificates, certificate) == 0) {
+        if (pem_public_key_lost(certificate, library) || sk_X509_push(certificates, certificate) == 0) {
             X509_free(certificate);
             return library_error(why, WEFT_ERR_NO_MEMORY, "no memory for the certificates of %s", file->path);
         }
@@ -158,7 +178,7 @@ static enum weft_err pem_parse_all(const struct pem_file *file, BIO *bio, OSSL_L
 }
 
 enum weft_err pem_certificates(const struct pem_file *file, OSSL_LIB_CTX *library, uint32_t count_max,
-                               STACK_OF(X509) **certificates, struct weft_error *why)
+                               STACK_OF(X509) * *certificates, struct weft_error *why)
 {
     ERR_clear_error();
     STACK_OF(X509) *parsed = sk_X509_new_null();
@@ -171,8 +191,10 @@ enum weft_err pem_certificates(const struct pem_file *file, OSSL_LIB_CTX *librar
     }
     if (err == WEFT_OK && sk_X509_num(parsed) == 0) {
         bool key = strstr(file->text, "PRIVATE KEY-----") != NULL;
-        err = pem_refuse(file, key ? "holds a key and no certificate; are certificate and keyfile swapped?"
-                                   : "holds no PEM certificate (-----BEGIN CERTIFICATE-----)", why);
+        err = pem_refuse(file,
+                         key ? "holds a key and no certificate; are certificate and keyfile swapped?"
+                             : "holds no PEM certificate (-----BEGIN CERTIFICATE-----)",
+                         why);
     }
     BIO_free(bio);
     if (err != WEFT_OK) {
@@ -215,14 +237,16 @@ enum weft_err pem_key(const struct pem_file *file, OSSL_LIB_CTX *library, EVP_PK
     if (strstr(file->text, "PRIVATE KEY-----") == NULL) {
         ERR_clear_error();
         bool certificate = strstr(file->text, "BEGIN CERTIFICATE") != NULL;
-        return pem_refuse(file, certificate ? "holds a certificate and no key; are certificate and keyfile swapped?"
-                                            : "holds no PEM key (-----BEGIN PRIVATE KEY-----)", why);
+        return pem_refuse(file,
+                          certificate ? "holds a certificate and no key; are certificate and keyfile swapped?"
+                                      : "holds no PEM key (-----BEGIN PRIVATE KEY-----)",
+                          why);
     }
     return library_error(why, WEFT_ERR_CONFIG, "%s %s: the key is damaged; make the file again", file->what,
                          file->path);
 }
 
-void pem_certificates_free(STACK_OF(X509) *certificates)
+void pem_certificates_free(STACK_OF(X509) * certificates)
 {
     sk_X509_pop_free(certificates, X509_free);
 }

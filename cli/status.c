@@ -92,6 +92,42 @@ static json_t *status_in_use(const struct weft_counters *counters)
     return object;
 }
 
+static void status_set_histogram(json_t *object, const char *name, const struct weft_histogram *histogram)
+{
+    uint64_t count = weft_histogram_count(histogram);
+    json_t *summary = json_pack("{s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)count, "mean",
+                                (json_int_t)(count > 0 ? histogram->sum / count : 0), "p50",
+                                (json_int_t)weft_histogram_quantile(histogram, 0.5), "p99",
+                                (json_int_t)weft_histogram_quantile(histogram, 0.99), "max",
+                                (json_int_t)weft_histogram_quantile(histogram, 1));
+    json_object_set_new(object, name, summary);
+}
+
+/* What was measured since the start; lanes that nothing went over are left out. */
+static json_t *status_metrics(const struct status *status)
+{
+    struct weft_metrics metrics;
+    json_t *object = json_object();
+    json_t *calls = json_object();
+    json_t *handlers = json_object();
+    weft_metrics_snapshot(status->node, &metrics, sizeof metrics);
+    for (int lane = 0; lane < WEFT_LANE_COUNT; lane++) {
+        const char *name = weft_lane_name((enum weft_lane)lane);
+        if (weft_histogram_count(&metrics.call_ns[lane]) > 0) {
+            status_set_histogram(calls, name, &metrics.call_ns[lane]);
+        }
+        if (weft_histogram_count(&metrics.handler_us[lane]) > 0) {
+            status_set_histogram(handlers, name, &metrics.handler_us[lane]);
+        }
+    }
+    json_object_set_new(object, "call_ns", calls);
+    json_object_set_new(object, "handler_us", handlers);
+    status_set_histogram(object, "turn_ns", &metrics.turn_ns);
+    status_set_histogram(object, "turn_events", &metrics.turn_events);
+    status_set_histogram(object, "send_queue_bytes", &metrics.send_queue_bytes);
+    return object;
+}
+
 enum weft_err status_write(const struct status *status, struct weft_error *why)
 {
     char fresh[PATH_MAX];
@@ -102,11 +138,11 @@ enum weft_err status_write(const struct status *status, struct weft_error *why)
     const char *address = status->options->listen_address;
     json_t *peers = status_peers(status, links);
     json_t *object =
-        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I}", "node", address != NULL ? address : "127.0.0.1",
+        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:o}", "node", address != NULL ? address : "127.0.0.1",
                   "scope", weft_encryption_name(status->options->encryption), "backend",
                   weft_node_backend(status->node), "shards", (int)weft_node_shard_count(status->node), "peers", peers,
                   "links", links, "counters", status_counters(&counters), "in_use", status_in_use(&counters),
-                  "log_lines_lost", (json_int_t)atomic_load(&status->log->lost));
+                  "log_lines_lost", (json_int_t)atomic_load(&status->log->lost), "metrics", status_metrics(status));
     if (object == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
     }

@@ -368,6 +368,7 @@ void conn_flush(struct flush_hook *hook)
     struct conn *conn = WEFT_CONTAINER_OF(hook, struct conn, flush);
     if (conn->state == CONN_SECURING || conn->state == CONN_OPEN || conn->state == CONN_DRAINING) {
         uint64_t handed = conn->handed_total;
+        METRIC(conn_shard(conn), send_queue_bytes, conn->queued_total - handed);
         conn_flush_open(conn);
         if (conn->handed_total != handed) {
             conn->events->handed(conn);

@@ -15,6 +15,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/buf.h"
+#include "engine/base/metric.h"
 #include "engine/base/payload.h"
 #include "engine/base/prng.h"
 #include "engine/base/spsc.h"
@@ -79,7 +80,10 @@ struct weft_shard {
     struct arena arena; /* frames that must be assembled, arguments that must wait */
     struct payload_pool payloads;
     struct prng prng;
-    struct weft_counters counters; /* written here only, by COUNT; read by anybody, relaxed */
+    struct weft_counters counters;                /* written here only, by COUNT; read by anybody, relaxed */
+    struct weft_metrics metrics;                  /* in the same way, by METRIC */
+    struct metric_run calls_run[WEFT_LANE_COUNT]; /* recorded at the end of the turn */
+    struct metric_run requests_run[WEFT_LANE_COUNT];
     struct {
         const uint32_t *connections;
         const uint32_t *calls;
@@ -93,6 +97,8 @@ struct weft_shard {
 #define COUNT_ADD(shard, name, n)                                                                                      \
     __atomic_store_n(&(shard)->counters.name, (shard)->counters.name + (n), __ATOMIC_RELAXED)
 #define COUNT(shard, name) COUNT_ADD(shard, name, 1)
+/* Measure on a shard's own metrics. */
+#define METRIC(shard, name, value) metric_record(&(shard)->metrics.name, (value))
 
 /* Open on the thread that will run the turns; close when nobody can wake the shard any more. */
 WEFT_NODISCARD enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *options,

@@ -137,6 +137,16 @@ static void turn_publish_counters(struct weft_shard *shard)
     __atomic_store_n(&shard->counters.completions, io->completions, __ATOMIC_RELAXED);
 }
 
+static void turn_measure(struct weft_shard *shard, uint32_t events)
+{
+    for (uint32_t lane = 0; lane < WEFT_LANE_COUNT; lane++) {
+        metric_run_end(&shard->calls_run[lane], &shard->metrics.call_ns[lane]);
+        metric_run_end(&shard->requests_run[lane], &shard->metrics.handler_us[lane]);
+    }
+    METRIC(shard, turn_events, events);
+    METRIC(shard, turn_ns, shard->io->backend->now_ns(shard->io) - shard->now_ns);
+}
+
 void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
 {
     uint64_t timeout_ns = sleep_ns_max > 0 ? turn_timeout(shard) : 0;
@@ -161,4 +171,5 @@ void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
     turn_flush(shard);
     turn_publish_counters(shard);
     turn_publish_gauges(shard);
+    turn_measure(shard, count);
 }

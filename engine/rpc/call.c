@@ -51,6 +51,11 @@ void call_finish(struct call *call, enum weft_err err, const struct weft_reply *
         call_drop_args(call);
     }
     if (call->channel != NULL) {
+        enum weft_lane lane = call->channel->lane;
+        if (err == WEFT_OK && !call->one_way) {
+            metric_run_add(&rpc->shard->calls_run[lane], &rpc->shard->metrics.call_ns[lane],
+                           rpc->shard->now_ns - call->started_ns);
+        }
         call_leave(call);
     }
     slots_give_back(&rpc->calls, call);
@@ -110,6 +115,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->args = NULL;
     call->args_bytes = 0;
     call->payload = NULL;
+    call->started_ns = rpc->shard->now_ns;
     call->index = index;
     call->generation = generation;
     call->one_way = request->one_way;

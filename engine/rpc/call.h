@@ -22,6 +22,7 @@ struct call {
     uint8_t *args; /* of a waiting call */
     uint32_t args_bytes;
     struct weft_buf *payload; /* of a waiting call: its arguments, instead of args */
+    uint64_t started_ns;
     uint32_t index;
     uint32_t generation;
     bool one_way;

@@ -13,6 +13,8 @@
 
 void serve_count_answer(struct channel *channel, const struct owed_answer *answer)
 {
+    struct weft_shard *shard = channel->rpc->shard;
+    metric_run_add(&shard->requests_run[channel->lane], &shard->metrics.handler_us[channel->lane], answer->handler_us);
     if (answer->exception) {
         COUNT(channel->rpc->shard, requests_failed);
     } else {

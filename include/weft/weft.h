@@ -11,6 +11,7 @@
 #include <weft/error.h>
 #include <weft/foreign.h>
 #include <weft/host.h>
+#include <weft/metrics.h>
 #include <weft/node.h>
 #include <weft/reason.h>
 #include <weft/shard.h>

@@ -33,6 +33,8 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
         list_init(&shard->dirty[rank]);
     }
     list_init(&shard->tasks);
+    list_init(&shard->parcels.waiting);
+    list_node_init(&shard->parcels.retry.link);
     list_init(&shard->starved);
     WEFT_TRY(shard->place.backend->open(shard->place.host, &io_options, &shard->io, why));
     enum weft_err err = shard_open_memory(shard, options, why);

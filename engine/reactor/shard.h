@@ -48,6 +48,7 @@ struct shard_options {
 };
 
 struct engine;
+struct parcel;
 
 struct weft_shard {
     struct io *io;
@@ -79,6 +80,13 @@ struct weft_shard {
     struct buf_pool send_pool;
     struct arena arena; /* frames that must be assembled, arguments that must wait */
     struct payload_pool payloads;
+    struct {
+        struct list waiting;              /* struct parcel: on their way back, and the mailbox was full */
+        struct task retry;                /* sends them */
+        uint32_t out;                     /* made of this shard's arena, and not ended */
+        _Atomic(struct parcel *) returned; /* dropped by other shards, which push; the owner takes all */
+    } parcels;
+    void *rpc; /* the layer above's, for its own kind on other shards; NULL: there is none */
     struct prng prng;
     struct weft_counters counters;                /* written here only, by COUNT; read by anybody, relaxed */
     struct weft_metrics metrics;                  /* in the same way, by METRIC */

@@ -2,6 +2,7 @@
 /* One turn of a shard: the life of its thread, phase by phase. */
 #include "engine/reactor/engine.h"
 #include "engine/reactor/mailbox.h"
+#include "engine/reactor/parcel.h"
 #include "engine/reactor/shard.h"
 
 bool shard_has_work(const struct weft_shard *shard)
@@ -160,6 +161,7 @@ void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
     shard->now_ns = shard->io->backend->now_ns(shard->io);
 
     shard->turn_number++;
+    parcel_collect(shard);
     turn_starved(shard);
     turn_completions(shard, count);
     if (mailbox_deliver(shard, TURN_MAILS_MAX) >= TURN_MAILS_MAX) {

@@ -67,7 +67,7 @@ void call_finish(struct call *call, enum weft_err err, const struct weft_reply *
 enum weft_executed call_executed(const struct call *call)
 {
     if (call->channel == NULL) {
-        return WEFT_EXECUTED_NO;
+        return call->away != NULL ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO;
     }
     const struct conn *conn = &call->channel->conn;
     if (conn->state == CONN_FREE) { /* nothing more of it will leave: without its last byte it is no request */
@@ -120,6 +120,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->generation = generation;
     call->one_way = request->one_way;
     call->cancelled = false;
+    call->away = NULL;
     timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
     COUNT(rpc->shard, calls_started);
     return call;
@@ -226,6 +227,48 @@ enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call
         *request->id = call_handle(call);
     }
     return WEFT_OK;
+}
+
+enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, void *to, uint32_t *index,
+                        uint32_t *generation)
+{
+    struct call *call = call_make(rpc, request);
+    if (call == NULL) {
+        return WEFT_ERR_QUEUE_FULL;
+    }
+    call->away = to;
+    *index = call->index;
+    *generation = call->generation;
+    list_push_back(&rpc->away, &call->link);
+    if (request->id != NULL) {
+        *request->id = call_handle(call);
+    }
+    return WEFT_OK;
+}
+
+void call_lend_undo(struct rpc *rpc, uint32_t index, uint32_t generation)
+{
+    struct call *call = slots_find(&rpc->calls, index, generation);
+    WEFT_ASSERT(call != NULL);
+    call_unmake(call);
+}
+
+void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const struct weft_reply *reply)
+{
+    struct call *call = slots_find(&rpc->calls, index, generation);
+    if (call == NULL || call->cancelled) {
+        COUNT(rpc->shard, late_replies);
+    } else if (reply->error.code != WEFT_OK) {
+        const struct weft_error why = reply->error;
+        call_fail(call, &why, reply->executed);
+    } else {
+        if (call->one_way) {
+            COUNT(rpc->shard, one_way_sent);
+        } else {
+            COUNT(rpc->shard, calls_answered);
+        }
+        call_finish(call, WEFT_OK, reply);
+    }
 }
 
 void call_send_waiting(struct list *waiting, struct channel *channel)

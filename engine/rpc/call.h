@@ -28,6 +28,7 @@ struct call {
     bool one_way;
     bool cancelled;              /* it has ended, and its callback comes from a task */
     enum weft_executed executed; /* of a cancelled call */
+    bool away;                   /* another shard carries it out */
 };
 
 struct call_request {
@@ -50,6 +51,15 @@ WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct list *waiting, co
 void call_send_waiting(struct list *waiting, struct channel *channel);
 /* Fail what waits: none of it was executed. */
 void call_fail_waiting(struct list *waiting, const struct weft_error *why);
+/* A call that another shard carries out, by its slot and generation.  @return ok | QUEUE_FULL */
+WEFT_NODISCARD enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, void *to, uint32_t *index,
+                                       uint32_t *generation);
+/* What it was lent to; NULL: there is no such call, or it is not away, or was cancelled. */
+void *call_lent_to(struct rpc *rpc, weft_call_id id);
+/* It was not sent there after all: it was never made. */
+void call_lend_undo(struct rpc *rpc, uint32_t index, uint32_t generation);
+/* The end that the other shard brought about; too late if the call has ended by its deadline. */
+void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const struct weft_reply *reply);
 /* Bytes were handed to the network: one-ways that were among them are done. */
 void call_handed(struct channel *channel);
 

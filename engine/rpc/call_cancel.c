@@ -38,6 +38,12 @@ static struct call *call_of_handle(struct rpc *rpc, weft_call_id id)
                       (uint32_t)(id.bits >> 32));
 }
 
+void *call_lent_to(struct rpc *rpc, weft_call_id id)
+{
+    const struct call *call = call_of_handle(rpc, id);
+    return call != NULL && !call->cancelled ? call->away : NULL;
+}
+
 void call_leave(struct call *call)
 {
     struct channel *channel = call->channel;

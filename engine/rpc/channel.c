@@ -263,6 +263,8 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->shard = net->shard;
     rpc->net = net;
     rpc->verbs = options->verbs;
+    list_init(&rpc->away);
+    net->shard->rpc = rpc;
     rpc->shard->held.calls = &rpc->calls.count_in_use;
     rpc->shard->held.requests = &rpc->requests.count_in_use;
     call_cancel_init(rpc);

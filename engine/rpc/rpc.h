@@ -25,6 +25,7 @@ struct rpc {
     uint64_t kept_salt;
     const struct verb_table *verbs;
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
+    struct list away;          /* struct call: another shard carries them out */
     uint64_t held_bytes;       /* of all channels, in the reserve of the arena */
     struct list cancelled;     /* struct call: ended, their callbacks not run yet */
     struct task cancel_task;   /* runs them */

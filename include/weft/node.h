@@ -234,7 +234,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(calls_cancelled)                                                                                                 \
     X(cancels_sent)                                                                                                    \
     X(cancels_received)                                                                                                \
-    X(requests_aborted)
+    X(requests_aborted)\
+    X(calls_carried)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -166,7 +166,7 @@ uint64_t cluster_dials_max(uint64_t time_ns)
 uint64_t cluster_links(const struct cluster_node *from, const struct cluster_node *to)
 {
     uint32_t kept = from->shard_count > to->shard_count ? from->shard_count : to->shard_count;
-    return 2 * from->shard_count + kept;
+    return 1 + from->shard_count + kept;
 }
 
 bool cluster_all_up(struct cluster *cluster)

@@ -28,8 +28,22 @@ static void found_open(struct cluster *cluster, uint64_t seed, uint32_t shard_co
     cluster_check(cluster, cluster_run_until(cluster, SECOND_NS, cluster_all_up), "not up after a second");
 }
 
-/* Calls on the control lane open control links on every shard; one of them speaks for the peer. */
-static uint64_t control_links(uint64_t seed, struct cluster_totals *totals)
+/* Accepted connections of a lane, on all shards. */
+static uint32_t accepted_count(const struct cluster_node *node, enum weft_lane lane)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        LIST_FOR_EACH(link, &node->node->shards[i].net.live)
+        {
+            const struct channel *channel = channel_of(WEFT_CONTAINER_OF(link, struct conn, live));
+            count += channel->conn.accepted && channel->lane == lane;
+        }
+    }
+    return count;
+}
+
+/* Calls on the control lane go by one connection, whichever shard makes them; it speaks for the peer. */
+static uint64_t control_calls(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster cluster;
     found_open(&cluster, seed, CLUSTER_SHARDS_MAX, HEARTBEAT_MS);
@@ -39,6 +53,15 @@ static uint64_t control_links(uint64_t seed, struct cluster_totals *totals)
         cluster_check(&cluster, cluster_call_start(call) == WEFT_OK, "shard %u", shard);
     }
     cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_no_open_calls), "calls hang");
+    for (uint32_t i = 0; i < cluster.call_count; i++) {
+        cluster_check(&cluster, cluster.calls[i].err == WEFT_OK, "call %u: %s", i, weft_err_name(cluster.calls[i].err));
+    }
+    struct weft_counters counters;
+    weft_node_counters(cluster.nodes[0].node, &counters);
+    cluster_check(&cluster, counters.calls_carried == CLUSTER_SHARDS_MAX - 1, "%llu calls went by another shard",
+                  (unsigned long long)counters.calls_carried);
+    cluster_check(&cluster, accepted_count(&cluster.nodes[1], WEFT_LANE_CONTROL) == 1, "%u control connections",
+                  accepted_count(&cluster.nodes[1], WEFT_LANE_CONTROL));
     cluster_check(&cluster, cluster.nodes[0].watches[1].ups == 1, "%u ups", cluster.nodes[0].watches[1].ups);
     cluster_kill_node(&cluster.nodes[1]);
     cluster_run(&cluster, SECOND_NS / 2);
@@ -48,10 +71,10 @@ static uint64_t control_links(uint64_t seed, struct cluster_totals *totals)
     return cluster_close(&cluster, totals);
 }
 
-static void peer__control_links_on_all_shards__one_event(void **state)
+static void control__calls_of_all_shards__one_connection(void **state)
 {
     (void)state;
-    cluster_run_seeds(8000, 4, 4, control_links, NULL);
+    cluster_run_seeds(8000, 4, 4, control_calls, NULL);
 }
 
 /* A request that is still queued when its deadline passes never leaves, and does not run. */
@@ -192,7 +215,7 @@ static void heartbeat__third_ping_ends_with_its_connection__down_for_the_reset(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peer__control_links_on_all_shards__one_event),
+        cmocka_unit_test(control__calls_of_all_shards__one_connection),
         cmocka_unit_test(call__times_out_while_queued__never_leaves),
         cmocka_unit_test(call__from_callback_of_ending_connection__unreachable_or_waits),
         cmocka_unit_test(heartbeat__third_ping_ends_with_its_connection__down_for_the_reset),

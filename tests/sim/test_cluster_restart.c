@@ -154,10 +154,14 @@ static void check_begun_is_finished(struct cluster *cluster, uint32_t node, uint
         bool ran_there = call->peer == node && call->runs > 0;
         bool from_there = call->node == node && call->life == life && call->started;
         bool finished = call->err == WEFT_OK || call->err == WEFT_ERR_REMOTE || call->err == WEFT_ERR_UNKNOWN_VERB ||
-                        call->err == WEFT_ERR_TIMEOUT || call->err == WEFT_ERR_CANCELLED;
+                        call->err == WEFT_ERR_TIMEOUT || call->err == WEFT_ERR_CANCELLED ||
+                        call->err == WEFT_ERR_EXPIRED;
         bool waited = call->err == WEFT_ERR_DRAINING && call->executed == WEFT_EXECUTED_NO; /* for its connection */
         cluster_check(cluster, !ran_there || finished, "call %llu ran on node %u and ended with %s",
                       (unsigned long long)call->id, node, weft_err_name(call->err));
+        /* Its way led over another shard, which found the peer down. */
+        waited = waited || (call->err == WEFT_ERR_UNREACHABLE && call->executed == WEFT_EXECUTED_NO &&
+                            call->lane == WEFT_LANE_CONTROL);
         cluster_check(cluster, !from_there || finished || waited, "call %llu of the leaving node %u: %s",
                       (unsigned long long)call->id, node, weft_err_name(call->err));
     }

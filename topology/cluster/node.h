@@ -38,7 +38,10 @@ struct node_shard {
     struct log log;
     struct timer drain_timer;
     uint64_t drain_deadline_ns;
+    struct list carried; /* calls of other shards that are under way here; call_hop.c */
+    uint32_t carrying;   /* how many */
     bool draining;
+    bool drained; /* and counted in node->drained */
 };
 
 struct weft_node {
@@ -63,6 +66,7 @@ struct weft_node {
     weft_peer_fn *on_peer;
     void *on_peer_ctx;
     atomic_bool drain_asked;
+    atomic_uint drained;             /* shards that have nothing left to do */
     atomic_bool drain_cut;           /* the drain timeout cut something off */
     atomic_uint_fast64_t sink_calls; /* of the standard verbs SINK and COUNT */
     atomic_uint_fast64_t sink_bytes;

@@ -2,6 +2,7 @@
 /* Calling a peer, and what callers can ask of peers. */
 #include "engine/base/error.h"
 #include "engine/base/options.h"
+#include "topology/cluster/call_hop.h"
 #include "topology/cluster/node.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -18,6 +19,24 @@ static enum weft_err call_check(const struct weft_call_options *options, uint64_
         return WEFT_ERR_TOO_LARGE;
     }
     return WEFT_OK;
+}
+
+/* By a connection of this shard; by the home shard's where this one has none: on the control lane, and when the peer's
+ * connections are used up. */
+static inline enum weft_err share_call_by(struct node_shard *share, const struct call_route *route,
+                                          const struct call_request *request)
+{
+    struct link *link;
+    uint32_t home = node_home_shard(share->node, route->peer_index);
+    bool at_home = home == share->shard->index;
+    if (WEFT_UNLIKELY(route->lane == WEFT_LANE_CONTROL && !at_home)) {
+        return call_hop(share, home, route, request);
+    }
+    enum weft_err err = peer_links_take(share->peers[route->peer_index], route->lane, route->remote_shard, &link);
+    if (WEFT_LIKELY(err == WEFT_OK)) {
+        return link_call(link, request, route->wait_for_peer);
+    }
+    return err == WEFT_ERR_QUEUE_FULL && !at_home ? call_hop(share, home, route, request) : err;
 }
 
 /* args, or by reference payload if that is not NULL. */
@@ -46,10 +65,13 @@ static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to
         .ctx = ctx,
         .id = options->id,
     };
-    struct link *link;
-    uint32_t remote_shard = options->remote_shard - 1; /* 0 becomes SHARD_ANY */
-    WEFT_TRY(peer_links_take(share->peers[to.bits - 1], options->lane, remote_shard, &link));
-    return link_call(link, &request, options->wait_for_peer);
+    const struct call_route route = {
+        .peer_index = (uint32_t)to.bits - 1,
+        .lane = options->lane,
+        .remote_shard = options->remote_shard - 1, /* 0 becomes SHARD_ANY */
+        .wait_for_peer = options->wait_for_peer,
+    };
+    return share_call_by(share, &route, &request);
 }
 
 enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
@@ -94,5 +116,10 @@ uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer)
 
 enum weft_err weft_cancel(weft_shard *shard, weft_call_id id)
 {
-    return call_cancel(&node_shard_of(shard)->rpc, id);
+    struct node_shard *share = node_shard_of(shard);
+    void *hop = call_lent_to(&share->rpc, id);
+    if (hop != NULL) {
+        call_hop_cancel(share, hop);
+    }
+    return call_cancel(&share->rpc, id);
 }

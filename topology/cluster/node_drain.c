@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The end of a node: no new connections and calls, what runs finishes, then everything closes.
  *
- * Each shard looks every few milliseconds which connections have become idle, closes those, and ends its loop when none
- * is left.  What is still busy at the drain timeout is cut off, and the node says so by its exit value. */
+ * Each shard looks every few milliseconds which connections have become idle, and closes those.  When none is left, and
+ * no call of its own is with another shard, it is done; all end their loops when all are done, since until then one may
+ * need another.  What is still busy at the drain timeout is cut off, and the node says so by its exit value. */
 #include "topology/cluster/node.h"
 
 #define DRAIN_LOOK_NS UINT64_C(2000000)
@@ -40,6 +41,12 @@ static void drain_cut(struct node_shard *share)
     }
 }
 
+static bool drain_done(const struct node_shard *share)
+{
+    return share->net.conn_count == 0 && listener_idle(&share->plain) && listener_idle(&share->secure) &&
+           list_empty(&share->rpc.away) && list_empty(&share->shard->parcels.waiting);
+}
+
 static void drain_look(struct timer *timer, void *ctx)
 {
     struct node_shard *share = ctx;
@@ -49,7 +56,11 @@ static void drain_look(struct timer *timer, void *ctx)
     } else {
         drain_close_idle(share);
     }
-    if (share->net.conn_count == 0 && listener_idle(&share->plain) && listener_idle(&share->secure)) {
+    if (!share->drained && drain_done(share)) {
+        share->drained = true;
+        atomic_fetch_add(&share->node->drained, 1);
+    }
+    if (atomic_load(&share->node->drained) == share->node->shard_count) {
         shard->stop_asked = true;
         return;
     }

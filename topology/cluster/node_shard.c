@@ -108,6 +108,7 @@ enum weft_err node_shard_open(void *ctx, struct weft_shard *shard, struct weft_e
     shard->user = share;
     share->node = node;
     share->shard = shard;
+    list_init(&share->carried);
     log_init(&share->log, node->settings.log, node->settings.log_ctx, &shard->counters);
     return share_open(share, why);
 }

@@ -200,7 +200,8 @@ static void hop_cancel_arrived(void *ctx, struct weft_shard *shard)
         struct hop *hop = WEFT_CONTAINER_OF(node, struct hop, carried);
         if (hop == cancel->hop && hop->call_index == cancel->call_index &&
             hop->call_generation == cancel->call_generation) {
-            (void)call_cancel(&share->rpc, hop->carried_id);
+            enum weft_err err = call_cancel(&share->rpc, hop->carried_id);
+            WEFT_ASSERT(err == WEFT_OK || err == WEFT_ERR_NOT_FOUND); /* it has ended, and is being told so */
             break;
         }
     }

@@ -50,6 +50,9 @@ struct conn_events {
     void (*landed)(struct conn *conn, uint32_t bytes);
     /* The queue fell below half of its high mark after it had been above. */
     void (*drained)(struct conn *conn);
+    /* The peer sends no more, and the connection ends right after this: now or never for bytes that arrived and were
+     * put off.  May be NULL for users that put nothing off. */
+    void (*ending)(struct conn *conn);
     /* More of the queue was handed to the network; called at the end of a turn. */
     void (*handed)(struct conn *conn);
     /* Something in the queue is no longer wanted, as conn_prune_later said; the moment before more of it is handed
@@ -75,7 +78,7 @@ struct conn {
     bool shut_sealed; /* the closing record was produced */
     bool first_byte_seen;
     uint8_t ports_tried; /* of a dial: pairs of source ports that were taken */
-    bool prune_due; /* the user wants to be asked what to keep before more is handed over */
+    bool prune_due;      /* the user wants to be asked what to keep before more is handed over */
     int32_t socket;
     struct address remote;
     uint32_t target_shards; /* of a dial: as in its target */

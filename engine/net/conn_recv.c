@@ -41,14 +41,23 @@ static void conn_recv_failed(struct conn *conn, enum weft_reason reason)
     conn_abort(conn, WEFT_ERR_CLOSED, reason);
 }
 
+static void conn_tell_ending(struct conn *conn)
+{
+    if (conn->state == CONN_OPEN && conn->events->ending != NULL) {
+        conn->events->ending(conn);
+    }
+}
+
 static void conn_recv_ended(struct conn *conn)
 {
     conn->peer_ended = true;
     if (conn->state == CONN_DRAINING) {
         return; /* the rest still goes out */
     }
-    conn_recv_failed(conn, conn->secure != NULL && conn->state == CONN_OPEN ? WEFT_REASON_TRUNCATED
-                                                                            : WEFT_REASON_CLOSED_BY_PEER);
+    enum weft_reason reason =
+        conn->secure != NULL && conn->state == CONN_OPEN ? WEFT_REASON_TRUNCATED : WEFT_REASON_CLOSED_BY_PEER;
+    conn_tell_ending(conn);
+    conn_recv_failed(conn, reason);
 }
 
 /* What the record layer may answer by itself to one call: alerts and key updates, a few dozen bytes each. */
@@ -73,6 +82,7 @@ static void conn_open_records(struct conn *conn, struct secure_in *in)
             conn_secure_failed(conn);
         } else if (step == SECURE_CLOSED) {
             conn->peer_ended = true;
+            conn_tell_ending(conn);
             conn_recv_failed(conn, WEFT_REASON_CLOSED_BY_PEER);
         }
         more = step == SECURE_ROOM || (step == SECURE_MORE && in->bytes > 0);

@@ -160,6 +160,13 @@ static void channel_drained(struct conn *conn)
     channel_go_on(channel_of(conn));
 }
 
+static void channel_ending(struct conn *conn)
+{
+    if (!conn->accepted) {
+        channel_take_held(channel_of(conn));
+    }
+}
+
 static void channel_handed(struct conn *conn)
 {
     call_handed(channel_of(conn));
@@ -193,6 +200,7 @@ static const struct conn_events channel_conn_events = {
     .landing = channel_landing,
     .landed = channel_landed,
     .drained = channel_drained,
+    .ending = channel_ending,
     .handed = channel_handed,
     .prune = channel_prune,
     .misdirected = channel_misdirected,

@@ -103,6 +103,17 @@ void channel_go_on(struct channel *channel)
     }
 }
 
+void channel_take_held(struct channel *channel)
+{
+    uint32_t before;
+    do {
+        before = channel->held_bytes;
+        channel->turn_frames = 0;
+        channel->turn_bytes = 0;
+        channel_go_on(channel);
+    } while (channel->stalled && channel->held_bytes < before);
+}
+
 void channel_retry(struct task *task)
 {
     struct channel *channel = WEFT_CONTAINER_OF(task, struct channel, retry);

@@ -24,6 +24,21 @@ void cluster_options_init(struct cluster_options *options, uint64_t seed)
     };
 }
 
+/* Records that come out in small pieces, and records of the layer's own, in every other world each. */
+static void cluster_draw_encryption(struct cluster *cluster)
+{
+    struct prng prng;
+    struct toy_options toy = {0};
+    cluster->encryption = cluster->options.encryption;
+    if (cluster->options.secure) {
+        prng_init(&prng, cluster->options.seed * 3 + 2);
+        cluster->encryption = (enum weft_encryption)prng_below(&prng, WEFT_ENCRYPTION_TRANSITIONAL + 1);
+        toy.output_bytes = prng_below(&prng, 2) == 0 ? 0 : 30;
+        toy.answer_every = prng_below(&prng, 2) == 0 ? 0 : 7;
+    }
+    toy_factory_init(&cluster->toy, &toy);
+}
+
 void cluster_open(struct cluster *cluster, const struct cluster_options *options)
 {
     memset(cluster, 0, sizeof *cluster);
@@ -36,6 +51,7 @@ void cluster_open(struct cluster *cluster, const struct cluster_options *options
         cluster->sim.fault_per_million[SIM_FAULT_START_ERROR] = START_ERROR_PER_MILLION;
     }
     cluster->sim.aim = options->aim;
+    cluster_draw_encryption(cluster);
     prng_init(&cluster->prng, options->seed * 2 + 1);
     cluster->sim.recv_bufs = 4 + (uint32_t)prng_below(&cluster->prng, 29);
     cluster->sim.recv_buf_bytes = options->small ? 0 : 1024u << prng_below(&cluster->prng, 5);
@@ -301,6 +317,7 @@ uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals)
                   cluster->killed || cluster->outsider != NULL || cluster->bytes_received <= cluster->bytes_sent,
                   "%llu bytes sent, %llu received", (unsigned long long)cluster->bytes_sent,
                   (unsigned long long)cluster->bytes_received);
+    cluster_check(cluster, cluster->toy.live == 0, "%u record layers are left", cluster->toy.live);
     if (totals != NULL) {
         cluster_add_totals(cluster, totals);
     }

@@ -14,6 +14,7 @@
 
 #include "engine/base/prng.h"
 #include "engine/sim/sim_world.h"
+#include "tests/sim/toy_secure.h"
 #include "topology/cluster/node.h"
 
 #define MS_NS UINT64_C(1000000)
@@ -151,10 +152,16 @@ struct cluster_options {
     uint32_t drain_timeout_ms;
     uint32_t pause_us_max; /* between a worker's calls */
     bool small;            /* no payload above a few hundred bytes */
+    bool secure;           /* the scope of encryption is drawn, with a toy record layer for TLS (toy_secure.h) */
+    enum weft_encryption encryption; /* unless it is drawn */
 };
 
 struct cluster {
     struct cluster_options options;
+    enum weft_encryption encryption;
+    struct toy_factory toy; /* of all nodes */
+    uint64_t looked_plain;  /* connections that were seen to be what the policy says */
+    uint64_t looked_secure;
     struct sim_options sim;
     struct sim_world *world;
     struct prng prng;
@@ -192,6 +199,8 @@ struct cluster_totals {
     uint64_t bitten[SIM_FAULT_COUNT];
     uint64_t errors[SIM_CALL_COUNT]; /* injected, by kind of call */
     uint64_t lateness_ns_max;
+    uint64_t looked_plain;
+    uint64_t looked_secure;
 };
 
 /* cluster.c */
@@ -238,6 +247,8 @@ void cluster_kill_node(struct cluster_node *node);
 void cluster_drain_node(struct cluster_node *node);
 /* All loops have ended. */
 bool cluster_node_stopped(const struct cluster_node *node);
+/* Whether the policy wants TLS between two nodes, by their places in node_dc and node_rack. */
+bool cluster_wants_secure(const struct cluster *cluster, uint32_t a, uint32_t b, enum weft_lane lane);
 /* Wait for, check and destroy a node whose loops have ended. */
 void cluster_end_node(struct cluster_node *node);
 

@@ -51,6 +51,22 @@ static void check_budgets(struct cluster *cluster, const struct weft_shard *shar
                   shard->send_pool.free_count);
 }
 
+/* Where calls can pass, the bytes are plain or sealed as the policy says.  Nodes have the addresses 10.0.0.1 and up. */
+static void check_class(struct cluster *cluster, const struct node_shard *share, const struct channel *channel)
+{
+    const uint8_t *ip = channel->conn.remote.ip;
+    uint32_t own = sim_io_node(share->shard->io);
+    uint32_t peer = ip[3] - 1u;
+    if (channel->state != CHANNEL_UP || ip[1] != 0 || peer >= cluster->node_count) {
+        return;
+    }
+    bool secure = channel->conn.secure != NULL;
+    cluster_check(cluster, secure == cluster_wants_secure(cluster, own, peer, channel->lane),
+                  "node %u and %u, lane %s, scope %s: the connection is %s", own, peer, weft_lane_name(channel->lane),
+                  weft_encryption_name(cluster->encryption), secure ? "sealed" : "plain");
+    *(secure ? &cluster->looked_secure : &cluster->looked_plain) += 1;
+}
+
 static uint32_t list_count(const struct list *list)
 {
     uint32_t count = 0;
@@ -78,6 +94,7 @@ void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard)
         const struct conn *conn = WEFT_CONTAINER_OF(link, struct conn, live);
         const struct channel *channel = (const struct channel *)(const void *)conn;
         listed++;
+        check_class(cluster, share, channel);
         calls += channel->call_count;
         requests += channel->request_count;
         bufs += list_count(&conn->outbox) + list_count(&conn->sealed) + conn->send.send.count;
@@ -181,8 +198,10 @@ static void check_counters(struct cluster_node *node)
     EQUAL(c.accepted + c.dialed, c.connections_closed);
     EQUAL(c.requests_received, c.requests_answered + c.requests_failed + c.requests_expired + c.requests_aborted +
                                    c.one_way_received + c.heartbeats_answered + held);
-    EQUAL(c.bytes_sent, c.plain_bytes_sent);
-    EQUAL(c.tls_bytes_sent, 0);
+    EQUAL(c.bytes_sent, c.plain_bytes_sent + c.tls_bytes_sent);
+    if (cluster->encryption == WEFT_ENCRYPTION_NONE || cluster->encryption == WEFT_ENCRYPTION_ALL) {
+        EQUAL(cluster->encryption == WEFT_ENCRYPTION_NONE ? c.tls_bytes_sent : c.plain_bytes_sent, 0);
+    }
     EQUAL(c.peers_up, ups);
     EQUAL(c.peers_down, downs);
     EQUAL(c.refused, reasons);
@@ -247,6 +266,8 @@ void cluster_add_totals(const struct cluster *cluster, struct cluster_totals *to
             totals->errors[call] += sim_world_errors(cluster->world, call, codes[i]);
         }
     }
+    totals->looked_plain += cluster->looked_plain;
+    totals->looked_secure += cluster->looked_secure;
     for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {
         totals->bitten[fault] += sim_faults_bitten(cluster->world, (enum sim_fault)fault);
     }

@@ -24,6 +24,24 @@ static const char *node_rack(uint32_t index)
     return index % 4 < 2 ? "r1" : "r2";
 }
 
+bool cluster_wants_secure(const struct cluster *cluster, uint32_t a, uint32_t b, enum weft_lane lane)
+{
+    bool same_dc = strcmp(node_dc(a), node_dc(b)) == 0;
+    bool same_rack = same_dc && strcmp(node_rack(a), node_rack(b)) == 0;
+    switch (cluster->encryption) {
+    case WEFT_ENCRYPTION_NONE:
+        return false;
+    case WEFT_ENCRYPTION_RACK:
+        return !same_rack || lane == WEFT_LANE_CONTROL;
+    case WEFT_ENCRYPTION_DC:
+        return !same_dc || lane == WEFT_LANE_CONTROL;
+    case WEFT_ENCRYPTION_ALL:
+    case WEFT_ENCRYPTION_TRANSITIONAL:
+        break;
+    }
+    return true;
+}
+
 static void node_address(uint32_t index, char text[32])
 {
     snprintf(text, 32, "10.0.0.%u", index + 1);
@@ -150,6 +168,8 @@ static void node_create(struct cluster_node *node)
     options.log_ctx = node;
     enum weft_err err = weft_node_create(&node->node, &options, &why);
     cluster_check(cluster, err == WEFT_OK, "%s", why.text);
+    /* The toy needs no certificate, without which the node would not be made. */
+    node->node->settings.encryption = cluster->encryption;
     node_add_peers(node);
     cluster_handle_verbs(node);
     cluster_check(cluster, weft_node_on_peer(node->node, node_peer_changed, node) == WEFT_OK, "events");
@@ -198,6 +218,7 @@ void cluster_start_node(struct cluster_node *node)
     for (uint32_t i = 0; i < node->shard_count; i++) {
         struct weft_shard *shard = node->node->engine->shards[i];
         sim_io_set_user(shard->io, shard);
+        node->node->shards[i].factory = &cluster->toy.factory;
         node->arena_base[i] = arena_used(&shard->arena);
     }
 }
@@ -209,11 +230,24 @@ void cluster_start(struct cluster *cluster)
     }
 }
 
+static void node_forget_sessions(struct node_shard *share)
+{
+    LIST_FOR_EACH(link, &share->net.live)
+    {
+        struct conn *conn = WEFT_CONTAINER_OF(link, struct conn, live);
+        if (conn->secure != NULL) {
+            conn->secure->ops->close(conn->secure);
+            conn->secure = NULL;
+        }
+    }
+}
+
 /* A process that dies gives nothing back: its books are closed as they are. */
 static void node_forget(struct cluster_node *node)
 {
     for (uint32_t i = 0; i < node->shard_count; i++) {
         struct node_shard *share = &node->node->shards[i];
+        node_forget_sessions(share);
         share->shard->io->backend->close(share->shard->io); /* first: its operations lie in what goes next */
         share->shard->io = NULL;
         share->rpc.calls.count_in_use = 0;
@@ -221,7 +255,9 @@ static void node_forget(struct cluster_node *node)
         share->shard->send_pool.free_count = share->shard->send_pool.count;
     }
     free(node->node->plain_sockets);
+    free(node->node->secure_sockets);
     node->node->plain_sockets = NULL;
+    node->node->secure_sockets = NULL;
     node->node->state = NODE_STOPPED;
     weft_node_destroy(node->node);
     node->node = NULL;

@@ -21,6 +21,7 @@ static void found_open(struct cluster *cluster, uint64_t seed, uint32_t shard_co
     struct cluster_options options;
     cluster_options_init(&options, seed);
     options.node_count = 2;
+    options.secure = true;
     options.shard_count = shard_count;
     options.heartbeat_ms = heartbeat_ms;
     cluster_open(cluster, &options);
@@ -212,12 +213,56 @@ static void heartbeat__third_ping_ends_with_its_connection__down_for_the_reset(v
     cluster_run_seeds(8300, 4, 4, third_ping, NULL);
 }
 
+static bool second_stopped(struct cluster *cluster)
+{
+    return cluster_node_stopped(&cluster->nodes[1]);
+}
+
+/* More answers than a turn has for one connection arrive together with the end of the connection. */
+static uint64_t answers_with_the_end(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    found_open(&cluster, seed, 1, 60000);
+    struct cluster_node *node = &cluster.nodes[0];
+    (void)cluster_call_start(cluster_call_new(node, 0, 1));
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, cluster_no_open_calls), "calls hang");
+    for (uint32_t i = 0; i < 2 * TURN_CONN_FRAMES_MAX; i++) {
+        struct cluster_call *call = cluster_call_new(node, 0, 1);
+        call->request_bytes = 8;
+        call->reply_bytes = 12;
+        (void)cluster_call_start(call);
+    }
+    cluster_cut(&cluster, 1, 0, true);
+    cluster_run(&cluster, 100 * MS_NS);
+    cluster_drain_node(&cluster.nodes[1]);
+    cluster_run(&cluster, 100 * MS_NS);
+    cluster_check(&cluster, cluster.open_calls > TURN_CONN_FRAMES_MAX, "only %u answers wait", cluster.open_calls);
+    cluster_cut(&cluster, 1, 0, false);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, second_stopped), "it does not stop");
+    cluster_end_node(&cluster.nodes[1]);
+    cluster_run(&cluster, 100 * MS_NS);
+    for (uint32_t i = 0; i < cluster.call_count; i++) {
+        cluster_check(&cluster, cluster.calls[i].err == WEFT_OK, "call %u was answered, and ended with %s", i + 1,
+                      weft_err_name(cluster.calls[i].err));
+    }
+    cluster_start_node(&cluster.nodes[1]);
+    cluster_calm(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void answers__arrive_with_the_end__all_are_heard(void **state)
+{
+    (void)state;
+    cluster_run_seeds(8400, 12, 4, answers_with_the_end, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control__calls_of_all_shards__one_connection),
         cmocka_unit_test(call__times_out_while_queued__never_leaves),
         cmocka_unit_test(call__from_callback_of_ending_connection__unreachable_or_waits),
+        cmocka_unit_test(answers__arrive_with_the_end__all_are_heard),
         cmocka_unit_test(heartbeat__third_ping_ends_with_its_connection__down_for_the_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = 2;
     options.heartbeat_ms = 50 + (uint32_t)(seed % 10) * 50;
     cluster_open(&cluster, &options);
@@ -96,6 +97,7 @@ static uint64_t partition(uint64_t seed, struct cluster_totals *totals)
     bool touched[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
     memset(touched, 0, sizeof touched);
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = 3 + (uint32_t)(seed % 4);
     cluster_open(&cluster, &options);
     cluster.load = true;
@@ -165,6 +167,7 @@ static uint64_t flap(uint64_t seed, struct cluster_totals *totals)
     struct cluster cluster;
     uint32_t missed_most = 0;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = 2 + (uint32_t)(seed % 3);
     options.heartbeat_ms = 100;
     cluster_open(&cluster, &options);
@@ -210,6 +213,7 @@ static uint64_t one_way(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = 3;
     options.heartbeat_ms = 50 + (uint32_t)(seed % 4) * 50;
     cluster_open(&cluster, &options);
@@ -249,6 +253,7 @@ static uint64_t swizzle(uint64_t seed, struct cluster_totals *totals)
     uint32_t stopped[64];
     uint32_t count = 0;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = 4 + (uint32_t)(seed % 3);
     cluster_open(&cluster, &options);
     cluster.load = true;

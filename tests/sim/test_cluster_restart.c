@@ -26,6 +26,7 @@ static uint64_t kill_and_start(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.faults = seed % 2 == 0;
     options.pause_us_max = PAUSE_US_MAX;
     cluster_open(&cluster, &options);
@@ -62,6 +63,7 @@ static uint64_t dead(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = 3;
     options.pause_us_max = PAUSE_US_MAX;
     cluster_open(&cluster, &options);
@@ -102,6 +104,7 @@ static uint64_t start_storm(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.node_count = CLUSTER_NODES_DRAWN_MAX;
     cluster_open(&cluster, &options);
     cluster.load = true;
@@ -172,6 +175,7 @@ static uint64_t roll(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.faults = seed % 4 == 3;
     options.pause_us_max = PAUSE_US_MAX;
     cluster_open(&cluster, &options);

@@ -20,6 +20,7 @@ static uint64_t run(uint64_t seed, struct cluster_totals *totals)
     struct cluster_options options;
     struct cluster cluster;
     cluster_options_init(&options, seed);
+    options.secure = true;
     options.faults = true;
     cluster_open(&cluster, &options);
     cluster.load = true;

@@ -137,10 +137,10 @@ static void link_dial(struct link *link)
     if (target.local.family != target.remote.family) {
         target.local.family = 0;
     }
-    WEFT_ASSERT(!tls || share->tls != NULL);
+    WEFT_ASSERT(!tls || share->factory != NULL);
     memset(&link->last, 0, sizeof link->last);
     link->state = LINK_DIALING;
-    enum weft_err err = channel_dial(&share->rpc, &target, tls ? tls_context_factory(share->tls) : NULL,
+    enum weft_err err = channel_dial(&share->rpc, &target, tls ? share->factory : NULL,
                                      &link_channel_events, link, &link->channel, &link->last);
     if (err != WEFT_OK) {
         COUNT(share->shard, dial_failures);

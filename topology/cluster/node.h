@@ -30,7 +30,8 @@ struct node_shard {
     struct weft_shard *shard;
     struct net net;
     struct rpc rpc;
-    struct tls_context *tls; /* NULL: this node neither dials nor accepts TLS */
+    struct tls_context *tls;        /* NULL: no credentials */
+    struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener plain;
     struct listener secure;
     struct peer_links **peers; /* WEFT_PEERS_MAX, by the peer's index */

@@ -207,7 +207,7 @@ static void accept_arrived(struct listener *listener, int32_t socket, const stru
     struct channel *channel;
     struct weft_error why = {0};
     bool tls = listener == &share->secure;
-    enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? tls_context_factory(share->tls) : NULL,
+    enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL,
                                        &accept_channel_events, share, &channel, &why);
     if (err != WEFT_OK) {
         char remote[ADDRESS_TEXT_BYTES];

@@ -77,6 +77,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
     if (share->node->credentials != NULL) {
         const struct tls_context_options tls_options = {.client_auth = settings->client_auth};
         WEFT_TRY(tls_context_create(&share->tls, share->node->credentials, &tls_options, why));
+        share->factory = tls_context_factory(share->tls);
     }
     return share_open_links(share, why);
 }

@@ -34,15 +34,29 @@ static bool listener_error_passes(int32_t result)
     return result == -EAGAIN || result == -EINTR || result == -ECANCELED || result == -ECONNABORTED;
 }
 
+static void listener_pause(struct listener *listener, int32_t os_errno)
+{
+    COUNT(listener->net->shard, accept_pauses);
+    shard_timer_start(listener->net->shard, &listener->pause, ACCEPT_PAUSE_NS);
+    if (!listener->pausing && listener->paused != NULL) {
+        listener->paused(listener, os_errno);
+    }
+    listener->pausing = true;
+}
+
 static void listener_accept_done(struct io_op *op, const struct io_event *event)
 {
     struct listener *listener = WEFT_CONTAINER_OF(op, struct listener, accept);
     if (event->result >= 0) {
+        listener->pausing = false;
         if (listener->closing) {
             listener->net->shard->place.backend->socket_close(listener->net->shard->place.host, event->result);
         } else {
             listener->accepted(listener, event->result, &event->from);
         }
+    }
+    if (event->result == -ECONNABORTED) {
+        COUNT(listener->net->shard, accepts_gone); /* the peer had ended it before it was taken */
     }
     if (event->more || listener->closing) {
         return;
@@ -50,7 +64,7 @@ static void listener_accept_done(struct io_op *op, const struct io_event *event)
     if (event->result >= 0 || listener_error_passes(event->result)) {
         listener_arm(listener);
     } else {
-        shard_timer_start(listener->net->shard, &listener->pause, ACCEPT_PAUSE_NS);
+        listener_pause(listener, -event->result);
     }
 }
 

@@ -14,14 +14,19 @@ struct listener;
 /* A socket arrived; taken. */
 typedef void listener_accepted_fn(struct listener *listener, int32_t socket, const struct address *from);
 
+/* Accepting pauses, for this errno; told once until a socket arrives again. */
+typedef void listener_paused_fn(struct listener *listener, int32_t os_errno);
+
 struct listener {
     struct net *net;
     struct io_op accept;
     struct timer pause;
     listener_accepted_fn *accepted;
+    listener_paused_fn *paused; /* set after the start; NULL: nobody wants to know */
     void *ctx;
     int32_t socket;
     bool closing;
+    bool pausing; /* since the last socket that arrived */
 };
 
 /* Close all sockets of a group: one alone would move the places of the others. */

@@ -234,8 +234,10 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(calls_cancelled)                                                                                                 \
     X(cancels_sent)                                                                                                    \
     X(cancels_received)                                                                                                \
-    X(requests_aborted)\
-    X(calls_carried)
+    X(requests_aborted)                                                                                                \
+    X(calls_carried)                                                                                                   \
+    X(accepts_gone)                                                                                                    \
+    X(accept_pauses)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -9,11 +9,13 @@ import contextlib
 import errno
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -179,18 +181,51 @@ class Limits(OperatorCase):
         self.assert_refused(run("node", path, preexec_fn=limit(resource.RLIMIT_NOFILE, 4)),
                             os.strerror(errno.EMFILE))
 
-    def test_descriptors__sixteen__served_as_far_as_they_go(self):
-        process = self.start(preexec_fn=limit(resource.RLIMIT_NOFILE, 16))
+    def crowded(self):
+        """A node with 16 descriptors, all in use, its good client, and clients of whom most wait to be accepted."""
+        process = self.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 4096)))
         pulse = Pulse(self.plain_port, process.pid)
         self.addCleanup(pulse.close)
         harness.wait_until(lambda: pulse.beat().count > 0, "the first call")
         crowd = [self.opened(twin_client.Client((SELF, self.plain_port))) for _ in range(20)]
+        for client in crowd:
+            client.offer()
         harness.wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/fd")) == 16, "all descriptors in use")
+        return process, pulse, crowd
+
+    def assert_undisturbed(self, pulse):
+        """It is served as long as the others wait, and no slower."""
+        end = time.monotonic() + 0.5
+        harness.wait_until(lambda: time.monotonic() > end, "the time")
+        beat = pulse.beat()
+        self.assertGreater(beat.count, 50)
+        self.assertLess(beat.stall, STALL_MAX_US)
+
+    def test_descriptors__used_up_then_some_are_closed__accepting_resumes(self):
+        process, pulse, crowd = self.crowded()
+        self.assert_undisturbed(pulse)
         for client in crowd:
             client.close()
         harness.wait_until(self.served, "a newcomer is served", 3)
-        self.assertLess(pulse.beat().stall, STALL_MAX_US)
+        self.assert_undisturbed(pulse)
         self.assert_stops(process)
+
+    def test_descriptors__used_up_then_the_limit_is_raised__accepting_resumes_within_a_second(self):
+        process, pulse, crowd = self.crowded()
+        self.assert_undisturbed(pulse)
+        self.assertLess(self.answered(crowd), 16)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+        raised = time.monotonic()
+        harness.wait_until(lambda: self.answered(crowd) == len(crowd), "all are served", 5)
+        self.assertLess(time.monotonic() - raised, 1.0)
+        self.assertEqual(self.log().count(os.strerror(errno.EMFILE)), 1, self.log())
+        self.assert_undisturbed(pulse)
+        self.assert_stops(process)
+
+    def answered(self, clients):
+        """How many of them have something to read."""
+        ready, _, _ = select.select([client.sock for client in clients], [], [], 0)
+        return len(ready)
 
     def served(self):
         try:

@@ -14,6 +14,7 @@ enum log_kind {
     LOG_REFUSED_IN,
     LOG_REFUSED_OUT,
     LOG_ENDED_IN,
+    LOG_ACCEPT_PAUSED,
     LOG_LINK_UP,
     LOG_LINK_DOWN,
     LOG_STOP,

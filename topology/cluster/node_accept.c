@@ -207,8 +207,8 @@ static void accept_arrived(struct listener *listener, int32_t socket, const stru
     struct channel *channel;
     struct weft_error why = {0};
     bool tls = listener == &share->secure;
-    enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL,
-                                       &accept_channel_events, share, &channel, &why);
+    enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL, &accept_channel_events,
+                                       share, &channel, &why);
     if (err != WEFT_OK) {
         char remote[ADDRESS_TEXT_BYTES];
         uint64_t *counter = &share->shard->counters.refused_by_reason[WEFT_REASON_TOO_MANY_CONNECTIONS];
@@ -219,13 +219,23 @@ static void accept_arrived(struct listener *listener, int32_t socket, const stru
     }
 }
 
+static void accept_paused(struct listener *listener, int32_t os_errno)
+{
+    struct node_shard *share = listener->ctx;
+    struct weft_error why = {0};
+    weft_error_set_errno(&why, WEFT_ERR_SYSTEM, os_errno, "no connection can be accepted now, trying again");
+    log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'W', "%s", why.text);
+}
+
 void node_accept_start(struct node_shard *share)
 {
     uint32_t index = share->shard->index;
     if (share->node->plain_sockets != NULL) {
         listener_start(&share->plain, &share->net, share->node->plain_sockets[index], accept_arrived, share);
+        share->plain.paused = accept_paused;
     }
     if (share->node->secure_sockets != NULL) {
         listener_start(&share->secure, &share->net, share->node->secure_sockets[index], accept_arrived, share);
+        share->secure.paused = accept_paused;
     }
 }

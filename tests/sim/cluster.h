@@ -58,7 +58,10 @@ struct cluster_call {
     uint32_t request_bytes;
     uint32_t reply_bytes;
     uint64_t timeout_ns;
-    uint64_t delay_ns; /* of the answer */
+    uint64_t delay_ns;       /* of the answer */
+    uint64_t cancel_ns;      /* after the start its caller gives up; 0: not planned */
+    struct weft_timer timer; /* for that */
+    uint64_t cancelled_ns;
     bool wait_for_peer;
     uint64_t begin_ns;
     uint64_t end_ns;
@@ -177,7 +180,8 @@ struct cluster {
     bool loud;                                          /* print log lines */
     bool touched[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* something was done to this pair */
     bool killed;                                        /* some node was */
-    uint64_t bytes_sent;                                /* by nodes that ended in good order */
+    uint64_t cancels_late;
+    uint64_t bytes_sent; /* by nodes that ended in good order */
     uint64_t bytes_received;
     struct weft_shard *running;
     uint64_t steps;
@@ -195,6 +199,7 @@ struct cluster_totals {
     uint64_t answered;
     uint64_t by_err[32]; /* indexed by enum weft_err: how calls ended */
     uint64_t by_executed[3];
+    uint64_t cancels_late; /* planned ones that came when the call had ended */
     uint64_t refused_starts;
     uint64_t bitten[SIM_FAULT_COUNT];
     uint64_t errors[SIM_CALL_COUNT]; /* injected, by kind of call */

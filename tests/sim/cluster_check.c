@@ -266,6 +266,7 @@ void cluster_add_totals(const struct cluster *cluster, struct cluster_totals *to
             totals->errors[call] += sim_world_errors(cluster->world, call, codes[i]);
         }
     }
+    totals->cancels_late += cluster->cancels_late;
     totals->looked_plain += cluster->looked_plain;
     totals->looked_secure += cluster->looked_secure;
     for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {

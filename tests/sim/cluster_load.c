@@ -188,6 +188,12 @@ void cluster_stop_timers(struct cluster_node *node)
     for (uint32_t i = 0; i < node->shard_count; i++) {
         weft_timer_stop(node->workers[i].shard, &node->workers[i].timer);
     }
+    for (uint32_t i = 0; i < node->cluster->call_count; i++) {
+        struct cluster_call *call = &node->cluster->calls[i];
+        if (call->node == node->index && call->life == node->life && call->cancel_ns != 0 && call->started) {
+            weft_timer_stop(node->workers[call->shard].shard, &call->timer);
+        }
+    }
     LIST_FOR_EACH(link, &node->held)
     {
         struct cluster_held *held = WEFT_CONTAINER_OF(link, struct cluster_held, link);
@@ -247,6 +253,11 @@ static void call_check_end(const struct cluster_call *call, enum weft_err err, c
     char text[64];
     cluster_check(cluster, reply->error.code == err, "call %llu: %s and %s", id, weft_err_name(err),
                   weft_err_name(reply->error.code));
+    cluster_check(cluster, call->cancelled == (err == WEFT_ERR_CANCELLED), "call %llu was %scancelled: %s", id,
+                  call->cancelled ? "" : "not ", weft_err_name(err));
+    cluster_check(cluster, !call->cancelled || call->end_ns - call->cancelled_ns <= LATE_NS_MAX,
+                  "call %llu ended %llu ns after it was cancelled", id,
+                  (unsigned long long)(call->end_ns - call->cancelled_ns));
     switch (err) {
     case WEFT_OK:
         if (call->destiny == DESTINY_ONE_WAY) {
@@ -330,6 +341,29 @@ struct cluster_call *cluster_call_new(struct cluster_node *node, uint32_t shard,
     return call;
 }
 
+/* ok if and only if it is this shard's and has not ended. */
+static void call_cancel_checked(struct cluster_call *call, weft_shard *shard)
+{
+    struct cluster *cluster = call->cluster;
+    bool alive = call->shard == weft_shard_index(shard) && call->started && call->ends == 0 && !call->cancelled;
+    bool inside = cluster->inside_call;
+    cluster->inside_call = true;
+    enum weft_err err = weft_cancel(shard, call->handle);
+    cluster->inside_call = inside;
+    cluster_check(cluster, err == (alive ? WEFT_OK : WEFT_ERR_NOT_FOUND), "cancelling call %llu: %s",
+                  (unsigned long long)call->id, weft_err_name(err));
+    call->cancelled |= alive;
+    call->cancelled_ns = alive ? weft_shard_now_ns(shard) : call->cancelled_ns;
+}
+
+/* Its caller gives up as planned; the call may have ended long ago, or in this very turn. */
+static void call_given_up(void *ctx, weft_shard *shard)
+{
+    struct cluster_call *call = ctx;
+    call->cluster->cancels_late += call->ends;
+    call_cancel_checked(call, shard);
+}
+
 static void call_start(void *ctx, weft_shard *shard)
 {
     struct cluster_call *call = ctx;
@@ -357,6 +391,9 @@ static void call_start(void *ctx, weft_shard *shard)
     if (call->started) {
         cluster->open_calls++;
         node->open_calls[call->shard]++;
+        if (call->cancel_ns != 0) {
+            weft_timer_start(shard, &call->timer, call->cancel_ns, call_given_up, call);
+        }
         node->started_calls++;
     }
     cluster_check(cluster,
@@ -399,6 +436,25 @@ static enum destiny draw_destiny(struct cluster *cluster)
     return (enum destiny)destiny;
 }
 
+/* One in twelve is given up: at any time, in the tick of its deadline, or when its answer is about to come. */
+static void draw_cancel(struct cluster_call *call)
+{
+    struct prng *prng = &call->cluster->prng;
+    switch (prng_below(prng, 36)) {
+    case 0:
+        call->cancel_ns = 1 + prng_below(prng, 20 * MS_NS);
+        break;
+    case 1:
+        call->cancel_ns = call->timeout_ns;
+        break;
+    case 2:
+        call->cancel_ns = 1 + call->delay_ns + prng_below(prng, 2 * MS_NS);
+        break;
+    default:
+        break;
+    }
+}
+
 struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t shard)
 {
     struct cluster *cluster = node->cluster;
@@ -424,11 +480,12 @@ struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t sha
         call->timeout_ns = (1 + prng_below(prng, 50)) * MS_NS;
         call->delay_ns = call->timeout_ns + OVERSLEEP_NS + prng_below(prng, 20 * MS_NS);
     }
+    draw_cancel(call);
     (void)cluster_call_start(call);
     return call;
 }
 
-/* Cancel one of the last calls, of this shard or another: ok if and only if it is this shard's and has not ended. */
+/* Cancel one of the last calls, of this shard or another. */
 static void cancel_random(struct cluster_node *node, weft_shard *shard)
 {
     struct cluster *cluster = node->cluster;
@@ -437,17 +494,9 @@ static void cancel_random(struct cluster_node *node, weft_shard *shard)
         return;
     }
     struct cluster_call *call = &cluster->calls[cluster->call_count - 1 - prng_below(&cluster->prng, recent)];
-    bool alive = call->shard == weft_shard_index(shard) && call->started && call->ends == 0 && !call->cancelled;
-    if (call->node != node->index || call->life != node->life) {
-        return; /* the ids of another process can look like ours */
+    if (call->node == node->index && call->life == node->life) { /* the ids of another process can look like ours */
+        call_cancel_checked(call, shard);
     }
-    bool inside = cluster->inside_call;
-    cluster->inside_call = true;
-    enum weft_err err = weft_cancel(shard, call->handle);
-    cluster->inside_call = inside;
-    cluster_check(cluster, err == (alive ? WEFT_OK : WEFT_ERR_NOT_FOUND), "cancelling call %llu: %s",
-                  (unsigned long long)call->id, weft_err_name(err));
-    call->cancelled |= alive;
 }
 
 static void worker_fired(void *ctx, weft_shard *shard)

@@ -85,6 +85,8 @@ static void cluster__all_faults__calls_end_once_and_truthfully(void **state)
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         assert_true(totals.by_err[ends[i]] > 0);
     }
+    assert_true(totals.by_err[WEFT_ERR_CANCELLED] > 0 && totals.cancels_late > 0);
+    assert_true(totals.looked_plain > 0 && totals.looked_secure > 0);
     assert_true(totals.by_executed[WEFT_EXECUTED_NO] > 0);
     assert_true(totals.by_executed[WEFT_EXECUTED_MAYBE] > 0);
     assert_true(totals.by_executed[WEFT_EXECUTED_YES] > totals.calls / 2);

@@ -28,7 +28,7 @@ struct call {
     bool one_way;
     bool cancelled;              /* it has ended, and its callback comes from a task */
     enum weft_executed executed; /* of a cancelled call */
-    void *away; /* what it was lent to, if another shard carries it out; else NULL */
+    void *away;                  /* what it was lent to, if another shard carries it out; else NULL */
 };
 
 struct call_request {

@@ -221,6 +221,7 @@ static void channel_init(struct channel *channel, struct rpc *rpc, const struct 
     channel->rpc = rpc;
     channel->events = events;
     channel->owner = owner;
+    channel->serving_shard = rpc->shard->index;
     channel_set_lane(channel, WEFT_LANE_NORMAL);
     list_init(&channel->calls);
     list_init(&channel->one_ways);

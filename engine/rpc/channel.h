@@ -58,6 +58,7 @@ struct channel {
     uint16_t peer_shards; /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */
     uint16_t peer_shard;
     uint16_t peer_wanted;
+    uint32_t serving_shard; /* of an acceptor: that runs its requests, where the verb does not say */
     struct channel_greeting *greeting;
     struct frame_reader reader;
     uint64_t frame_ns; /* when the first byte of the frame at hand was read */

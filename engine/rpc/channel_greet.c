@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/reactor/engine.h"
 #include "engine/rpc/channel.h"
 
 /* First bytes of a TLS record, which a plain listener recognises. */
@@ -91,6 +92,9 @@ static void greet_note_peer(struct channel *channel, const struct negotiation *t
         channel->peer_shards = theirs->hello.shards;
         channel->peer_shard = theirs->hello.shard;
         channel->peer_wanted = theirs->hello.wanted_shard;
+        if (channel->peer_wanted < channel->rpc->shard->engine->options.shard_count) {
+            channel->serving_shard = channel->peer_wanted;
+        }
     }
 }
 

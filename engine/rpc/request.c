@@ -16,6 +16,7 @@
 #define NS_PER_US UINT64_C(1000)
 
 static const struct weft_span nothing = {NULL, 0};
+static const char text_too_large[] = "the answer is over the frame limit";
 
 enum weft_err requests_init(struct rpc *rpc)
 {
@@ -123,6 +124,9 @@ enum weft_err weft_request_aborted(const weft_request *request)
     if (request->aborted != WEFT_OK) {
         return request->aborted;
     }
+    if (request->hop != NULL) { /* where it landed they know */
+        return rpc->shard->now_ns >= request->deadline_ns ? WEFT_ERR_EXPIRED : WEFT_OK;
+    }
     const struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
     if (channel == NULL || !channel_is_up(channel)) {
         return WEFT_ERR_CLOSED;
@@ -136,7 +140,9 @@ enum weft_err weft_request_on_abort(weft_request *request, weft_abort_fn *fn, vo
     if (err != WEFT_OK) {
         return err;
     }
-    if (request->deadline_ns != UINT64_MAX && request->on_abort != NULL && fn == NULL) {
+    if (request->hop != NULL) {
+        WEFT_ASSERT(request->deadline.slot_plus_one == 0); /* the deadline is kept where it landed */
+    } else if (request->deadline_ns != UINT64_MAX && request->on_abort != NULL && fn == NULL) {
         timer_wheel_stop(&request->rpc->shard->wheel, &request->deadline);
     } else if (request->deadline_ns != UINT64_MAX && request->on_abort == NULL && fn != NULL) {
         request->deadline = (struct timer){.fn = request_deadline_passed, .ctx = request};
@@ -171,8 +177,7 @@ uint64_t weft_request_remaining_ns(const weft_request *request)
     return request->deadline_ns > now_ns ? request->deadline_ns - now_ns : 0;
 }
 
-/* The channel that still waits for this answer; NULL with the reason in err. */
-static struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
+struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
 {
     struct rpc *rpc = request->rpc;
     struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
@@ -203,7 +208,7 @@ static uint32_t request_handler_us(const struct weft_request *request)
     return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
 }
 
-static enum weft_err request_end(struct weft_request *request, enum weft_err err)
+enum weft_err request_end(struct weft_request *request, enum weft_err err)
 {
     request_let_go(request);
     slots_give_back(&request->rpc->requests, request);
@@ -223,8 +228,8 @@ static enum weft_err request_answered(struct channel *channel, struct weft_reque
     return request_end(request, err);
 }
 
-static enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
-                                    struct weft_span payload)
+enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
+                             struct weft_span payload)
 {
     const struct owed_answer answer = {.handler_us = request_handler_us(request), .exception = exception};
     const struct wire_response response = {.id = request->id, .handler_us = answer.handler_us};
@@ -236,15 +241,27 @@ static enum weft_err request_answer(struct channel *channel, struct weft_request
     return request_answered(channel, request, &answer, payload, err);
 }
 
+static enum weft_err guest_reply(weft_request *request, struct weft_span payload)
+{
+    if (payload.bytes > FRAME_BYTES_MAX) {
+        enum weft_err err = serve_guest_answer(request, true, weft_span_of(text_too_large));
+        return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
+    }
+    return serve_guest_answer(request, false, payload);
+}
+
 enum weft_err weft_reply(weft_request *request, struct weft_span payload)
 {
     enum weft_err err;
+    if (WEFT_UNLIKELY(request->hop != NULL)) {
+        return guest_reply(request, payload);
+    }
     struct channel *channel = request_channel(request, &err);
     if (channel == NULL) {
         return request_end(request, err);
     }
     if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
-        err = request_answer(channel, request, true, weft_span_of("the answer is over the frame limit"));
+        err = request_answer(channel, request, true, weft_span_of(text_too_large));
         return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
     }
     return request_answer(channel, request, false, payload);
@@ -261,7 +278,7 @@ static enum weft_err request_answer_buf(struct channel *channel, struct weft_req
 enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
 {
     enum weft_err err;
-    if (payload->bytes < WEFT_BUF_REFERENCE_BYTES_MIN) {
+    if (payload->bytes < WEFT_BUF_REFERENCE_BYTES_MIN || request->hop != NULL) {
         err = weft_reply(request, (struct weft_span){payload->data, payload->bytes});
     } else {
         struct channel *channel = request_channel(request, &err);
@@ -276,11 +293,14 @@ enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
 enum weft_err weft_fail(weft_request *request, const char *text)
 {
     enum weft_err err;
+    struct weft_span span = weft_span_of(text);
+    span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
+    if (request->hop != NULL) {
+        return serve_guest_answer(request, true, span);
+    }
     struct channel *channel = request_channel(request, &err);
     if (channel == NULL) {
         return request_end(request, err);
     }
-    struct weft_span span = weft_span_of(text);
-    span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
     return request_answer(channel, request, true, span);
 }

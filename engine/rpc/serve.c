@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/reactor/engine.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -160,12 +161,36 @@ bool serve_must_wait(struct channel *channel)
     return true;
 }
 
+/* The shard that is to run it: the verb's word comes first, then that of the peer, which wanted to land there. */
+static uint32_t serve_owner(const struct channel *channel, const struct verb *verb, struct weft_span payload)
+{
+    if (WEFT_UNLIKELY(verb->shard_of != NULL)) {
+        return verb->shard_of(verb->shard_of_ctx, payload) % channel->rpc->shard->engine->options.shard_count;
+    }
+    return channel->serving_shard;
+}
+
+/* The shard that owns it could not be told. */
+static void serve_no_way(struct channel *channel, const struct wire_request *wire, struct weft_request *request)
+{
+    channel->request_count--;
+    slots_give_back(&channel->rpc->requests, request);
+    if (channel->peer_hello) {
+        serve_busy(channel, wire);
+        return;
+    }
+    COUNT(channel->rpc->shard, requests_failed);
+    COUNT(channel->rpc->shard, requests_busy);
+    serve_exception(channel, wire->id, WIRE_EXCEPTION_USER, weft_span_of("busy: no way to the shard of this request"));
+}
+
 static void serve_run(struct channel *channel, const struct verb *verb, const struct wire_request *wire,
                       const struct frame *frame, uint64_t deadline_ns)
 {
     uint32_t index;
     uint32_t generation;
     struct rpc *rpc = channel->rpc;
+    uint32_t owner = serve_owner(channel, verb, frame->payload);
     struct weft_request *request = slots_take(&rpc->requests, &index, &generation);
     if (WEFT_UNLIKELY(request == NULL)) {
         serve_busy(channel, wire);
@@ -184,7 +209,14 @@ static void serve_run(struct channel *channel, const struct verb *verb, const st
     request->deadline_ns = deadline_ns;
     request->payload = frame->payload;
     request->one_way = verb->one_way;
+    request->hop = NULL;
     channel->request_count++;
+    if (WEFT_UNLIKELY(owner != rpc->shard->index)) {
+        if (!serve_hop(channel, verb, request, owner)) {
+            serve_no_way(channel, wire, request);
+        }
+        return;
+    }
     verb->fn(verb->ctx, request);
     if (slots_find(&rpc->requests, index, generation) != NULL && !request->answered) { /* its answer comes later */
         request_keep(channel, request);

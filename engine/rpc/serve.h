@@ -15,6 +15,8 @@ struct owed_answer {
     bool exception;
 };
 
+struct serve_hop;
+
 struct weft_request {
     struct list_node link; /* of the channel's kept ones, or of its owed ones while the answer waits */
     struct owed_answer owed;
@@ -33,6 +35,7 @@ struct weft_request {
     uint32_t chain;        /* the next kept one of its hash: index plus one, 0 for none */
     weft_abort_fn *on_abort;
     void *abort_ctx;
+    struct serve_hop *hop; /* of a guest, on the shard that owns it; else NULL */
     struct timer deadline; /* armed while there is an on_abort and a deadline */
 };
 
@@ -52,6 +55,15 @@ enum weft_err requests_init(struct rpc *rpc);
 void requests_fini(struct rpc *rpc);
 /* Its handler returned without an answer. */
 void request_keep(struct channel *channel, struct weft_request *request);
+/* The channel that still waits for this answer; NULL with the reason in err. */
+struct channel *request_channel(const struct weft_request *request, enum weft_err *err);
+enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
+                             struct weft_span payload);
+enum weft_err request_end(struct weft_request *request, enum weft_err err);
+/* Have a request that landed here run by the shard that owns it.  @return false: no memory, or the way is full */
+bool serve_hop(struct channel *channel, const struct verb *verb, struct weft_request *local, uint32_t owner);
+/* There: its answer, or failure. */
+enum weft_err serve_guest_answer(weft_request *guest, bool exception, struct weft_span payload);
 /* Its caller does not want it any more. */
 void request_cancel(struct channel *channel, int64_t id);
 

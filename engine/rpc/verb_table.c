@@ -19,3 +19,15 @@ enum weft_err verb_table_add(struct verb_table *table, const struct verb *verb)
     table->count++;
     return WEFT_OK;
 }
+
+enum weft_err verb_table_route(struct verb_table *table, uint64_t number, weft_shard_of_fn *shard_of, void *ctx)
+{
+    const struct verb *found = verb_table_find(table, number);
+    if (found == NULL) {
+        return WEFT_ERR_NOT_FOUND;
+    }
+    struct verb *verb = &table->slots[found - table->slots];
+    verb->shard_of = shard_of;
+    verb->shard_of_ctx = ctx;
+    return WEFT_OK;
+}

@@ -12,6 +12,8 @@ struct verb {
     weft_handler_fn *fn; /* NULL: an empty slot */
     void *ctx;
     bool one_way;
+    weft_shard_of_fn *shard_of; /* NULL: a request belongs to the shard where it lands */
+    void *shard_of_ctx;
 };
 
 struct verb_table {
@@ -21,6 +23,10 @@ struct verb_table {
 
 /* @return ok | INVALID (a reserved number, or one that is there already) | QUEUE_FULL (VERBS_MAX) */
 WEFT_NODISCARD enum weft_err verb_table_add(struct verb_table *table, const struct verb *verb);
+
+/* Say who owns the requests of a verb.  @return ok | NOT_FOUND (nobody serves it) */
+WEFT_NODISCARD enum weft_err verb_table_route(struct verb_table *table, uint64_t number, weft_shard_of_fn *shard_of,
+                                              void *ctx);
 
 static inline uint32_t verb_table_hash(uint64_t number)
 {

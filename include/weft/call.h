@@ -95,10 +95,14 @@ WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_reply_take_payload(const struct
  *  @shard owner   @allocates never   @calls_back never from inside */
 WEFT_API WEFT_NODISCARD enum weft_err weft_cancel(weft_shard *shard, weft_call_id id);
 
-/** Runs for each request of a verb, on the shard where it landed.  Answer with weft_reply or weft_fail:
- *  exactly once, now or in a later turn of the same shard.  A one-way request is answered too, which ends it
- *  and sends nothing. */
+/** Runs for each request of a verb, on the shard that owns it: the one where it landed, unless weft_node_shard_of or
+ * the caller's remote_shard says otherwise.  Answer with weft_reply or weft_fail: exactly once, now or in a later turn
+ * of the same shard.  A one-way request is answered too, which ends it and sends nothing. */
 typedef void weft_handler_fn(void *ctx, weft_request *request);
+
+/** Says which shard owns a request: any number, of which the remainder by the number of shards counts.  Runs on the
+ *  shard where the request landed, on several at a time: it reads the payload and what never changes. */
+typedef uint32_t weft_shard_of_fn(void *ctx, struct weft_span payload);
 
 /** The payload of a request.  @return borrowed: valid until the handler returns   @shard owner */
 WEFT_API struct weft_span weft_request_payload(const weft_request *request);

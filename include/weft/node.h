@@ -129,6 +129,14 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle(weft_node *node, uint64_t
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle_one_way(weft_node *node, uint64_t verb, weft_handler_fn *fn,
                                                                void *ctx, struct weft_error *why);
 
+/** Say which shard owns the requests of a verb that is handled already.  One that lands on another shard hops there
+ * once, with a copy of its payload, and its answer hops back; without room for that the caller gets BUSY.  Before start
+ * only.
+ *  @param fn NULL: the shard where it lands   @return ok | NOT_FOUND (nobody handles the verb) | STATE
+ *  @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_shard_of(weft_node *node, uint64_t verb, weft_shard_of_fn *fn,
+                                                         void *ctx, struct weft_error *why);
+
 /** Serve the verbs that every `weft node` serves (HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP, FAIL), so that
  *  any client can drive this node.  Before start only.  @return as weft_node_handle   @shard control */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle_standard(weft_node *node, struct weft_error *why);
@@ -237,7 +245,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(requests_aborted)                                                                                                \
     X(calls_carried)                                                                                                   \
     X(accepts_gone)                                                                                                    \
-    X(accept_pauses)
+    X(accept_pauses)\
+    X(requests_hopped)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -181,8 +181,8 @@ uint64_t cluster_dials_max(uint64_t time_ns)
 
 uint64_t cluster_links(const struct cluster_node *from, const struct cluster_node *to)
 {
-    uint32_t kept = from->shard_count > to->shard_count ? from->shard_count : to->shard_count;
-    return 1 + from->shard_count + kept;
+    /* Control; on each shard bulk, one that was there before the peer's shards were known, and one to each of them. */
+    return 1 + from->shard_count * (2 + to->shard_count);
 }
 
 bool cluster_all_up(struct cluster *cluster)

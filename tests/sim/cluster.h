@@ -63,6 +63,9 @@ struct cluster_call {
     struct weft_timer timer; /* for that */
     uint64_t cancelled_ns;
     bool wait_for_peer;
+    bool owned;           /* its verb says which shard of the peer runs it */
+    uint32_t named_shard; /* the shard of the peer that is to run it, plus 1; 0: any */
+    bool named_known;     /* the peer's number of shards was, when it was made */
     uint64_t begin_ns;
     uint64_t end_ns;
     weft_call_id handle;

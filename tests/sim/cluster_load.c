@@ -13,7 +13,7 @@
 #include "engine/base/bytes.h"
 #include "engine/rpc/serve.h"
 
-enum { VERB_CALL = 1, VERB_ONE_WAY = 2, VERB_NOBODY = 4711 };
+enum { VERB_CALL = 1, VERB_ONE_WAY = 2, VERB_OWNED = 3, VERB_NOBODY = 4711 };
 
 #define REQUEST_BYTES_MIN 8u
 #define REPLY_BYTES_MIN 12u
@@ -79,6 +79,27 @@ static void heard_note(struct cluster_node *node, const weft_request *request, c
     *last_id = call->id;
 }
 
+/* The shard that owns the requests of VERB_OWNED. */
+static uint32_t owner_of(void *ctx, struct weft_span payload)
+{
+    (void)ctx;
+    return (uint32_t)bytes_load64(payload.data) * 7 + 3;
+}
+
+/* A request runs where its verb says, or else where its caller wanted. */
+static void check_shard(struct cluster_node *node, const weft_request *request, const struct cluster_call *call)
+{
+    uint32_t shard = weft_shard_index(weft_request_shard(request));
+    uint32_t owner = owner_of(NULL, weft_request_payload(request)) % node->shard_count;
+    if (call->owned) {
+        cluster_check(node->cluster, shard == owner, "call %llu ran on shard %u, not %u", (unsigned long long)call->id,
+                      shard, owner);
+    } else if (call->named_known) {
+        cluster_check(node->cluster, shard + 1 == call->named_shard, "call %llu ran on shard %u, not %u",
+                      (unsigned long long)call->id, shard, call->named_shard - 1);
+    }
+}
+
 static struct cluster_call *call_of_request(struct cluster_node *node, const weft_request *request)
 {
     struct cluster *cluster = node->cluster;
@@ -100,7 +121,10 @@ static struct cluster_call *call_of_request(struct cluster_node *node, const wef
     cluster_check(cluster, call->ends == 0 || call->executed != WEFT_EXECUTED_NO,
                   "call %llu ran after its caller was told (%s) that it did not", (unsigned long long)id,
                   weft_err_name(call->err));
-    heard_note(node, request, call);
+    check_shard(node, request, call);
+    if (request->hop == NULL) { /* of another shard's connections nothing is known here */
+        heard_note(node, request, call);
+    }
     return call;
 }
 
@@ -205,6 +229,10 @@ void cluster_handle_verbs(struct cluster_node *node)
 {
     struct weft_error why = {0};
     cluster_check(node->cluster, weft_node_handle(node->node, VERB_CALL, verb_call, node, &why) == WEFT_OK, "%s",
+                  why.text);
+    cluster_check(node->cluster, weft_node_handle(node->node, VERB_OWNED, verb_call, node, &why) == WEFT_OK, "%s",
+                  why.text);
+    cluster_check(node->cluster, weft_node_shard_of(node->node, VERB_OWNED, owner_of, NULL, &why) == WEFT_OK, "%s",
                   why.text);
     cluster_check(node->cluster,
                   weft_node_handle_one_way(node->node, VERB_ONE_WAY, verb_one_way, node, &why) == WEFT_OK, "%s",
@@ -370,7 +398,7 @@ static void call_start(void *ctx, weft_shard *shard)
     struct cluster *cluster = call->cluster;
     struct cluster_node *node = &cluster->nodes[call->node];
     struct weft_call_options options = WEFT_CALL_OPTIONS_INIT;
-    uint64_t verb = VERB_CALL;
+    uint64_t verb = call->owned ? VERB_OWNED : VERB_CALL;
     if (call->destiny == DESTINY_UNKNOWN || call->destiny == DESTINY_ONE_WAY) {
         verb = call->destiny == DESTINY_UNKNOWN ? VERB_NOBODY : VERB_ONE_WAY;
     }
@@ -379,6 +407,8 @@ static void call_start(void *ctx, weft_shard *shard)
     options.one_way = call->destiny == DESTINY_ONE_WAY;
     options.wait_for_peer = call->wait_for_peer;
     options.id = &call->handle;
+    options.remote_shard = call->named_shard;
+    call->named_known = call->named_shard != 0 && weft_peer_shards(shard, cluster_peer_id(node, call->peer)) != 0;
     bytes_store64(cluster->scratch, call->id);
     payload_fill(cluster->scratch + REQUEST_BYTES_MIN, call->request_bytes - REQUEST_BYTES_MIN, call->id);
     const struct weft_span args = {cluster->scratch, call->request_bytes};
@@ -472,6 +502,11 @@ struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t sha
     call->wait_for_peer = prng_below(prng, 4) == 0;
     bool hasty = prng_below(prng, 10) == 0;
     call->timeout_ns = (1 + prng_below(prng, hasty ? 20 : 2000)) * MS_NS;
+    uint64_t where = prng_below(prng, 6);
+    call->owned = where == 0 && call->destiny != DESTINY_UNKNOWN && call->destiny != DESTINY_ONE_WAY;
+    if (where == 1 && call->lane == WEFT_LANE_NORMAL) {
+        call->named_shard = 1 + (uint32_t)prng_below(prng, cluster->nodes[peer].shard_count);
+    }
     if (call->destiny == DESTINY_LATER) {
         call->delay_ns = 1 + prng_below(prng, 50 * MS_NS);
     } else if (call->destiny == DESTINY_FAIL && prng_below(prng, 2) == 0) {

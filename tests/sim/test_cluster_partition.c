@@ -84,6 +84,7 @@ static bool call_prompt(const struct cluster_call *call)
     case WEFT_ERR_CANCELLED:
         return true;
     case WEFT_ERR_TIMEOUT:
+    case WEFT_ERR_EXPIRED:
         return call->destiny == DESTINY_OVERSLEEP || call->timeout_ns < call->delay_ns + PROMPT_NS;
     default:
         return false;

@@ -115,6 +115,18 @@ enum weft_err weft_node_handle_one_way(weft_node *node, uint64_t number, weft_ha
     return node_handle(node, &verb, why);
 }
 
+enum weft_err weft_node_shard_of(weft_node *node, uint64_t number, weft_shard_of_fn *fn, void *ctx,
+                                 struct weft_error *why)
+{
+    WEFT_TRY(node_check_created(node, "routing a verb", why));
+    if (verb_table_route(&node->verbs, number, fn, ctx) != WEFT_OK) {
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND,
+                              "verb %llu: routed, but not handled; call weft_node_handle first",
+                              (unsigned long long)number);
+    }
+    return WEFT_OK;
+}
+
 enum weft_err weft_node_on_peer(weft_node *node, weft_peer_fn *fn, void *ctx)
 {
     WEFT_TRY(node_check_created(node, "peer events", NULL));

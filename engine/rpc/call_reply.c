@@ -33,6 +33,9 @@ static bool call_exception(const struct frame *frame, struct weft_error *why, en
     case WIRE_EXCEPTION_EXPIRED:
         weft_error_set(why, WEFT_ERR_EXPIRED, "the deadline passed at the peer before the handler ran");
         return true;
+    case WIRE_EXCEPTION_FORBIDDEN:
+        weft_error_set(why, WEFT_ERR_REFUSED, "the peer does not let this node call this verb");
+        return true;
     default:
         *executed = WEFT_EXECUTED_MAYBE;
         weft_error_set(why, WEFT_ERR_REMOTE, "exception of unknown type %u", type);

@@ -274,6 +274,7 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->verbs = options->verbs;
     list_init(&rpc->away);
     net->shard->rpc = rpc;
+    rpc->authorizes = options->authorizes;
     rpc->shard->held.calls = &rpc->calls.count_in_use;
     rpc->shard->held.requests = &rpc->requests.count_in_use;
     call_cancel_init(rpc);

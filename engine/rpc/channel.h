@@ -29,6 +29,8 @@ struct channel_events {
     /* May this peer stay?  The dialer is asked with the acceptor's answer, the acceptor with the dialer's offer.
      * Anything but WEFT_REASON_NONE refuses. */
     enum weft_reason (*admit)(struct channel *channel, const struct negotiation *theirs);
+    /* May this request run?  Asked on acceptors, where rpc_options.authorizes. */
+    bool (*authorize)(const struct channel *channel, uint64_t verb);
     /* The code that the peer is told instead of the true reason. */
     enum weft_reason (*disclose)(struct channel *channel, enum weft_reason reason);
     void (*up)(struct channel *channel);
@@ -49,10 +51,12 @@ struct channel {
     bool timeout_negotiated;
     bool duration_negotiated;
     bool peer_hello;      /* the peer is a weft node */
+    bool verified;        /* its certificate did; set by the owner's admit */
     bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
     bool misdirected;     /* plaintext on a TLS listener */
     bool stalled;         /* no more frames are taken for now; channel_hold.c */
     bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
+    uint32_t peer;        /* the owner's name for it; 0: none */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
     uint16_t peer_shards; /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */

@@ -11,6 +11,7 @@ struct rpc_options {
     uint32_t calls_max;    /* outgoing, in flight and waiting */
     uint32_t requests_max; /* incoming, unanswered */
     const struct verb_table *verbs;
+    bool authorizes; /* ask the owner of the channel about every request */
 };
 
 struct frame;
@@ -24,6 +25,7 @@ struct rpc {
     uint32_t kept_bits;
     uint64_t kept_salt;
     const struct verb_table *verbs;
+    bool authorizes;
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
     struct list away;          /* struct call: another shard carries them out */
     uint64_t held_bytes;       /* of all channels, in the reserve of the arena */

@@ -85,6 +85,22 @@ static void serve_busy(struct channel *channel, const struct wire_request *reque
     serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, nothing);
 }
 
+/* Its sender may not have this verb run. */
+static void serve_forbidden(struct channel *channel, const struct verb *verb, const struct wire_request *request)
+{
+    COUNT(channel->rpc->shard, requests_forbidden);
+    if (verb->one_way) {
+        COUNT(channel->rpc->shard, one_way_received);
+        return;
+    }
+    COUNT(channel->rpc->shard, requests_failed);
+    if (channel->peer_hello) {
+        serve_exception(channel, request->id, WIRE_EXCEPTION_FORBIDDEN, nothing);
+    } else {
+        serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of("forbidden"));
+    }
+}
+
 /* Too late before its handler ran: nobody waits for it. */
 static void serve_expired(struct channel *channel, const struct wire_request *request)
 {
@@ -246,6 +262,10 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
     const struct verb *verb = verb_table_find(channel->rpc->verbs, request.verb);
     if (WEFT_UNLIKELY(verb == NULL)) {
         serve_unknown_verb(channel, &request);
+        return true;
+    }
+    if (WEFT_UNLIKELY(channel->rpc->authorizes) && !channel->events->authorize(channel, request.verb)) {
+        serve_forbidden(channel, verb, &request);
         return true;
     }
     serve_run(channel, verb, &request, frame, deadline_ns);

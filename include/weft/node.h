@@ -222,6 +222,7 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(requests_failed)                                                                                                 \
     X(requests_expired)                                                                                                \
     X(requests_busy)                                                                                                   \
+    X(requests_forbidden)                                                                                              \
     X(one_way_sent)                                                                                                    \
     X(one_way_received)                                                                                                \
     X(late_replies)                                                                                                    \

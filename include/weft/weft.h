@@ -10,6 +10,7 @@
 #include <weft/defs.h>
 #include <weft/error.h>
 #include <weft/foreign.h>
+#include <weft/guard.h>
 #include <weft/host.h>
 #include <weft/metrics.h>
 #include <weft/node.h>

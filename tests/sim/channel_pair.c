@@ -92,9 +92,17 @@ static void side_down(struct channel *channel)
     }
 }
 
+static bool side_authorize(const struct channel *channel, uint64_t verb)
+{
+    struct side *side = channel->owner;
+    side->authorized++;
+    return verb != side->forbidden_verb;
+}
+
 static const struct channel_events side_events = {
     .introduce = side_introduce,
     .admit = side_admit,
+    .authorize = side_authorize,
     .disclose = side_disclose,
     .up = side_up,
     .down = side_down,
@@ -275,8 +283,10 @@ static void side_open(struct conn_end *end)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         assert_int_equal(verb_table_add(&side->verbs, &verbs[i]), WEFT_OK);
     }
-    const struct rpc_options options = {
-        .calls_max = side->calls_max, .requests_max = side->requests_max, .verbs = &side->verbs};
+    const struct rpc_options options = {.calls_max = side->calls_max,
+                                        .requests_max = side->requests_max,
+                                        .verbs = &side->verbs,
+                                        .authorizes = side->forbidden_verb != 0};
     assert_int_equal(rpc_init(&side->rpc, &end->net, &options), WEFT_OK);
 }
 

@@ -445,6 +445,36 @@ static void calls__send_queue_full__refused_and_no_callback(void **state)
     }
 }
 
+static void request__its_verb_forbidden__refused_without_running(void **state)
+{
+    (void)state;
+    for (int hello = 0; hello < 2; hello++) {
+        struct channel_pair pair;
+        struct outcome outcome = {0};
+        channel_pair_init(&pair, 346);
+        pair.sides[ACCEPTOR].forbidden_verb = VERB_KEEP;
+        pair.sides[DIALER].hello = hello == 1;
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        channel_pair_call(&pair, VERB_KEEP, 100, SECOND, &outcome);
+        if (hello == 1) {
+            assert_int_equal(outcome.err, WEFT_ERR_REFUSED);
+            assert_int_equal(outcome.executed, WEFT_EXECUTED_NO);
+        } else { /* the word that everybody knows, which cannot say that it never ran */
+            assert_int_equal(outcome.err, WEFT_ERR_REMOTE);
+            assert_string_equal(outcome.error.text, "forbidden");
+        }
+        assert_int_equal(pair.sides[ACCEPTOR].kept_count, 0);
+        assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_forbidden), 1);
+        assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_failed), 1);
+        outcome = (struct outcome){0};
+        channel_pair_call(&pair, VERB_ECHO, 100, SECOND, &outcome);
+        assert_int_equal(outcome.err, WEFT_OK);
+        assert_int_equal(pair.sides[ACCEPTOR].authorized, 2);
+        channel_pair_close(&pair);
+    }
+}
+
 static void requests__slots_used_up__busy_or_they_wait(void **state)
 {
     (void)state;
@@ -1252,6 +1282,7 @@ int main(void)
         cmocka_unit_test(call__no_answer_in_time__ends_once_and_the_late_one_is_nobodys),
         cmocka_unit_test(calls__slots_used_up__refused_and_no_callback),
         cmocka_unit_test(calls__send_queue_full__refused_and_no_callback),
+        cmocka_unit_test(request__its_verb_forbidden__refused_without_running),
         cmocka_unit_test(requests__slots_used_up__busy_or_they_wait),
         cmocka_unit_test(memory__no_room_for_a_request__busy),
         cmocka_unit_test(memory__no_room_for_an_answer__no_memory_and_executed),

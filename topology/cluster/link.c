@@ -176,14 +176,21 @@ static void link_introduce(struct channel *channel, const struct negotiation *of
     }
 }
 
-static enum weft_reason link_admit(struct channel *channel, const struct negotiation *answer)
+static enum weft_reason link_check(const struct link *link, const struct negotiation *answer)
 {
-    struct link *link = channel->owner;
     if (answer->has_hello) {
         return node_check_hello(link->share, &answer->hello, link->peer);
     }
     bool due = link->peer->id_known || link->share->node->settings.require_hello == WEFT_REQUIRE_HELLO_ALWAYS;
     return due ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
+}
+
+static enum weft_reason link_admit(struct channel *channel, const struct negotiation *answer)
+{
+    struct link *link = channel->owner;
+    enum weft_reason reason = link_check(link, answer);
+    channel->peer = link->peer_index + 1;
+    return reason != WEFT_REASON_NONE ? reason : node_ask_admit(link->share, channel, answer);
 }
 
 static enum weft_reason link_disclose(struct channel *channel, enum weft_reason reason)

@@ -4,10 +4,11 @@
  * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
  * (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may connect, and what we say of
  * ourselves), node_drain.c (the end), node_query.c (links and counters), node_hosted.c (shards on threads of the
- * host's). */
+ * host's), node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
+#include <weft/guard.h>
 #include <weft/node.h>
 
 #include "engine/net/listener.h"
@@ -64,6 +65,10 @@ struct weft_node {
     struct log log; /* the control thread's */
     weft_task_fn *on_ready;
     void *on_ready_ctx;
+    weft_admit_fn *admit;
+    void *admit_ctx;
+    weft_authorize_fn *authorize;
+    void *authorize_ctx;
     weft_peer_fn *on_peer;
     void *on_peer_ctx;
     atomic_bool drain_asked;
@@ -116,6 +121,9 @@ void node_accept_start(struct node_shard *share);
 void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello);
 /* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits. */
 enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry);
+/* The host's say, node_guard.c: about a connection that is fine otherwise, and about a request. */
+enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs);
+bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb);
 /* Count and log a refusal. */
 void node_refused(struct node_shard *share, const struct channel *channel, const char *direction);
 

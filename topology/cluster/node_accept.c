@@ -107,10 +107,11 @@ static struct peer_match accept_match(const struct channel *channel)
     return peer_match_address(node->peers, node->peer_count, &channel->conn.remote);
 }
 
-static enum weft_reason accept_admit(struct channel *channel, const struct negotiation *offer)
+static enum weft_reason accept_check(struct channel *channel, const struct negotiation *offer)
 {
     struct node_shard *share = accept_share(channel);
     struct peer_match match = accept_match(channel);
+    channel->peer = match.only != NULL ? (uint32_t)(match.only - share->node->peers) + 1 : 0;
     if (share->draining) {
         return WEFT_REASON_DRAINING;
     }
@@ -132,6 +133,17 @@ static enum weft_reason accept_admit(struct channel *channel, const struct negot
         reason = WEFT_REASON_LOCATION_CLAIM_MISMATCH;
     }
     return reason;
+}
+
+static enum weft_reason accept_admit(struct channel *channel, const struct negotiation *offer)
+{
+    enum weft_reason reason = accept_check(channel, offer);
+    return reason != WEFT_REASON_NONE ? reason : node_ask_admit(accept_share(channel), channel, offer);
+}
+
+static bool accept_authorize(const struct channel *channel, uint64_t verb)
+{
+    return node_ask_authorize(accept_share(channel), channel, verb);
 }
 
 static enum weft_reason accept_disclose(struct channel *channel, enum weft_reason reason)
@@ -196,6 +208,7 @@ static void accept_down(struct channel *channel)
 static const struct channel_events accept_channel_events = {
     .introduce = accept_introduce,
     .admit = accept_admit,
+    .authorize = accept_authorize,
     .disclose = accept_disclose,
     .up = accept_up,
     .down = accept_down,

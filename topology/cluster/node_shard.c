@@ -68,6 +68,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
         .calls_max = settings->calls_max,
         .requests_max = settings->requests_max,
         .verbs = &share->node->verbs,
+        .authorizes = share->node->authorize != NULL,
     };
     if (net_init(&share->net, share->shard, &net_options) != WEFT_OK ||
         rpc_init(&share->rpc, &share->net, &rpc_options) != WEFT_OK) {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's say in who connects and what runs. */
+#include <string.h>
+
+#include <weft/guard.h>
+
+#include "topology/cluster/node.h"
+
+enum weft_err weft_node_admit(weft_node *node, weft_admit_fn *fn, void *ctx)
+{
+    if (node->state != NODE_CREATED) {
+        return WEFT_ERR_STATE;
+    }
+    node->admit = fn;
+    node->admit_ctx = ctx;
+    return WEFT_OK;
+}
+
+enum weft_err weft_node_authorize(weft_node *node, weft_authorize_fn *fn, void *ctx)
+{
+    if (node->state != NODE_CREATED) {
+        return WEFT_ERR_STATE;
+    }
+    node->authorize = fn;
+    node->authorize_ctx = ctx;
+    return WEFT_OK;
+}
+
+enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs)
+{
+    static const uint8_t nobody[UUID_BYTES];
+    const struct weft_node *node = share->node;
+    struct secure_facts facts = {0};
+    char address[ADDRESS_TEXT_BYTES];
+    if (channel->conn.secure != NULL) {
+        channel->conn.secure->ops->facts(channel->conn.secure, &facts);
+    }
+    channel->verified = facts.peer_verified;
+    if (node->admit == NULL) {
+        return WEFT_REASON_NONE;
+    }
+    address_print(&channel->conn.remote, address);
+    const struct weft_admission admission = {
+        .outgoing = !channel->conn.accepted,
+        .encrypted = channel->conn.secure != NULL,
+        .verified = facts.peer_verified,
+        .hello = theirs->has_hello,
+        .lane = channel->lane,
+        .peer = {channel->peer},
+        .address = address,
+        .dc = theirs->has_hello ? theirs->hello.dc : "",
+        .rack = theirs->has_hello ? theirs->hello.rack : "",
+        .id = theirs->has_hello ? theirs->hello.id : nobody,
+        .incarnation = theirs->has_hello ? theirs->hello.incarnation : 0,
+        .tls_version = facts.version,
+        .tls_cipher = facts.cipher,
+    };
+    return node->admit(node->admit_ctx, share->shard, &admission) ? WEFT_REASON_NONE : WEFT_REASON_ADMIT_CALLBACK;
+}
+
+bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb)
+{
+    const struct weft_node *node = share->node;
+    const struct weft_access access = {
+        .verb = verb,
+        .lane = channel->lane,
+        .encrypted = channel->conn.secure != NULL,
+        .verified = channel->verified,
+        .hello = channel->peer_hello,
+        .peer = {channel->peer},
+    };
+    return node->authorize(node->authorize_ctx, share->shard, &access);
+}

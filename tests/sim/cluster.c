@@ -61,7 +61,7 @@ void cluster_open(struct cluster *cluster, const struct cluster_options *options
         cluster->node_count = 2 + (uint32_t)prng_below(&cluster->prng, CLUSTER_NODES_DRAWN_MAX - 1);
     }
     cluster->calls = calloc(CLUSTER_CALLS_MAX, sizeof *cluster->calls);
-    cluster->scratch = malloc(CLUSTER_PAYLOAD_BYTES_MAX);
+    cluster->scratch = calloc(1, CLUSTER_PAYLOAD_BYTES_MAX);
     struct weft_error why = {0};
     cluster_check(cluster, sim_world_create(&cluster->world, &cluster->sim, &why) == WEFT_OK, "%s", why.text);
     for (uint32_t i = 0; i < cluster->node_count; i++) {
@@ -149,6 +149,13 @@ void cluster_cut(struct cluster *cluster, uint32_t from, uint32_t to, bool cut)
 {
     cluster->touched[from][to] = cluster->touched[to][from] = true;
     sim_world_cut(cluster->world, from, to, cut);
+}
+
+void cluster_freeze(struct cluster_node *node, bool frozen)
+{
+    cluster_touch(node->cluster, node->index);
+    sim_world_freeze(node->cluster->world, node->index, frozen);
+    node->thawed_ns = sim_world_now_ns(node->cluster->world);
 }
 
 bool cluster_knows(const struct cluster_node *node, uint32_t peer)

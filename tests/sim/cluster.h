@@ -25,10 +25,14 @@
 #define CLUSTER_NODES_DRAWN_MAX 6u
 #define CLUSTER_SHARDS_MAX 3u
 #define CLUSTER_CALLS_MAX 100000u
-#define CLUSTER_CONNS_MAX 512u
+#define CLUSTER_CONNS_MAX 2048u
+/* Of a node whose plan says nothing. */
+#define CLUSTER_CONNS_USUAL 512u
 /* The largest payload: it needs a landing buffer on the way in, and several send buffers on the way out. */
 #define CLUSTER_PAYLOAD_BYTES_MAX (200u * 1024)
 #define CLUSTER_PORT 7000u
+/* Whoever asks gets 16 KiB; no entry of the history. */
+#define CLUSTER_VERB_LARGE 4u
 
 /* What is to become of a call, if nothing goes wrong. */
 enum destiny {
@@ -121,6 +125,7 @@ struct cluster_plan {
     const char *entry_id;     /* what the others' topology says of its id; NULL: nothing */
     bool stranger;            /* the others' topology does not know it; only the last node can be one */
     enum weft_require_hello require_hello;
+    uint32_t connections_max;
     bool lists_itself; /* its own address is among its peers */
 };
 
@@ -132,6 +137,7 @@ struct cluster_node {
     struct weft_node *node; /* NULL: down */
     uint32_t life;          /* counts starts */
     bool draining;
+    uint64_t thawed_ns;               /* when it last stood still no longer */
     bool stopped[CLUSTER_SHARDS_MAX]; /* the shard's loop ended */
     struct cluster_worker workers[CLUSTER_SHARDS_MAX];
     struct list held;
@@ -168,6 +174,7 @@ struct cluster {
     struct toy_factory toy; /* of all nodes */
     uint64_t looked_plain;  /* connections that were seen to be what the policy says */
     uint64_t looked_secure;
+    uint64_t late_replies; /* of nodes that ended in good order */
     struct sim_options sim;
     struct sim_world *world;
     struct prng prng;
@@ -203,6 +210,7 @@ struct cluster_totals {
     uint64_t by_err[32]; /* indexed by enum weft_err: how calls ended */
     uint64_t by_executed[3];
     uint64_t cancels_late; /* planned ones that came when the call had ended */
+    uint64_t late_replies;
     uint64_t refused_starts;
     uint64_t bitten[SIM_FAULT_COUNT];
     uint64_t errors[SIM_CALL_COUNT]; /* injected, by kind of call */
@@ -224,6 +232,8 @@ bool cluster_run_until(struct cluster *cluster, uint64_t for_ns, cluster_conditi
 /* Between two nodes nothing passes, in both directions or in one (sim_world.h). */
 void cluster_partition(struct cluster *cluster, uint32_t a, uint32_t b, bool cut);
 void cluster_cut(struct cluster *cluster, uint32_t from, uint32_t to, bool cut);
+/* The process stands still until it is told otherwise, and then is late with everything. */
+void cluster_freeze(struct cluster_node *node, bool frozen);
 /* Something was done to a node: none of its pairs is expected to be undisturbed. */
 void cluster_touch(struct cluster *cluster, uint32_t node);
 /* The topology of a node lists the other. */

@@ -281,6 +281,7 @@ void cluster_add_totals(const struct cluster *cluster, struct cluster_totals *to
         }
     }
     totals->cancels_late += cluster->cancels_late;
+    totals->late_replies += cluster->late_replies;
     totals->looked_plain += cluster->looked_plain;
     totals->looked_secure += cluster->looked_secure;
     for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {

@@ -17,6 +17,7 @@ enum { VERB_CALL = 1, VERB_ONE_WAY = 2, VERB_OWNED = 3, VERB_NOBODY = 4711 };
 
 #define REQUEST_BYTES_MIN 8u
 #define REPLY_BYTES_MIN 12u
+#define LARGE_BYTES 16384u
 #define ANSWER_SALT UINT64_C(0x5bd1e9955bd1e995)
 /* How much longer than the caller waits an overslept answer takes: more than a tick of its timer and a few turns. */
 #define OVERSLEEP_NS (2 * MS_NS)
@@ -199,6 +200,12 @@ static void verb_one_way(void *ctx, weft_request *request)
     cluster_check(node->cluster, err == WEFT_OK, "the end of a one-way request: %s", weft_err_name(err));
 }
 
+static void verb_large(void *ctx, weft_request *request)
+{
+    const struct cluster_node *node = ctx;
+    (void)weft_reply(request, (struct weft_span){node->cluster->scratch, LARGE_BYTES});
+}
+
 void cluster_drop_held(struct cluster_node *node)
 {
     struct list_node *link;
@@ -234,6 +241,8 @@ void cluster_handle_verbs(struct cluster_node *node)
                   why.text);
     cluster_check(node->cluster, weft_node_shard_of(node->node, VERB_OWNED, owner_of, NULL, &why) == WEFT_OK, "%s",
                   why.text);
+    cluster_check(node->cluster, weft_node_handle(node->node, CLUSTER_VERB_LARGE, verb_large, node, &why) == WEFT_OK,
+                  "%s", why.text);
     cluster_check(node->cluster,
                   weft_node_handle_one_way(node->node, VERB_ONE_WAY, verb_one_way, node, &why) == WEFT_OK, "%s",
                   why.text);
@@ -242,8 +251,10 @@ void cluster_handle_verbs(struct cluster_node *node)
 static void call_check_time(const struct cluster_call *call, enum weft_err err)
 {
     struct cluster *cluster = call->cluster;
+    uint64_t thawed_ns = cluster->nodes[call->node].thawed_ns;
     uint64_t deadline_ns = call->begin_ns + call->timeout_ns;
-    uint64_t late_ns = call->end_ns > deadline_ns ? call->end_ns - deadline_ns : 0;
+    uint64_t due_ns = thawed_ns > deadline_ns ? thawed_ns : deadline_ns;
+    uint64_t late_ns = call->end_ns > due_ns ? call->end_ns - due_ns : 0;
     cluster_check(cluster, err != WEFT_ERR_TIMEOUT || call->end_ns >= deadline_ns, "call %llu timed out %llu ns early",
                   (unsigned long long)call->id, (unsigned long long)(deadline_ns - call->end_ns));
     cluster_check(cluster, late_ns <= TIMER_TICK_NS + LATE_NS_MAX, "call %llu ended %llu ns after its deadline",

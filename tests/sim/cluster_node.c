@@ -160,7 +160,7 @@ static void node_create(struct cluster_node *node)
     options.storage_port = CLUSTER_PORT;
     options.require_hello = node->plan.require_hello;
     options.memory_per_shard_bytes = MEMORY_PER_SHARD_BYTES;
-    options.connections_max = CLUSTER_CONNS_MAX;
+    options.connections_max = node->plan.connections_max != 0 ? node->plan.connections_max : CLUSTER_CONNS_USUAL;
     options.handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS;
     options.heartbeat_ms = cluster->options.heartbeat_ms;
     options.drain_timeout_ms = cluster->options.drain_timeout_ms;
@@ -305,6 +305,7 @@ void cluster_end_node(struct cluster_node *node)
     cluster_stop_timers(node);
     cluster_check_node_empty(node);
     weft_node_counters(node->node, &counters);
+    cluster->late_replies += counters.late_replies;
     cluster->bytes_sent += counters.bytes_sent;
     cluster->bytes_received += counters.bytes_received;
     node->exit_value = weft_node_wait(node->node);

@@ -3,8 +3,8 @@
  * once and truthfully, everybody finds everybody again, and both nodes drain.
  *
  * Method: one short run of two nodes (start, the first calls on each lane, drain) again and again; in each a single
- * call fails: the nth of its kind, for every kind, every code of it and every n, until a run needs fewer than n.  A
- * round of calls that the error spoiled is repeated once and must work then. */
+ * call fails: the nth of its kind, for every kind, every code of it and every n, until a run needs fewer than n; plain,
+ * and with a record layer.  A round of calls that the error spoiled is repeated once and must work then. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,7 +63,7 @@ static bool errors_round(struct cluster *cluster)
 }
 
 /* One run with one error.  @return whether it struck */
-static bool errors_run(const struct sim_aim *aim, struct cluster_totals *totals)
+static bool errors_run(const struct sim_aim *aim, enum weft_encryption encryption, struct cluster_totals *totals)
 {
     struct cluster cluster;
     struct cluster_options options;
@@ -72,6 +72,7 @@ static bool errors_run(const struct sim_aim *aim, struct cluster_totals *totals)
     options.shard_count = aim->call == SIM_CALL_LISTEN || aim->call == SIM_CALL_OPEN ? 2 : 1;
     options.heartbeat_ms = HEARTBEAT_MS;
     options.aim = *aim;
+    options.encryption = encryption;
     cluster_open(&cluster, &options);
     cluster_start(&cluster);
     cluster_check(&cluster, cluster_run_until(&cluster, FOUND_NS_MAX, cluster_all_up), "not up in time");
@@ -100,19 +101,21 @@ static void errors_sweep(uint32_t call, uint32_t struck_min)
     uint32_t code_count = sim_error_codes(call, &codes);
     struct cluster_totals totals = {0};
     for (uint32_t i = 0; i < code_count; i++) {
-        struct sim_aim aim = {.call = call, .code = codes[i], .nth = 1};
-        while (errors_run(&aim, &totals)) {
-            aim.nth++;
-            assert_true(aim.nth < NTH_MAX);
-        }
-        if (aim.nth <= struck_min) {
-            fail_msg("%s: only %llu calls to fail", sim_call_name(call), (unsigned long long)aim.nth - 1);
+        for (uint32_t tls = 0; tls < 2; tls++) {
+            struct sim_aim aim = {.call = call, .code = codes[i], .nth = 1};
+            while (errors_run(&aim, tls == 1 ? WEFT_ENCRYPTION_ALL : WEFT_ENCRYPTION_NONE, &totals)) {
+                aim.nth++;
+                assert_true(aim.nth < NTH_MAX);
+            }
+            if (aim.nth <= struck_min) {
+                fail_msg("%s: only %llu calls to fail", sim_call_name(call), (unsigned long long)aim.nth - 1);
+            }
         }
     }
     print_message("%s: %llu errors, %llu runs, %llu of %llu calls failed\n", sim_call_name(call),
                   (unsigned long long)totals.errors[call], (unsigned long long)totals.runs,
                   (unsigned long long)(totals.calls - totals.by_err[WEFT_OK]), (unsigned long long)totals.calls);
-    assert_int_equal(totals.errors[call], totals.runs - code_count);
+    assert_int_equal(totals.errors[call], totals.runs - 2 * code_count);
 }
 
 static void accept__any_fails__found_again(void **state)

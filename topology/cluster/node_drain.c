@@ -47,6 +47,12 @@ static bool drain_done(const struct node_shard *share)
            list_empty(&share->rpc.away) && list_empty(&share->shard->parcels.waiting);
 }
 
+/* Shards that will drain.  A host may stop before it attached them all; the rest then never runs. */
+static uint32_t node_shards_running(const struct weft_node *node)
+{
+    return node->hosted ? atomic_load(&node->attached) : node->shard_count;
+}
+
 static void drain_look(struct timer *timer, void *ctx)
 {
     struct node_shard *share = ctx;
@@ -60,7 +66,7 @@ static void drain_look(struct timer *timer, void *ctx)
         share->drained = true;
         atomic_fetch_add(&share->node->drained, 1);
     }
-    if (atomic_load(&share->node->drained) == share->node->shard_count) {
+    if (atomic_load(&share->node->drained) >= node_shards_running(share->node)) {
         shard->stop_asked = true;
         return;
     }

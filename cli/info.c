@@ -178,6 +178,7 @@ int cli_info(int argc, char **argv)
         return 1;
     }
     int code = info_run(info, arguments.json);
+    machine_close(&info->machine);
     free(info);
     return code;
 }

@@ -210,7 +210,14 @@ static void machine__this_one__as_the_scheduler_sees_it(void **state)
         allowed += machine->cpus[i].allowed ? 1 : 0;
     }
     assert_int_equal(allowed, CPU_COUNT(&set));
+    machine_close(machine);
     free(machine);
+}
+
+static enum weft_err machine_read_again(struct machine *machine, struct weft_error *why)
+{
+    machine_close(machine);
+    return machine_read(machine, why);
 }
 
 /* In a thread of its own, so that the others keep their freedom: bind, then look at the machine again. */
@@ -221,10 +228,11 @@ static void *bound_thread(void *ctx)
     struct machine *machine = calloc(1, sizeof *machine);
     struct plan plan;
     cpu_set_t set;
-    bool ok = machine != NULL && machine_pin(cpu, &why) == WEFT_OK && sched_getaffinity(0, sizeof set, &set) == 0 &&
-              CPU_COUNT(&set) == 1 && CPU_ISSET(cpu, &set) && sched_getcpu() == (int)cpu &&
-              machine_read(machine, &why) == WEFT_OK && plan_make(machine, "auto", &plan, &why) == WEFT_OK &&
-              plan.shard_count == 1 && plan.shards[0].cpu == cpu;
+    bool ok = machine != NULL && machine_read(machine, &why) == WEFT_OK && machine_pin(machine, cpu, &why) == WEFT_OK &&
+              sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1 && CPU_ISSET(cpu, &set) &&
+              sched_getcpu() == (int)cpu && machine_read_again(machine, &why) == WEFT_OK &&
+              plan_make(machine, "auto", &plan, &why) == WEFT_OK && plan.shard_count == 1 && plan.shards[0].cpu == cpu;
+    machine_close(machine);
     free(machine);
     return ok ? ctx : NULL;
 }
@@ -244,6 +252,7 @@ static void machine__thread_bound__runs_there_and_sees_one_cpu(void **state)
         assert_int_equal(pthread_join(thread, &result), 0);
         assert_ptr_equal(result, &plan.shards[i].cpu);
     }
+    machine_close(machine);
     free(machine);
 }
 
@@ -251,8 +260,13 @@ static void machine__pin_to_no_cpu__refused(void **state)
 {
     (void)state;
     struct weft_error why = {.code = WEFT_OK};
-    assert_int_equal(machine_pin(999999, &why), WEFT_ERR_NOT_FOUND);
+    struct machine *machine = calloc(1, sizeof *machine);
+    assert_non_null(machine);
+    assert_int_equal(machine_read(machine, NULL), WEFT_OK);
+    assert_int_equal(machine_pin(machine, 999999, &why), WEFT_ERR_NOT_FOUND);
     assert_non_null(strstr(why.text, "cpu 999999"));
+    machine_close(machine);
+    free(machine);
 }
 
 int main(void)

@@ -16,6 +16,7 @@ bool node_uses_tls(const struct weft_node *node)
 
 static void node_free(struct weft_node *node)
 {
+    node_forget_machine(node);
     tls_credentials_destroy(node->credentials);
     free(node->shards);
     free(node->plain_sockets);

@@ -21,6 +21,7 @@
 #include "topology/cluster/peer.h"
 #include "topology/cluster/peer_links.h"
 #include "topology/cluster/settings.h"
+#include "topology/machine/machine.h"
 #include "topology/machine/plan.h"
 
 enum node_state { NODE_CREATED = 0, NODE_STARTED, NODE_STOPPED };
@@ -56,6 +57,7 @@ struct weft_node {
     struct engine *engine;
     struct node_shard *shards;
     uint32_t shard_count;
+    struct machine *machine; /* while shards are placed and pinned */
     struct plan plan;
     bool pinned;
     bool hosted;
@@ -92,6 +94,9 @@ struct node_placement {
 /* Where this machine would run the node's shards, checked as far as possible without starting. */
 WEFT_NODISCARD enum weft_err node_place(struct weft_node *node, struct node_placement *placement,
                                         struct weft_error *why);
+
+/* The machine was looked at for the last time. */
+void node_forget_machine(struct weft_node *node);
 
 /* weft_node_start with a placement of the caller's. */
 WEFT_NODISCARD enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement,

@@ -17,6 +17,7 @@ enum weft_err weft_node_start_hosted(weft_node *node, weft_task_fn *on_ready, vo
     WEFT_TRY(node_place(node, &placement, why));
     placement.pinned = false;
     placement.hosted = true;
+    node_forget_machine(node);
     return node_start_on(node, &placement, on_ready, ctx, why);
 }
 

@@ -32,7 +32,7 @@ static void node_pin(void *ctx, uint32_t shard)
 {
     struct weft_node *node = ctx;
     struct weft_error why = {0};
-    if (node->pinned && machine_pin(node->plan.shards[shard].cpu, &why) != WEFT_OK) {
+    if (node->pinned && machine_pin(node->machine, node->plan.shards[shard].cpu, &why) != WEFT_OK) {
         log_event(&node->log, 0, LOG_START, 'W', "shard %u is not pinned: %s", shard, why.text);
     }
 }
@@ -236,18 +236,22 @@ static enum weft_err node_choose_backend(struct weft_node *node, struct io_place
     return WEFT_OK;
 }
 
+void node_forget_machine(struct weft_node *node)
+{
+    machine_close(node->machine);
+    free(node->machine);
+    node->machine = NULL;
+}
+
 enum weft_err node_place(struct weft_node *node, struct node_placement *placement, struct weft_error *why)
 {
-    struct machine *machine = calloc(1, sizeof *machine);
-    if (machine == NULL) {
+    node_forget_machine(node);
+    node->machine = calloc(1, sizeof *node->machine);
+    if (node->machine == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to look at the machine");
     }
-    enum weft_err err = machine_read(machine, why);
-    if (err == WEFT_OK) {
-        err = plan_make(machine, node->settings.shards, &node->plan, why);
-    }
-    free(machine);
-    WEFT_TRY(err);
+    WEFT_TRY(machine_read(node->machine, why));
+    WEFT_TRY(plan_make(node->machine, node->settings.shards, &node->plan, why));
     placement->pinned = true;
     placement->driven = false;
     placement->hosted = false;
@@ -275,6 +279,7 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
         placement.place.backend = &io_epoll_backend;
         err = node_start_on(node, &placement, on_ready, ctx, &refusal);
     }
+    node_forget_machine(node);
     if (err != WEFT_OK && why != NULL) {
         *why = refusal;
     }

@@ -8,17 +8,32 @@
 #include <errno.h>
 #include <hwloc.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/error.h"
 
-/* A topology of CPUs, cores and NUMA nodes: nothing else is needed, and it loads faster without. */
-static enum weft_err topology_open(hwloc_topology_t *topology, unsigned long flags, struct weft_error *why)
+/* Asking the processors themselves means to run on each of them in turn: a guest does not move its host's thread about,
+ * and the kernel tells all that is needed. */
+static bool topology_ask_kernel_only(hwloc_topology_t topology)
+{
+#if HWLOC_API_VERSION >= 0x00020100
+    return hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") == 0;
+#else
+    (void)topology;
+    return true;
+#endif
+}
+
+/* A topology of CPUs, cores and NUMA nodes: nothing else is needed, and it loads faster without.
+ * Disallowed CPUs are kept, so that a plan can tell "not allowed" from "not there". */
+static enum weft_err topology_open(hwloc_topology_t *topology, struct weft_error *why)
 {
     if (hwloc_topology_init(topology) != 0) {
         return weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "hwloc could not start");
     }
     bool ok = hwloc_topology_set_all_types_filter(*topology, HWLOC_TYPE_FILTER_KEEP_NONE) == 0 &&
               hwloc_topology_set_type_filter(*topology, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL) == 0 &&
-              hwloc_topology_set_flags(*topology, flags) == 0 && hwloc_topology_load(*topology) == 0;
+              hwloc_topology_set_flags(*topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) == 0 &&
+              topology_ask_kernel_only(*topology) && hwloc_topology_load(*topology) == 0;
     if (!ok) {
         int os_errno = errno;
         hwloc_topology_destroy(*topology);
@@ -53,12 +68,9 @@ static void machine_add(struct machine *machine, const struct machine_cpu *cpu)
 enum weft_err machine_read(struct machine *machine, struct weft_error *why)
 {
     machine->cpu_count = 0;
+    machine->topology = NULL;
     hwloc_topology_t topology;
-    /* Disallowed CPUs are kept, so that a plan can tell "not allowed" from "not there". */
-    enum weft_err err = topology_open(&topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED, why);
-    if (err != WEFT_OK) {
-        return err;
-    }
+    WEFT_TRY(topology_open(&topology, why));
     hwloc_bitmap_t bound = hwloc_bitmap_alloc();
     if (bound == NULL) {
         hwloc_topology_destroy(topology);
@@ -79,27 +91,29 @@ enum weft_err machine_read(struct machine *machine, struct weft_error *why)
         machine_add(machine, &cpu);
     }
     hwloc_bitmap_free(bound);
-    hwloc_topology_destroy(topology);
+    machine->topology = topology;
     return WEFT_OK;
 }
 
-enum weft_err machine_pin(uint32_t cpu, struct weft_error *why)
+void machine_close(struct machine *machine)
 {
-    hwloc_topology_t topology;
-    enum weft_err err = topology_open(&topology, 0, why);
-    if (err != WEFT_OK) {
-        return err;
+    if (machine != NULL && machine->topology != NULL) {
+        hwloc_topology_destroy(machine->topology);
+        machine->topology = NULL;
     }
+}
+
+enum weft_err machine_pin(const struct machine *machine, uint32_t cpu, struct weft_error *why)
+{
+    hwloc_topology_t topology = machine->topology;
     hwloc_obj_t pu = hwloc_get_pu_obj_by_os_index(topology, cpu);
     if (pu == NULL) {
-        err = weft_error_set(why, WEFT_ERR_NOT_FOUND, "cpu %u: not on this machine, or not allowed by its cgroup", cpu);
-    } else if (hwloc_set_cpubind(topology, pu->cpuset, HWLOC_CPUBIND_THREAD) != 0) {
-        err = weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "cpu %u: cannot bind a thread to it", cpu);
-    } else {
-        /* Far memory is slower, not wrong: a refusal (one node, seccomp) is no reason to stop. */
-        (void)hwloc_set_membind(topology, pu->nodeset, HWLOC_MEMBIND_BIND,
-                                HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET);
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "cpu %u: not on this machine", cpu);
     }
-    hwloc_topology_destroy(topology);
-    return err;
+    if (hwloc_set_cpubind(topology, pu->cpuset, HWLOC_CPUBIND_THREAD) != 0) {
+        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "cpu %u: cannot bind a thread to it", cpu);
+    }
+    /* Far memory is slower, not wrong: a refusal (one node, seccomp) is no reason to stop. */
+    (void)hwloc_set_membind(topology, pu->nodeset, HWLOC_MEMBIND_BIND, HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET);
+    return WEFT_OK;
 }

@@ -20,17 +20,20 @@ struct machine_cpu {
 };
 
 struct machine {
+    void *topology; /* hwloc's, for machine_pin; NULL: this machine was made up */
     uint32_t cpu_count;
     struct machine_cpu cpus[MACHINE_CPUS_MAX]; /* ascending by cpu */
 };
 
-/* Look at this machine, as the calling thread may use it.
- * @return ok | SYSTEM   @shard control   @allocates while it runs */
+/* Look at this machine, as the calling thread may use it.  Looking takes milliseconds, so it is done once.
+ * @return ok | SYSTEM   @shard control */
 WEFT_NODISCARD enum weft_err machine_read(struct machine *machine, struct weft_error *why);
+/* Give back what machine_read took; NULL and zeroed are fine. */
+void machine_close(struct machine *machine);
 
 /* Bind the calling thread to one CPU, and what it allocates from here on to the memory near it (where the system
  * lets it: memory is only a preference).
- * @return ok | NOT_FOUND (no such CPU) | SYSTEM (the CPU is not allowed)   @allocates while it runs */
-WEFT_NODISCARD enum weft_err machine_pin(uint32_t cpu, struct weft_error *why);
+ * @return ok | NOT_FOUND (no such CPU) | SYSTEM (the CPU is not allowed)   @shard any, several at once */
+WEFT_NODISCARD enum weft_err machine_pin(const struct machine *machine, uint32_t cpu, struct weft_error *why);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * cluster.c       the whole: open, step, the calm at the end, close
  * cluster_node.c  one node: start, kill, drain, and what it tells
- * cluster_load.c  calls, their handlers, and the history of both
+ * cluster_load.c  calls, and what came of each
+ * cluster_serve.c their handlers; cluster_payload.c what both must agree on
  * cluster_check.c what must hold in every turn, at the end of a node, and of the history as a whole
  * cluster_seed.c  many seeds of one scenario, some of them twice; how to repeat a failure */
 #ifndef TESTS_SIM_CLUSTER_H
@@ -270,8 +271,13 @@ bool cluster_wants_secure(const struct cluster *cluster, uint32_t a, uint32_t b,
 /* Wait for, check and destroy a node whose loops have ended. */
 void cluster_end_node(struct cluster_node *node);
 
-/* cluster_load.c */
+/* cluster_serve.c */
 void cluster_handle_verbs(struct cluster_node *node);
+void cluster_drop_held(struct cluster_node *node);
+/* Ours, on the shards of a node whose loops have ended. */
+void cluster_stop_timers(struct cluster_node *node);
+
+/* cluster_load.c */
 /* Draw a call of this shard, enter it into the history, and start it; the entry. */
 struct cluster_call *cluster_call_random(struct cluster_node *node, uint32_t shard);
 /* Fill in what cluster_call_start needs: an immediate answer, small, on the normal lane, ten seconds. */
@@ -279,9 +285,6 @@ struct cluster_call *cluster_call_new(struct cluster_node *node, uint32_t shard,
 /* Start it, from the shard's turn in progress or in one of its own. */
 enum weft_err cluster_call_start(struct cluster_call *call);
 void cluster_worker_start(struct cluster_worker *worker);
-void cluster_drop_held(struct cluster_node *node);
-/* Ours, on the shards of a node whose loops have ended. */
-void cluster_stop_timers(struct cluster_node *node);
 
 /* cluster_check.c */
 /* Budgets and accounts of the shard that just ran. */

@@ -56,10 +56,7 @@ struct weft_call_options {
     weft_call_id *id;      /**< given iff the call was started; what weft_cancel takes; NULL: not wanted.  Not given to
                                 foreign threads */
 };
-#define WEFT_CALL_OPTIONS_INIT                                                                                         \
-    {                                                                                                                  \
-        .size = sizeof(struct weft_call_options)                                                                       \
-    }
+#define WEFT_CALL_OPTIONS_INIT WEFT_INIT(struct weft_call_options)
 
 /** Call a verb of a peer.
  *  @param to       from weft_peer_find or weft_node_peer_add

@@ -30,6 +30,19 @@
 #define WEFT_LEND
 #define WEFT_REF
 
+/** An option struct that says nothing but its size, which is its first member.  C++ has no designators before C++20. */
+#ifdef __cplusplus
+#define WEFT_INIT(type)                                                                                                \
+    {                                                                                                                  \
+        sizeof(type)                                                                                                   \
+    }
+#else
+#define WEFT_INIT(type)                                                                                                \
+    {                                                                                                                  \
+        .size = sizeof(type)                                                                                           \
+    }
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

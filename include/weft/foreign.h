@@ -34,10 +34,7 @@ struct weft_foreign_options {
     uint32_t calls_max;         /**< calls and answers under way; 0: 64 */
     uint32_t payload_bytes_max; /**< of each; memory for all of them is reserved, and used as touched; 0: 16 KiB */
 };
-#define WEFT_FOREIGN_OPTIONS_INIT                                                                                      \
-    {                                                                                                                  \
-        .size = sizeof(struct weft_foreign_options)                                                                    \
-    }
+#define WEFT_FOREIGN_OPTIONS_INIT WEFT_INIT(struct weft_foreign_options)
 
 /** Runs once on a foreign thread, inside of its weft_foreign_run. */
 typedef void weft_foreign_fn(void *ctx);

@@ -48,10 +48,7 @@ struct weft_peer_options {
     uint16_t ssl_storage_port;                      /**< 0: the node's own */
     uint16_t connections;                           /**< per shard on the normal lane; 0: 1 */
 };
-#define WEFT_PEER_OPTIONS_INIT                                                                                         \
-    {                                                                                                                  \
-        .size = sizeof(struct weft_peer_options)                                                                       \
-    }
+#define WEFT_PEER_OPTIONS_INIT WEFT_INIT(struct weft_peer_options)
 
 /** TLS material and demands.  NULL paths mean not configured.  A part of struct weft_node_options that never grows:
  *  what TLS needs further stands at the end of that. */
@@ -103,10 +100,7 @@ struct weft_node_options {
                                           or what the peer's `connections` needs */
     uint32_t idle_timeout_ms; /**< of a bulk connection, and of one to a named shard; 0: 30000; UINT32_MAX: never */
 };
-#define WEFT_NODE_OPTIONS_INIT                                                                                         \
-    {                                                                                                                  \
-        .size = sizeof(struct weft_node_options)                                                                       \
-    }
+#define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 
 /** Make a node; nothing runs yet.  @param node given   @param options borrowed   @param why may be NULL
  *  @return ok | INVALID or CONFIG (why says what is wrong and what would be right) | NO_MEMORY | TLS |

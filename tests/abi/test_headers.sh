@@ -32,7 +32,10 @@ for header in "$root"/include/weft/*.h; do
     done
 done
 try "the macros in C" "$cc" -x c -std=c17 "${strict_c[@]}" "$root/tests/abi/macros.c"
-try "the macros in C++" "$cxx" -x c++ -std=c++20 "${strict_cxx[@]}" "$root/tests/abi/macros.c"
+for standard in c++17 c++20; do
+    try "the macros in $standard" "$cxx" -x c++ "-std=$standard" -Wpedantic "${strict_cxx[@]}" \
+        "$root/tests/abi/macros.c"
+done
 
 # One header forgotten by weft.h would go unnoticed by callers.
 for header in "$root"/include/weft/*.h; do

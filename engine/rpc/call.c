@@ -119,6 +119,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->index = index;
     call->generation = generation;
     call->one_way = request->one_way;
+    call->patient = request->patient;
     call->cancelled = false;
     call->away = NULL;
     timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
@@ -302,6 +303,20 @@ void call_fail_waiting(struct list *waiting, const struct weft_error *why)
     while ((node = list_first(&now)) != NULL) {
         call_fail(WEFT_CONTAINER_OF(node, struct call, link), why, WEFT_EXECUTED_NO);
     }
+}
+
+void call_fail_impatient(struct list *waiting, const struct weft_error *why)
+{
+    struct list ending;
+    list_init(&ending);
+    LIST_FOR_EACH_SAFE(node, following, waiting)
+    {
+        if (!WEFT_CONTAINER_OF(node, struct call, link)->patient) {
+            list_remove(node);
+            list_push_back(&ending, node);
+        }
+    }
+    call_fail_waiting(&ending, why);
 }
 
 static void call_fail_list(struct list *calls, const struct weft_error *why)

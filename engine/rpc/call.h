@@ -26,6 +26,7 @@ struct call {
     uint32_t index;
     uint32_t generation;
     bool one_way;
+    bool patient;
     bool cancelled;              /* it has ended, and its callback comes from a task */
     enum weft_executed executed; /* of a cancelled call */
     void *away;                  /* what it was lent to, if another shard carries it out; else NULL */
@@ -37,6 +38,7 @@ struct call_request {
     struct weft_buf *payload; /* not NULL: the arguments, by reference; on success it has one reference more */
     uint64_t timeout_ns;
     bool one_way;
+    bool patient; /* while it waits, it outlives attempts to reach the peer */
     weft_reply_fn *fn;
     void *ctx;
     weft_call_id *id; /* given iff the call is started; may be NULL */
@@ -51,6 +53,8 @@ WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct list *waiting, co
 void call_send_waiting(struct list *waiting, struct channel *channel);
 /* Fail what waits: none of it was executed. */
 void call_fail_waiting(struct list *waiting, const struct weft_error *why);
+/* The same, but for the patient ones. */
+void call_fail_impatient(struct list *waiting, const struct weft_error *why);
 /* A call that another shard carries out, by its slot and generation.  @return ok | QUEUE_FULL */
 WEFT_NODISCARD enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, void *to, uint32_t *index,
                                        uint32_t *generation);

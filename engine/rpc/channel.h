@@ -54,12 +54,14 @@ struct channel {
     bool verified;        /* its certificate did; set by the owner's admit */
     bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
     bool misdirected;     /* plaintext on a TLS listener */
+    bool offered;         /* dialer: our half of the negotiation is on its way */
     bool stalled;         /* no more frames are taken for now; channel_hold.c */
     bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
     uint32_t peer;        /* the owner's name for it; 0: none */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
-    uint16_t peer_shards; /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */
+    uint64_t connection_id; /* dialer: what a Seastar server calls this connection; 0: it has no name for it */
+    uint16_t peer_shards;   /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */
     uint16_t peer_shard;
     uint16_t peer_wanted;
     uint32_t serving_shard; /* of an acceptor: that runs its requests, where the verb does not say */

@@ -64,6 +64,7 @@ void channel_greet_opened(struct channel *channel)
         struct negotiation own;
         memset(&own, 0, sizeof own);
         channel->events->introduce(channel, NULL, &own);
+        channel->offered = true;
         greet_send(channel, &own);
     }
 }
@@ -150,6 +151,11 @@ static void greet_answered(struct channel *channel, const struct negotiation *an
         conn_abort(&channel->conn, WEFT_ERR_REFUSED, answer->refusal);
         return;
     }
+    if (answer->has_compress) { /* nobody offered it, and from here on everything would be wrapped */
+        conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_NEGOTIATION);
+        return;
+    }
+    channel->connection_id = answer->has_connection_id ? answer->connection_id : 0;
     enum weft_reason reason = channel->events->admit(channel, answer);
     if (reason != WEFT_REASON_NONE) {
         greet_refuse(channel, answer, reason);
@@ -180,6 +186,10 @@ static bool greet_looks_like_tls(const struct channel *channel, const struct wef
 
 void channel_greet_received(struct channel *channel, struct weft_span *bytes)
 {
+    if (!channel->conn.accepted && !channel->offered) { /* an answer to what was not said yet is none */
+        conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_NEGOTIATION);
+        return;
+    }
     struct channel_greeting *greeting = greeting_of(channel);
     if (greeting == NULL) {
         return;

@@ -189,6 +189,7 @@ struct weft_link {
     char rack[WEFT_NAME_BYTES_MAX + 1];
     char tls_version[16]; /**< "" on plain links */
     char tls_cipher[64];
+    uint64_t connection_id; /**< outgoing: what a Seastar acceptor with streams calls it; 0: it said no name */
 };
 typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 

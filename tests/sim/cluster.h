@@ -100,7 +100,7 @@ struct cluster_heard {
     uint32_t life;
     uint32_t shard;
     enum weft_lane lane;
-    uint64_t last_id[CLUSTER_SHARDS_MAX][2]; /* by shard: of calls that did not wait for the peer, and that did */
+    uint64_t last_id[CLUSTER_SHARDS_MAX]; /* by shard of the caller */
 };
 
 /* What a node was told of one peer. */

@@ -29,7 +29,7 @@ static void heard_note(struct cluster_node *node, const weft_request *request, c
     cluster_check(cluster,
                   heard->node == call->node && heard->life == call->life && same_shard && heard->lane == call->lane,
                   "call %llu came on a connection of node %u", (unsigned long long)call->id, heard->node);
-    uint64_t *last_id = &heard->last_id[call->shard][call->wait_for_peer];
+    uint64_t *last_id = &heard->last_id[call->shard];
     cluster_check(cluster, *last_id < call->id, "call %llu was heard after %llu", (unsigned long long)call->id,
                   (unsigned long long)*last_id);
     *last_id = call->id;

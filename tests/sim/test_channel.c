@@ -220,6 +220,75 @@ static void dialer__answer_wrong__ends_with_a_named_reason(void **state)
     }
 }
 
+static void do_answer_unasked(void *ctx, struct weft_shard *shard)
+{
+    struct side *side = ctx;
+    uint8_t frame[NEGOTIATION_WRITE_BYTES_MAX];
+    const struct negotiation answer = {.timeout = true};
+    (void)shard;
+    side_dial_now(side);
+    struct conn *conn = &side->channels[0]->conn;
+    /* As with a record layer, whose last flight can carry the first bytes of the peer. */
+    conn->events->received(conn, (struct weft_span){frame, negotiation_write(&answer, frame, sizeof frame)});
+}
+
+static void dialer__answered_before_it_offered__bad_negotiation(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    channel_pair_init(&pair, 255);
+    channel_pair_open(&pair);
+    conn_end_do(&pair.conns.ends[DIALER], do_answer_unasked, &pair.sides[DIALER]);
+    conn_pair_until_closed(&pair.conns);
+    assert_int_equal(pair.sides[DIALER].up + pair.sides[DIALER].admitted, 0);
+    assert_int_equal(pair.sides[DIALER].error.code, WEFT_ERR_PROTOCOL);
+    assert_int_equal(pair.sides[DIALER].error.reason, WEFT_REASON_BAD_NEGOTIATION);
+    channel_pair_close(&pair);
+}
+
+/* A raw acceptor's answer with one thing in it. */
+static void raw_answer_with(struct channel_pair *pair, const struct negotiation *answer, const void *records,
+                            uint32_t bytes)
+{
+    uint8_t frame[NEGOTIATION_WRITE_BYTES_MAX + 64];
+    channel_pair_init(pair, 256);
+    pair->sides[ACCEPTOR].raw = true;
+    channel_pair_open(pair);
+    channel_pair_dial(pair);
+    uint32_t used = negotiation_write(answer, frame, NEGOTIATION_WRITE_BYTES_MAX);
+    bytes_copy(frame + used, records, bytes);
+    bytes_store32(frame + 8, bytes_load32(frame + 8) + bytes);
+    channel_pair_raw_send(pair, ACCEPTOR, 0, frame, used + bytes);
+}
+
+static void dialer__connection_id_unasked__remembered(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    const struct negotiation named = {.has_connection_id = true, .connection_id = 0x10000};
+    raw_answer_with(&pair, &named, NULL, 0);
+    assert_int_equal(pair.sides[DIALER].up, 1);
+    assert_int_equal(pair.sides[DIALER].channels[0]->connection_id, 0x10000);
+    channel_pair_close(&pair);
+    const struct negotiation nameless = {.timeout = true};
+    raw_answer_with(&pair, &nameless, NULL, 0);
+    assert_int_equal(pair.sides[DIALER].channels[0]->connection_id, 0);
+    channel_pair_close(&pair);
+}
+
+static void dialer__compression_that_it_did_not_offer__bad_negotiation(void **state)
+{
+    (void)state;
+    static const uint8_t compress[] = {0, 0, 0, 0, 3, 0, 0, 0, 'L', 'Z', '4'};
+    struct channel_pair pair;
+    const struct negotiation answer = {.timeout = true};
+    raw_answer_with(&pair, &answer, compress, sizeof compress);
+    conn_pair_until_closed(&pair.conns);
+    assert_int_equal(pair.sides[DIALER].up, 0);
+    assert_int_equal(pair.sides[DIALER].error.reason, WEFT_REASON_BAD_NEGOTIATION);
+    channel_pair_close(&pair);
+}
+
 static void negotiation__peer_says_nothing__hello_timeout(void **state)
 {
     (void)state;
@@ -1274,6 +1343,9 @@ int main(void)
         cmocka_unit_test(acceptor__first_bytes_wrong__ends_with_a_named_reason),
         cmocka_unit_test(acceptor__plaintext_hello_on_its_tls_port__told_so),
         cmocka_unit_test(dialer__answer_wrong__ends_with_a_named_reason),
+        cmocka_unit_test(dialer__answered_before_it_offered__bad_negotiation),
+        cmocka_unit_test(dialer__connection_id_unasked__remembered),
+        cmocka_unit_test(dialer__compression_that_it_did_not_offer__bad_negotiation),
         cmocka_unit_test(negotiation__peer_says_nothing__hello_timeout),
         cmocka_unit_test(negotiation__requests_right_behind_it__answered),
         cmocka_unit_test(call__every_size__comes_back),

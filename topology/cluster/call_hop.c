@@ -29,6 +29,7 @@ struct hop {
     uint64_t verb;
     uint64_t deadline_ns;
     bool one_way;
+    bool patient;
     struct hop_answer *answer; /* NULL: empty */
     struct weft_reply reply;
     uint32_t args_bytes; /* they stand behind */
@@ -116,12 +117,13 @@ static enum weft_err hop_call(struct hop *hop, struct node_shard *share)
         .args = {hop_args(hop), hop->args_bytes},
         .timeout_ns = hop->deadline_ns - now_ns,
         .one_way = hop->one_way,
+        .patient = hop->patient,
         .fn = hop_ended,
         .ctx = hop,
         .id = &hop->carried_id,
     };
     WEFT_TRY(peer_links_take(share->peers[hop->route.peer_index], hop->route.lane, hop->route.remote_shard, &link));
-    return link_call(link, &request, hop->route.wait_for_peer);
+    return link_call(link, &request);
 }
 
 /* On the shard that carries it out. */
@@ -160,6 +162,7 @@ static struct hop *hop_make(struct node_shard *share, const struct call_route *r
     hop->verb = request->verb;
     hop->deadline_ns = share->shard->now_ns + request->timeout_ns;
     hop->one_way = request->one_way;
+    hop->patient = request->patient;
     hop->args_bytes = request->args.bytes;
     bytes_copy(hop_args(hop), request->args.data, request->args.bytes);
     return hop;

@@ -15,7 +15,6 @@ struct call_route {
     uint32_t peer_index;
     enum weft_lane lane;
     uint32_t remote_shard; /* or SHARD_ANY */
-    bool wait_for_peer;
 };
 
 /* @return ok | QUEUE_FULL (call slots, memory, or the way to that shard) | DRAINING */

@@ -71,8 +71,7 @@ static void link_rest(struct link *link)
 
 static bool link_has_calls(const struct link *link)
 {
-    return !list_empty(&link->waiting) || !list_empty(&link->patient) ||
-           (link->channel != NULL && link->channel->call_count > 0);
+    return !list_empty(&link->waiting) || (link->channel != NULL && link->channel->call_count > 0);
 }
 
 static void link_idle_look(struct timer *timer, void *ctx)
@@ -111,7 +110,7 @@ static void link_back_off(struct link *link)
     link->failures++;
     struct weft_error why = link->last;
     why.code = WEFT_ERR_UNREACHABLE;
-    call_fail_waiting(&link->waiting, &why);
+    call_fail_impatient(&link->waiting, &why);
 }
 
 static void link_dial(struct link *link)
@@ -140,8 +139,8 @@ static void link_dial(struct link *link)
     WEFT_ASSERT(!tls || share->factory != NULL);
     memset(&link->last, 0, sizeof link->last);
     link->state = LINK_DIALING;
-    enum weft_err err = channel_dial(&share->rpc, &target, tls ? share->factory : NULL,
-                                     &link_channel_events, link, &link->channel, &link->last);
+    enum weft_err err = channel_dial(&share->rpc, &target, tls ? share->factory : NULL, &link_channel_events, link,
+                                     &link->channel, &link->last);
     if (err != WEFT_OK) {
         COUNT(share->shard, dial_failures);
         link_back_off(link);
@@ -229,7 +228,6 @@ static void link_up(struct channel *channel)
               weft_reason_name(link->decision.reason));
     link_note_landing(link);
     call_send_waiting(&link->waiting, channel);
-    call_send_waiting(&link->patient, channel);
     link_note_peer(link, true);
     if (link->lane == WEFT_LANE_CONTROL) {
         link_heartbeat_start(link);
@@ -308,7 +306,6 @@ void link_init(struct link *link, struct peer_links *family, enum weft_lane lane
     list_node_init(&link->sibling);
     link->retry = (struct timer){.fn = link_retry, .ctx = link};
     list_init(&link->waiting);
-    list_init(&link->patient);
 }
 
 void link_start(struct link *link)
@@ -319,7 +316,7 @@ void link_start(struct link *link)
     }
 }
 
-enum weft_err link_call(struct link *link, const struct call_request *request, bool wait_for_peer)
+enum weft_err link_call(struct link *link, const struct call_request *request)
 {
     link->used = true;
     if (WEFT_LIKELY(link->state == LINK_UP && channel_is_up(link->channel))) {
@@ -331,10 +328,8 @@ enum weft_err link_call(struct link *link, const struct call_request *request, b
     if (link->state == LINK_IDLE) {
         link_start(link);
     }
-    if (wait_for_peer) {
-        return call_wait(&link->share->rpc, &link->patient, request);
-    }
-    if (link->state != LINK_DIALING && link->state != LINK_RESTING) { /* in BACKOFF, or its connection is ending */
+    if (!request->patient && link->state != LINK_DIALING &&
+        link->state != LINK_RESTING) { /* in BACKOFF, or its connection is ending */
         return WEFT_ERR_UNREACHABLE;
     }
     return call_wait(&link->share->rpc, &link->waiting, request);
@@ -356,6 +351,5 @@ void link_stop(struct link *link)
     timer_wheel_stop(&link_shard(link)->wheel, &link->idle);
     link->state = LINK_STOPPED;
     call_fail_waiting(&link->waiting, &why);
-    call_fail_waiting(&link->patient, &why);
     link_stop_if_idle(link);
 }

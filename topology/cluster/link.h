@@ -47,8 +47,7 @@ struct link {
     uint32_t heartbeats_missed;
     uint32_t failures; /* in a row: attempts, and connections that lived no longer than the pause before them */
     uint64_t up_since_ns;
-    struct list waiting;    /* struct call: until this attempt ends */
-    struct list patient;    /* struct call: until the peer is there */
+    struct list waiting; /* struct call, in order: until this attempt ends, the patient ones until the peer is there */
     struct weft_error last; /* why it is not up */
 };
 
@@ -62,7 +61,7 @@ void link_stop(struct link *link);
 /* Close a stopped link's connection once no call is left on it. */
 void link_stop_if_idle(struct link *link);
 
-WEFT_NODISCARD enum weft_err link_call(struct link *link, const struct call_request *request, bool wait_for_peer);
+WEFT_NODISCARD enum weft_err link_call(struct link *link, const struct call_request *request);
 
 /* The heartbeat of a control link that is up; link_heartbeat.c. */
 void link_heartbeat_start(struct link *link);

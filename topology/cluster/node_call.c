@@ -34,7 +34,7 @@ static inline enum weft_err share_call_by(struct node_shard *share, const struct
     }
     enum weft_err err = peer_links_take(share->peers[route->peer_index], route->lane, route->remote_shard, &link);
     if (WEFT_LIKELY(err == WEFT_OK)) {
-        return link_call(link, request, route->wait_for_peer);
+        return link_call(link, request);
     }
     return err == WEFT_ERR_QUEUE_FULL && !at_home ? call_hop(share, home, route, request) : err;
 }
@@ -61,6 +61,7 @@ static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to
         .payload = payload,
         .timeout_ns = (options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT) * NS_PER_MS,
         .one_way = options->one_way,
+        .patient = options->wait_for_peer,
         .fn = fn,
         .ctx = ctx,
         .id = options->id,
@@ -69,7 +70,6 @@ static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to
         .peer_index = (uint32_t)to.bits - 1,
         .lane = options->lane,
         .remote_shard = options->remote_shard - 1, /* 0 becomes SHARD_ANY */
-        .wait_for_peer = options->wait_for_peer,
     };
     return share_call_by(share, &route, &request);
 }

@@ -24,6 +24,7 @@ static void link_describe(const struct node_shard *share, const struct channel *
     link->up = channel_is_up(channel);
     link->lane = channel->lane;
     link->decision = channel->decision;
+    link->connection_id = channel->connection_id;
     char text[ADDRESS_TEXT_BYTES];
     address_print(&conn->remote, text);
     snprintf(link->peer_address, sizeof link->peer_address, "%.63s", text);

@@ -149,11 +149,13 @@ bool bench_report_json(const struct bench_settings *settings, const struct bench
 {
     double rate = bench_result_rate(result);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:o, s:f, s:{s:I, s:I}, s:o}",
+        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:I, s:I}, s:{s:o, s:o}, s:{s:o, s:o}, s:o, s:f, s:{s:I, "
+        "s:I}, s:o}",
         "bench", result->program, "version", weft_version(), "loop", "closed", "calls", (json_int_t)result->calls,
         "errors", (json_int_t)result->errors, "rate_per_s", rate, "bytes_per_s", rate * settings->size, "latency_ns",
-        json_latency(result), "beside_bulk", json_beside(settings, result), "enters_per_call", "client",
-        json_cost(&result->client, result->client.enters_per_call), "server",
+        json_latency(result), "beside_bulk", json_beside(settings, result), "zero_copy", "sends",
+        (json_int_t)result->zero_copy_sends, "copied", (json_int_t)result->zero_copy_copied, "enters_per_call",
+        "client", json_cost(&result->client, result->client.enters_per_call), "server",
         json_cost(&result->server, result->server.enters_per_call), "cpu_ns_per_call", "client",
         json_cost(&result->client, result->client.cpu_ns_per_call), "server",
         json_cost(&result->server, result->server.cpu_ns_per_call), "error", json_text(result->error.text),

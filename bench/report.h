@@ -22,7 +22,9 @@ struct bench_result {
     char tls_cipher[64];
     uint64_t begin_ns; /* of the measured interval, CLOCK_MONOTONIC */
     uint64_t end_ns;
-    uint64_t calls;        /* ended within the interval; one-way: received within it */
+    uint64_t calls;           /* ended within the interval; one-way: received within it */
+    uint64_t zero_copy_sends; /* of the client, within the interval */
+    uint64_t zero_copy_copied;
     uint64_t beside_calls; /* on the bulk lane, answered within the interval */
     uint64_t errors;
     struct weft_error error; /* the first of them */

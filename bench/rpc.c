@@ -171,6 +171,8 @@ static void costs_compute(struct rpc_run *run, const struct rpc_costs *begin, co
     const struct weft_counters *from = &begin->client.counters;
     const struct weft_counters *until = &end->client.counters;
     bool one_way = run->settings->one_way;
+    run->result->zero_copy_sends = until->zero_copy_sends - from->zero_copy_sends;
+    run->result->zero_copy_copied = until->zero_copy_copied - from->zero_copy_copied;
     cost_compute(&run->result->client, &begin->client, &end->client,
                  one_way ? until->one_way_sent - from->one_way_sent : until->calls_answered - from->calls_answered);
     if (run->server.pid != 0) {

@@ -9,6 +9,7 @@
 
 #include <weft/call.h>
 #include <weft/error.h>
+#include <weft/node.h>
 
 #define BENCH_SIZE_MAX WEFT_PAYLOAD_BYTES_MAX
 /* As many calls as one shard of a node can be told to keep. */
@@ -35,6 +36,7 @@ struct bench_settings {
     bool tls;
     bool one_way;
     bool busy_poll;
+    enum weft_send_zerocopy zerocopy;
 };
 
 /* Defaults; the CPUs are the first two that this process may run on, or twice the only one. */

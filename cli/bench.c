@@ -26,6 +26,7 @@ enum {
     KEY_ONE_WAY,
     KEY_BESIDE,
     KEY_BUSY_POLL,
+    KEY_ZEROCOPY,
     KEY_CONGESTION,
     KEY_BACKEND
 };
@@ -64,6 +65,10 @@ static const struct argp_option rpc_options[] = {
      "tls: a throw-away CA, certificates verified on both sides (default plain)", 3},
     {"crypto", KEY_CRYPTO, "auto|openssl", 0, "What encrypts; both mean OpenSSL in this build", 3},
     {"busy-poll", KEY_BUSY_POLL, NULL, 0, "Never sleep: lower latency for a whole CPU on each side", 3},
+    {"zerocopy", KEY_ZEROCOPY, "off|auto|always", 0,
+     "Send large payloads without copying them into the kernel: always, or until it reports that it had to copy "
+     "(default off)",
+     3},
     {"congestion", KEY_CONGESTION, "NAME", 0, "TCP congestion control, such as cubic (default: the system's)", 3},
     {"backend", KEY_BACKEND, "auto|io_uring|epoll", 0, "How shards talk to the kernel (default auto)", 3},
     {NULL, 0, NULL, 0, "The result:", 4},
@@ -85,7 +90,7 @@ static const char rpc_doc[] =
     "  weft bench rpc --to 10.0.0.2:7000 --connections 4 --seconds 10\n"
     "\n"
     "JSON: rate_per_s, bytes_per_s (payload, one way), latency_ns {p50 p90 p99 p999 max mean} (null for --oneway), "
-    "beside_bulk {in_flight size calls bytes_per_s} (null without), "
+    "beside_bulk {in_flight size calls bytes_per_s} (null without), zero_copy {sends copied} (of the client), "
     "calls, errors, enters_per_call and cpu_ns_per_call {client, server} (server null for --to), interval_ns, "
     "settings.\n"
     "\n"
@@ -111,6 +116,15 @@ static const char *word_choose(const struct argp_state *state, const char *optio
     }
     argp_error(state, "%s: \"%.64s\" is none of %s", option, text, all);
     return words[0];
+}
+
+static enum weft_send_zerocopy zerocopy_choose(const struct argp_state *state, const char *text)
+{
+    static const char *const words[] = {"off", "auto", "always", NULL};
+    const char *chosen = word_choose(state, "--zerocopy", text, words, "off, auto, always");
+    return chosen == words[0]   ? WEFT_SEND_ZEROCOPY_OFF
+           : chosen == words[1] ? WEFT_SEND_ZEROCOPY_AUTO
+                                : WEFT_SEND_ZEROCOPY_ALWAYS;
 }
 
 static void must(const struct argp_state *state, enum weft_err err, const struct weft_error *why)
@@ -184,6 +198,9 @@ static error_t rpc_parse(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_BUSY_POLL:
         settings->busy_poll = true;
+        return 0;
+    case KEY_ZEROCOPY:
+        settings->zerocopy = zerocopy_choose(state, text);
         return 0;
     case KEY_CONGESTION:
         settings->congestion = text;

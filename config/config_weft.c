@@ -149,6 +149,16 @@ static void weft_busy_poll(struct config_decoder *decoder, const struct yaml_nod
     }
 }
 
+static void weft_send_zerocopy(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    static const struct config_word words[] = {
+        {"off", WEFT_SEND_ZEROCOPY_OFF}, {"auto", WEFT_SEND_ZEROCOPY_AUTO}, {"always", WEFT_SEND_ZEROCOPY_ALWAYS}};
+    int zerocopy;
+    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &zerocopy)) {
+        decoder->config->options.send_zerocopy = (enum weft_send_zerocopy)zerocopy;
+    }
+}
+
 static void weft_backend(struct config_decoder *decoder, const struct yaml_node *value)
 {
     static const struct config_word words[] = {{"auto", 0}, {"io_uring", 1}, {"epoll", 2}};
@@ -223,6 +233,7 @@ static const struct decoder_field weft_fields[] = {
     {"heartbeat", weft_heartbeat},
     {"drain_timeout", weft_drain_timeout},
     {"busy_poll", weft_busy_poll},
+    {"send_zerocopy", weft_send_zerocopy},
     {"backend", weft_backend},
     {"require_client_auth_plaintext", weft_client_auth_plaintext},
     {"crypto", weft_crypto},

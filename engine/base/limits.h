@@ -45,6 +45,8 @@
 #define SHARE_BYTES_BESIDE (64u * 1024)
 /* A shard counts as active for so long after something other than bulk was flushed. */
 #define LIVELY_NS UINT64_C(100000000)
+/* Zero-copy sends of a shard that the kernel may still be reading. */
+#define ZERO_COPY_SENDS_MAX 1024u
 /* A payload lands directly when at least so much of it is still to come as its header is read. */
 #define LAND_BYTES_WANTED (64u * 1024)
 

@@ -19,8 +19,12 @@
  *             the stream.  On one socket either RECV or LAND is in flight, never both.
  *   SEND      sends a gathered list of buffers, in the registry state KERNEL_READS from flush to event.  result is the
  *             number of bytes accepted, possibly fewer than asked; the owner submits the rest.
+ *             With `zero_copy` a backend that can may say this in a first event with `more`: the kernel goes on reading
+ *             the buffers until the last event, which says whether it copied them after all.  From the first event on
+ *             the socket is no longer in use by the operation.
  *   SHUTDOWN  shuts down sending.
- *   CLOSE     closes a socket.  No other operation may be in flight on it.
+ *   CLOSE     closes a socket.  No other operation may be in flight on it.  With `reset` what the peer did not confirm
+ *             is dropped, and the peer told so.
  *
  * Three backends: io_uring (the product), epoll (where io_uring is forbidden), and the simulator (engine/sim).
  */
@@ -60,6 +64,7 @@ struct io_event {
     struct io_op *op;
     int32_t result;
     bool more;           /* the operation is still armed: more events follow */
+    bool copied;         /* SEND with zero_copy, the last event: the kernel copied after all */
     struct buf *lent;    /* RECV with result > 0: bytes [begin, end) */
     struct address from; /* ACCEPT with result >= 0 */
 };
@@ -97,7 +102,11 @@ struct io_op {
             struct iovec iov[SEND_BUFS_MAX]; /* filled by io_send_prepare */
             struct msghdr message;
             uint32_t count;
+            bool zero_copy;
         } send;
+        struct {
+            bool reset;
+        } close;
     };
 };
 

@@ -185,6 +185,9 @@ static void close_start(struct io_epoll *epoll, struct io_op *op)
     if (socket != NULL) {
         epoll_socket_forget(socket);
     }
+    if (op->close.reset) {
+        socket_reset_at_close(op->socket);
+    }
     epoll->io.counters.enters++;
     /* Linux has closed it when it reports EINTR. */
     int32_t result = close(op->socket) == 0 || errno == EINTR ? 0 : -errno;

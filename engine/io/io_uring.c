@@ -29,6 +29,11 @@
 #define GENERATION_SHIFT 48
 #define RECV_GROUP 0
 #define WAKE_TAG 2u
+/* Of kernels after liburing 2.3: say of each send without a copy whether it was one (Linux 6.2), and a feature by which
+ * such kernels are known (6.3). */
+#define SEND_ZC_REPORT_USAGE (1u << 3)
+#define NOTIF_USAGE_ZC_COPIED (1u << 31)
+#define FEAT_REG_REG_RING (1u << 13)
 #define SUBMISSIONS_MIN 64u
 #define SUBMISSIONS_MAX 1024u
 
@@ -43,6 +48,7 @@ struct io_ring {
     uint64_t wake_value;   /* read target of the eventfd */
     bool wake_armed;
     bool busy_poll;
+    bool zero_copy;              /* the kernel sends without a copy, and says whether it did */
     struct io_pollable pollable; /* set < 0: this shard sleeps in the kernel's queue */
 };
 
@@ -115,7 +121,10 @@ static void ring_start_send(struct io_ring *ring, struct io_op *op)
 {
     io_send_prepare(op);
     struct io_uring_sqe *sqe = ring_sqe(ring);
-    if (op->send.count == 1) {
+    if (WEFT_UNLIKELY(op->send.zero_copy && ring->zero_copy)) {
+        io_uring_prep_sendmsg_zc(sqe, op->socket, &op->send.message, MSG_NOSIGNAL | MSG_WAITALL);
+        sqe->ioprio |= SEND_ZC_REPORT_USAGE;
+    } else if (op->send.count == 1) {
         io_uring_prep_send(sqe, op->socket, op->send.iov[0].iov_base, op->send.iov[0].iov_len,
                            MSG_NOSIGNAL | MSG_WAITALL);
     } else {
@@ -173,6 +182,9 @@ static void ring_start(struct io_ring *ring, struct io_op *op)
         io_uring_prep_shutdown(sqe, op->socket, SHUT_WR);
         break;
     case IO_CLOSE:
+        if (op->close.reset) {
+            socket_reset_at_close(op->socket);
+        }
         sqe = ring_sqe(ring);
         io_uring_prep_close(sqe, op->socket);
         break;
@@ -253,6 +265,7 @@ static void ring_translate(struct io_ring *ring, const struct io_uring_cqe *cqe,
     event->op = op;
     event->result = cqe->res;
     event->more = (cqe->flags & IORING_CQE_F_MORE) != 0;
+    event->copied = false;
     event->lent = NULL;
     if (op->kind == IO_RECV) {
         if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
@@ -270,6 +283,9 @@ static void ring_translate(struct io_ring *ring, const struct io_uring_cqe *cqe,
         ring_finish_connect(event);
     } else if (op->kind == IO_ACCEPT) {
         ring_finish_accept(event);
+    } else if (WEFT_UNLIKELY((cqe->flags & IORING_CQE_F_NOTIF) != 0)) {
+        event->result = 0;
+        event->copied = ((uint32_t)cqe->res & NOTIF_USAGE_ZC_COPIED) != 0;
     }
 }
 
@@ -450,7 +466,9 @@ static int ring_init(struct io_ring *ring, uint32_t entries)
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                    IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = entries * 4;
-    return io_uring_queue_init_params(entries, &ring->ring, &params);
+    int result = io_uring_queue_init_params(entries, &ring->ring, &params);
+    ring->zero_copy = result >= 0 && (params.features & FEAT_REG_REG_RING) != 0;
+    return result;
 }
 
 static enum weft_err ring_open_queue(struct io_ring *ring, const struct io_options *options, struct weft_error *why)

@@ -176,6 +176,12 @@ static void congestion_list(char *text, uint32_t text_bytes)
     fclose(file);
 }
 
+void socket_reset_at_close(int32_t socket)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 enum weft_err socket_congestion_check(const char *name, struct weft_error *why)
 {
     char known[256];

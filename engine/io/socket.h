@@ -35,6 +35,8 @@ int32_t socket_dial(const struct socket_dial *dial);
 
 /* Set the options of an accepted socket and ask for its peer; false if the peer is gone already. */
 bool socket_accepted(int32_t socket, const struct io_socket_options *options, struct address *from);
+/* Closing it will drop what the peer did not confirm, and reset the connection. */
+void socket_reset_at_close(int32_t socket);
 /* Only the options.  A socket that refuses one works without it. */
 void socket_options_set(int32_t socket, const struct io_socket_options *options);
 

@@ -103,14 +103,17 @@ static void conn_reap(struct task *task)
 void conn_try_reap(struct conn *conn)
 {
     if (conn->state != CONN_CLOSING || io_op_busy(&conn->recv) || io_op_busy(&conn->send) || io_op_busy(&conn->life) ||
-        list_node_linked(&conn->reap.link)) {
+        list_node_linked(&conn->reap.link) || (conn->zero_copy_now != NULL && !conn->zero_copy_now->told)) {
         return;
     }
     if (conn->socket == IO_SOCKET_NONE) {
-        conn_free(conn);
+        if (conn->zero_copy_count == 0) {
+            conn_free(conn);
+        }
         return;
     }
     conn->life.kind = IO_CLOSE;
+    conn->life.close.reset = conn->zero_copy_count > 0;
     conn->life.socket = conn->socket;
     io_submit(conn->net->shard->io, &conn->life);
 }
@@ -198,6 +201,7 @@ static enum weft_err conn_make(struct net *net, struct secure_factory *factory, 
     conn->generation = generation;
     conn->accepted = accepted;
     conn->secure = secure;
+    conn->zero_copy = secure == NULL && net->options.zero_copy != WEFT_SEND_ZEROCOPY_OFF;
     conn->socket = IO_SOCKET_NONE;
     io_op_init(&conn->life, IO_CONNECT, conn_life_done);
     io_op_init(&conn->recv, IO_RECV, conn_recv_done);
@@ -297,6 +301,7 @@ void conn_abort(struct conn *conn, enum weft_err code, enum weft_reason reason)
     conn_deadline_stop(conn);
     io_cancel(io, &conn->recv);
     io_cancel(io, &conn->send);
+    conn_zero_copy_cancel(conn);
     if (conn->life.kind == IO_CONNECT) {
         io_cancel(io, &conn->life);
     }
@@ -337,6 +342,9 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     list_init(&net->live);
     WEFT_ASSERT(options->conn_object_bytes >= sizeof(struct conn));
     WEFT_TRY(slots_init(&net->conns, options->conns_max, options->conn_object_bytes));
+    if (options->zero_copy != WEFT_SEND_ZEROCOPY_OFF) {
+        WEFT_TRY(slots_init(&net->zero_copy_sends, ZERO_COPY_SENDS_MAX, sizeof(struct zero_copy_send)));
+    }
     shard->held.connections = &net->conn_count;
     shard->place.backend->port_range(shard->place.host, &net->ports);
     net->plaintext = arena_take(&shard->arena, SECURE_RECORD_BYTES);
@@ -351,5 +359,6 @@ void net_fini(struct net *net)
         arena_give_back(&net->shard->arena, net->plaintext);
     }
     slots_fini(&net->conns);
+    slots_fini(&net->zero_copy_sends);
     memset(net, 0, sizeof *net);
 }

@@ -64,6 +64,15 @@ struct conn_events {
     void (*closed)(struct conn *conn);
 };
 
+/* A send that lasts until the kernel does not read its buffers any more. */
+struct zero_copy_send {
+    struct io_op op;
+    struct conn *conn;
+    uint32_t bytes;
+    int32_t result;
+    bool told; /* its first event came, with this result */
+};
+
 struct conn {
     struct net *net;
     const struct conn_events *events;
@@ -99,7 +108,10 @@ struct conn {
     uint64_t left_total; /* of these, sealed or taken by the kernel: once the connection has ended, none behind went */
     struct secure *secure; /* NULL: plain */
     struct weft_error error;
-    bool polite;        /* leaves the turn to connections that are not */
+    bool zero_copy; /* large sends ask for it; conn_zero_copy.c */
+    uint32_t zero_copy_count;
+    struct zero_copy_send *zero_copy_now; /* no other send may start before it is accepted */
+    bool polite;                          /* leaves the turn to connections that are not */
     uint32_t once_left; /* receives of one result each until the lent buffers flow again; conn_land.c */
     struct buf land;    /* the part of the user's memory that is received into */
 };
@@ -206,6 +218,13 @@ void conn_opened(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
 void conn_flush(struct flush_hook *hook);
 void conn_send_done(struct io_op *op, const struct io_event *event);
+/* Put what was not accepted of an operation's buffers back to the front of the wire queue, and free the rest. */
+void conn_send_account(struct conn *conn, struct io_op *op, uint32_t accepted);
+/* So many bytes were accepted: go on sending, or end. */
+void conn_sent(struct conn *conn, uint32_t accepted, int32_t result);
+/* Send what conn->send holds without a copy; false: it must go in the ordinary way. */
+bool conn_zero_copy_start(struct conn *conn, uint32_t bytes);
+void conn_zero_copy_cancel(struct conn *conn);
 void conn_recv_start(struct conn *conn);
 void conn_recv_done(struct io_op *op, const struct io_event *event);
 /* A receive ended, or failed. */

@@ -51,7 +51,8 @@ void conn_drop_output(struct conn *conn)
 
 bool conn_has_output(const struct conn *conn)
 {
-    return conn->outbox_bytes > 0 || !list_empty(&conn->sealed) || io_op_busy(&conn->send);
+    return conn->outbox_bytes > 0 || !list_empty(&conn->sealed) || io_op_busy(&conn->send) ||
+           conn->zero_copy_now != NULL;
 }
 
 /* Room is there: conn_send checked. */
@@ -334,6 +335,9 @@ static void conn_send_start(struct conn *conn, struct list *source)
             conn->handed_total += buf_used(buf);
         }
     }
+    if (WEFT_UNLIKELY(conn->zero_copy) && source == &conn->outbox && conn_zero_copy_start(conn, bytes)) {
+        return;
+    }
     if (op->send.count > 0) {
         op->socket = conn->socket;
         io_submit(conn_shard(conn)->io, op);
@@ -342,7 +346,7 @@ static void conn_send_start(struct conn *conn, struct list *source)
 
 static void conn_flush_open(struct conn *conn)
 {
-    if (io_op_busy(&conn->send)) {
+    if (io_op_busy(&conn->send) || conn->zero_copy_now != NULL) {
         return;
     }
     if (WEFT_UNLIKELY(conn->prune_due && conn->outbox_bytes > 0)) {
@@ -379,10 +383,8 @@ void conn_flush(struct flush_hook *hook)
     }
 }
 
-/* Put what was not accepted back to the front of the wire queue, and free the rest. */
-static void conn_send_account(struct conn *conn, uint32_t accepted)
+void conn_send_account(struct conn *conn, struct io_op *op, uint32_t accepted)
 {
-    struct io_op *op = &conn->send;
     struct list rest;
     list_init(&rest);
     for (uint32_t i = 0; i < op->send.count; i++) {
@@ -415,6 +417,12 @@ void conn_send_done(struct io_op *op, const struct io_event *event)
 {
     struct conn *conn = WEFT_CONTAINER_OF(op, struct conn, send);
     uint32_t accepted = event->result > 0 ? (uint32_t)event->result : 0;
+    conn_send_account(conn, op, accepted);
+    conn_sent(conn, accepted, event->result);
+}
+
+void conn_sent(struct conn *conn, uint32_t accepted, int32_t result)
+{
     COUNT_ADD(conn_shard(conn), bytes_sent, accepted);
     if (conn->secure == NULL) {
         COUNT_ADD(conn_shard(conn), plain_bytes_sent, accepted);
@@ -422,16 +430,15 @@ void conn_send_done(struct io_op *op, const struct io_event *event)
     } else {
         COUNT_ADD(conn_shard(conn), tls_bytes_sent, accepted);
     }
-    conn_send_account(conn, accepted);
     if (conn->state == CONN_CLOSING) {
         conn_try_reap(conn);
         return;
     }
-    if (event->result < 0 && event->result != -EAGAIN && event->result != -EINTR) {
-        weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -event->result, "send");
+    if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -result, "send");
         conn_abort(conn, WEFT_ERR_CLOSED,
-                   event->result == -ECONNRESET || event->result == -EPIPE ? WEFT_REASON_CONNECTION_RESET
-                                                                           : WEFT_REASON_CLOSED_BY_PEER);
+                   result == -ECONNRESET || result == -EPIPE ? WEFT_REASON_CONNECTION_RESET
+                                                             : WEFT_REASON_CLOSED_BY_PEER);
         return;
     }
     conn_tell_drained(conn);

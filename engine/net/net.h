@@ -3,6 +3,8 @@
 #ifndef ENGINE_NET_NET_H
 #define ENGINE_NET_NET_H
 
+#include <weft/node.h>
+
 #include "engine/base/slots.h"
 #include "engine/reactor/shard.h"
 
@@ -11,6 +13,7 @@ struct net_options {
     uint32_t conn_object_bytes; /* the user's object that begins with a struct conn */
     uint64_t handshake_timeout_ns;
     struct io_socket_options socket;
+    enum weft_send_zerocopy zero_copy;
 };
 
 struct net {
@@ -19,8 +22,9 @@ struct net {
     struct slots conns;
     struct list live; /* every connection, by conn.live */
     uint32_t conn_count;
-    struct landing_range ports; /* that dials get */
-    uint8_t *plaintext;         /* scratch for opened records, one record long */
+    struct slots zero_copy_sends; /* struct zero_copy_send; only where zero_copy is not OFF */
+    struct landing_range ports;   /* that dials get */
+    uint8_t *plaintext;           /* scratch for opened records, one record long */
 };
 
 WEFT_NODISCARD enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct net_options *options);

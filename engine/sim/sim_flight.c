@@ -59,6 +59,19 @@ void sim_flight_finish(struct sim_flight *flight, int32_t result)
     sim_schedule(world, SIM_DONE, &flight->slot, world->now_ns + delay_ns, result);
 }
 
+void sim_flight_accept(struct sim_flight *flight, uint32_t bytes)
+{
+    struct sim_world *world = flight->io->node->world;
+    struct sim_socket *socket = sim_slots_find(&world->sockets, flight->socket);
+    const struct sim_ready ready = {.flight = flight, .result = (int32_t)bytes, .more = true};
+    flight_disarm(flight);
+    socket->operations--;
+    flight->socket = (struct sim_name){0, 0};
+    sim_flight_ready(flight, &ready);
+    uint64_t confirmed_ns = world->now_ns + sim_latency_ns(world) + sim_latency_ns(world);
+    sim_schedule(world, SIM_DONE, &flight->slot, confirmed_ns, 0);
+}
+
 static void flight_release(struct sim_flight *flight)
 {
     struct sim_io *io = flight->io;

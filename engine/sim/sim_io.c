@@ -14,6 +14,8 @@
 #include "engine/sim/sim_memory.h"
 #include "engine/sim/sim_state.h"
 
+/* Of zero-copy sends one in so many was copied after all. */
+#define COPIED_ONE_IN 16u
 /* One wait in so many hands out only some of what is ready, as a kernel does that has not finished the rest. */
 #define PARTIAL_ONE_IN 8u
 
@@ -139,6 +141,9 @@ static void io_hand_out(struct sim_io *io, const struct sim_ready *ready, struct
         if (world->receives == world->options.test_flip_byte) {
             event->lent->data[event->lent->end / 2] ^= 1;
         }
+    }
+    if (!event->more && event->op->kind == IO_SEND && event->op->send.zero_copy) {
+        event->copied = prng_below(&world->prng, COPIED_ONE_IN) == 0;
     }
     if (!event->more) {
         sim_flight_end(ready->flight);

@@ -185,6 +185,8 @@ void sim_flight_cancel(struct sim_world *world, struct sim_flight *flight);
 void sim_flight_arm(struct sim_flight *flight, struct sim_socket *socket);
 /* One result; more may follow. */
 void sim_flight_deliver(struct sim_flight *flight, const struct sim_ready *ready);
+/* All bytes of a zero-copy send were accepted; the buffers are read until the last event, some latencies later. */
+void sim_flight_accept(struct sim_flight *flight, uint32_t bytes);
 /* The last result, visible after a drawn delay. */
 void sim_flight_finish(struct sim_flight *flight, int32_t result);
 void sim_flight_ready(struct sim_flight *flight, const struct sim_ready *ready);

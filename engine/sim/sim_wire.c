@@ -272,7 +272,11 @@ void sim_wire_send(struct sim_world *world, struct sim_socket *socket)
         bytes = draw_piece(world, bytes - 1);
     }
     send_chunk(world, flight, socket, peer, bytes);
-    sim_flight_finish(flight, (int32_t)bytes);
+    if (flight->op->send.zero_copy && bytes == send_bytes(flight->op)) {
+        sim_flight_accept(flight, bytes);
+    } else {
+        sim_flight_finish(flight, (int32_t)bytes);
+    }
     send_aftermath(world, socket, peer);
 }
 

@@ -37,6 +37,13 @@ enum weft_client_auth { WEFT_CLIENT_AUTH_NONE = 0, WEFT_CLIENT_AUTH_OPTIONAL, WE
 /** Who must introduce itself with a hello. */
 enum weft_require_hello { WEFT_REQUIRE_HELLO_AUTO = 0, WEFT_REQUIRE_HELLO_ALWAYS, WEFT_REQUIRE_HELLO_NEVER };
 
+/** Whether large payloads are sent without copying them into the kernel. */
+enum weft_send_zerocopy {
+    WEFT_SEND_ZEROCOPY_OFF = 0,
+    WEFT_SEND_ZEROCOPY_AUTO,  /**< until the kernel reports on a connection that it had to copy, as on loopback */
+    WEFT_SEND_ZEROCOPY_ALWAYS /**< even then: to measure it */
+};
+
 /** A peer of the configured topology.  Strings are borrowed and copied. */
 struct weft_peer_options {
     size_t size;
@@ -99,6 +106,7 @@ struct weft_node_options {
     uint32_t connections_per_peer_max; /**< with one peer, all shards together, in each direction; 3 at least; 0: 256,
                                           or what the peer's `connections` needs */
     uint32_t idle_timeout_ms; /**< of a bulk connection, and of one to a named shard; 0: 30000; UINT32_MAX: never */
+    enum weft_send_zerocopy send_zerocopy; /**< plain connections over io_uring only */
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 
@@ -241,8 +249,10 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(requests_aborted)                                                                                                \
     X(calls_carried)                                                                                                   \
     X(accepts_gone)                                                                                                    \
-    X(accept_pauses)\
-    X(requests_hopped)
+    X(accept_pauses)                                                                                                   \
+    X(requests_hopped)                                                                                                 \
+    X(zero_copy_sends)                                                                                                 \
+    X(zero_copy_copied)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -41,6 +41,7 @@ struct probe {
     int32_t results[RESULTS_MAX];
     int32_t last;
     bool more;
+    bool copied; /* the last event of a zero-copy send */
     struct address from;
     uint64_t bytes; /* received, and checked against the pattern */
 };
@@ -96,6 +97,7 @@ static inline void probe_done(struct io_op *op, const struct io_event *event)
     probe->results[probe->count++] = event->result;
     probe->last = event->result;
     probe->more = event->more;
+    probe->copied = event->copied;
     probe->from = event->from;
     if (event->lent != NULL) {
         struct buf *buf = event->lent;

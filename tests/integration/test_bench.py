@@ -126,6 +126,14 @@ class Result(unittest.TestCase):
                 self.assertGreater(result["calls"], 0)
                 self.assertGreater(beside["calls"], 0)
 
+    def test_zerocopy__loopback_copies__auto_stops_asking(self):
+        auto, always = (measure("--local", "--oneway", "--size", "1000000", "--in-flight", "4",
+                                "--zerocopy", word, *SHORT)["zero_copy"] for word in ("auto", "always"))
+        self.assertEqual(auto, {"sends": 0, "copied": 0}, "it was told during the warm-up")
+        if "zero-copy send" in subprocess.run([WEFT, "info"], capture_output=True, text=True, check=False).stdout:
+            self.assertGreater(always["sends"], 0)
+            self.assertGreater(always["copied"], 0)
+
     def test_large_echoes__by_reference_both_ways__no_errors(self):
         for extra in ((), ("--backend", "epoll"), ("--security", "tls")):
             with self.subTest(extra=extra):
@@ -177,6 +185,9 @@ class Result(unittest.TestCase):
                 (("--cpus", "0,4000"), "may not run on CPU 4000"),
                 (("--security", "ssl"), "plain, tls"),
                 (("--backend", "kqueue"), "io_uring"),
+                (("--zerocopy", "often"), "off, auto, always"),
+                (("--beside-bulk", "4"), "such as 4x1M"),
+                (("--beside-bulk", "4x17M"), "such as 4x1M"),
                 (("--to", "localhost:7000"), "numeric"),
                 (("--to", "127.0.0.1"), "numeric"),
                 (("--to", "127.0.0.1:7000", "--security", "tls"), "--local"),

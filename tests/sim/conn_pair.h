@@ -68,6 +68,7 @@ struct conn_pair_options {
     uint32_t send_bufs; /* 0: 2048 */
     uint32_t conns_max; /* 0: 16 */
     uint64_t arena_bytes;
+    enum weft_send_zerocopy zero_copy;
     uint32_t object_bytes;  /* 0: a struct conn and its witness */
     bool no_listener;       /* nobody listens */
     uint32_t target_shards; /* of dials: where to land */

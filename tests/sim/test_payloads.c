@@ -249,6 +249,72 @@ static void large__answers_pile_up__reading_stops_and_goes_on(void **state)
     channel_pair_close(&pair);
 }
 
+/* --- sends without a copy --- */
+
+static void zero_copy__kernel_copies__asks_again_only_when_told_to(void **state)
+{
+    (void)state;
+    for (uint32_t always = 0; always < 2; always++) {
+        struct channel_pair pair;
+        struct outcome outcome;
+        large_pair_open(&pair, 80);
+        pair.options.zero_copy = always == 1 ? WEFT_SEND_ZEROCOPY_ALWAYS : WEFT_SEND_ZEROCOPY_AUTO;
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        for (uint32_t i = 0; i < 40; i++) {
+            channel_pair_call(&pair, VERB_TAKE, LARGE_BYTES / 4, 30 * SECOND, &outcome);
+            assert_int_equal(outcome.err, WEFT_OK);
+            assert_int_equal(outcome.wrong_bytes, 0);
+        }
+        conn_pair_run(&pair.conns, SECOND);
+        for (uint32_t i = 0; i < 2; i++) {
+            const struct weft_counters *counters = counters_of(&pair, i);
+            const struct conn *conn = &pair.sides[i].channels[0]->conn;
+            assert_int_equal(conn->zero_copy_count, 0);
+            assert_int_equal(slots_in_use(&conn->net->zero_copy_sends), 0);
+            if (always == 1) {
+                assert_true(counters->zero_copy_sends >= 40);
+                assert_true(counters->zero_copy_copied > 1);
+                assert_true(conn->zero_copy);
+            } else {
+                assert_true(counters->zero_copy_sends > 0);
+                assert_int_equal(counters->zero_copy_copied > 0, !conn->zero_copy);
+            }
+        }
+        expect_all_back(&pair);
+        channel_pair_close(&pair);
+    }
+}
+
+static bool payload_is_read(void *ctx)
+{
+    const struct cut *cut = ctx;
+    const struct channel *channel = cut->pair->sides[DIALER].channels[0];
+    return channel->conn.zero_copy_count > 1;
+}
+
+/* The connection ends while the kernel still reads: what it reads stays until it says that it does not any more. */
+static void zero_copy__cut_off_while_the_kernel_reads__freed_after_the_last_event(void **state)
+{
+    (void)state;
+    for (uint32_t side = 0; side < 2; side++) {
+        struct channel_pair pair;
+        struct cut cut = {.pair = &pair, .side = side};
+        large_pair_open(&pair, 90 + side);
+        pair.options.zero_copy = WEFT_SEND_ZEROCOPY_ALWAYS;
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        conn_end_do(&pair.conns.ends[DIALER], cut_begin, &cut);
+        conn_pair_until(&pair.conns, payload_is_read, &cut);
+        assert_true(slots_in_use(&pair.conns.ends[DIALER].shard->payloads.references) > 1);
+        conn_end_do(&pair.conns.ends[side], cut_now, &cut);
+        conn_pair_until_closed(&pair.conns);
+        assert_int_equal(cut.outcome.count, 1);
+        expect_all_back(&pair);
+        channel_pair_close(&pair);
+    }
+}
+
 /* --- calls that wait for a connection --- */
 
 struct waiting {
@@ -442,6 +508,7 @@ static void storm__large_payloads_under_faults__nothing_is_wrong_or_left(void **
         pair->options.secure[0] = pair->options.secure[1] = seed % 3 == 1;
         pair->options.arena_bytes = seed % 4 == 0 ? 1u << 20 : 16u << 20;
         pair->options.sim.recv_buf_bytes = seed % 5 == 0 ? 100 : 0;
+        pair->options.zero_copy = (enum weft_send_zerocopy)(seed / 2 % 3);
         channel_pair_open(pair);
         caller->pair = pair;
         prng_init(&caller->prng, seed);
@@ -475,6 +542,8 @@ int main(void)
         cmocka_unit_test(large__sealed__never_lands),
         cmocka_unit_test(large__cut_off_in_the_middle__all_is_back),
         cmocka_unit_test(large__answers_pile_up__reading_stops_and_goes_on),
+        cmocka_unit_test(zero_copy__kernel_copies__asks_again_only_when_told_to),
+        cmocka_unit_test(zero_copy__cut_off_while_the_kernel_reads__freed_after_the_last_event),
         cmocka_unit_test(call__waits_for_a_connection__keeps_its_reference),
         cmocka_unit_test(conn__references_queued__counted_in_bytes),
         cmocka_unit_test(storm__large_payloads_under_faults__nothing_is_wrong_or_left),

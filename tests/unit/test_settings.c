@@ -70,6 +70,7 @@ static void options__all_given__copied(void **state)
     options.tcp_congestion = "cubic";
     options.tcp_delay = true;
     options.busy_poll = true;
+    options.send_zerocopy = WEFT_SEND_ZEROCOPY_ALWAYS;
     options.backend = "epoll";
     assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
     dc[0] = 'x'; /* a copy: the caller's memory is the caller's */
@@ -98,6 +99,7 @@ static void options__all_given__copied(void **state)
     assert_string_equal(settings.tcp_congestion, "cubic");
     assert_true(settings.tcp_delay);
     assert_true(settings.busy_poll);
+    assert_int_equal(settings.send_zerocopy, WEFT_SEND_ZEROCOPY_ALWAYS);
     assert_string_equal(settings.backend, "epoll");
 }
 

@@ -63,6 +63,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
         .handshake_timeout_ns = settings->handshake_timeout_ns,
         .socket = {.congestion = settings->tcp_congestion[0] != '\0' ? settings->tcp_congestion : NULL,
                    .nagle = settings->tcp_delay},
+        .zero_copy = settings->send_zerocopy,
     };
     const struct rpc_options rpc_options = {
         .calls_max = settings->calls_max,

@@ -155,6 +155,11 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
     settings->require_hello = options->require_hello;
     settings->tcp_delay = options->tcp_delay;
     settings->busy_poll = options->busy_poll;
+    settings->send_zerocopy = options->send_zerocopy;
+    if ((uint32_t)options->send_zerocopy > WEFT_SEND_ZEROCOPY_ALWAYS) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "send_zerocopy: %d is none of off, auto and always",
+                              (int)options->send_zerocopy);
+    }
     settings->log = options->log;
     settings->log_ctx = options->log_ctx;
     return WEFT_OK;

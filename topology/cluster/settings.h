@@ -41,6 +41,7 @@ struct settings {
     char tcp_congestion[SETTINGS_CONGESTION_BYTES]; /* "": the system's */
     bool tcp_delay;
     bool busy_poll;
+    enum weft_send_zerocopy send_zerocopy;
     char backend[16];
     weft_log_fn *log;
     void *log_ctx;

@@ -67,7 +67,7 @@ void call_finish(struct call *call, enum weft_err err, const struct weft_reply *
 enum weft_executed call_executed(const struct call *call)
 {
     if (call->channel == NULL) {
-        return call->away != NULL ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO;
+        return call->lent ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_NO;
     }
     const struct conn *conn = &call->channel->conn;
     if (conn->state == CONN_FREE) { /* nothing more of it will leave: without its last byte it is no request */
@@ -122,6 +122,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->patient = request->patient;
     call->cancelled = false;
     call->away = NULL;
+    call->lent = false;
     timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
     COUNT(rpc->shard, calls_started);
     return call;
@@ -238,6 +239,7 @@ enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, voi
         return WEFT_ERR_QUEUE_FULL;
     }
     call->away = to;
+    call->lent = true;
     *index = call->index;
     *generation = call->generation;
     list_push_back(&rpc->away, &call->link);
@@ -252,6 +254,14 @@ void call_lend_undo(struct rpc *rpc, uint32_t index, uint32_t generation)
     struct call *call = slots_find(&rpc->calls, index, generation);
     WEFT_ASSERT(call != NULL);
     call_unmake(call);
+}
+
+void call_lend_back(struct rpc *rpc, uint32_t index, uint32_t generation)
+{
+    struct call *call = slots_find(&rpc->calls, index, generation);
+    if (call != NULL) {
+        call->away = NULL;
+    }
 }
 
 void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const struct weft_reply *reply)

@@ -28,8 +28,9 @@ struct call {
     bool one_way;
     bool patient;
     bool cancelled;              /* it has ended, and its callback comes from a task */
+    bool lent;                   /* another shard carries it out, or did */
     enum weft_executed executed; /* of a cancelled call */
-    void *away;                  /* what it was lent to, if another shard carries it out; else NULL */
+    void *away;                  /* what it was lent to, while another shard has that; else NULL */
 };
 
 struct call_request {
@@ -62,6 +63,8 @@ WEFT_NODISCARD enum weft_err call_lend(struct rpc *rpc, const struct call_reques
 void *call_lent_to(struct rpc *rpc, weft_call_id id);
 /* It was not sent there after all: it was never made. */
 void call_lend_undo(struct rpc *rpc, uint32_t index, uint32_t generation);
+/* What it was lent to is back without an end, since the deadline passed there: it will pass here too. */
+void call_lend_back(struct rpc *rpc, uint32_t index, uint32_t generation);
 /* The end that the other shard brought about; too late if the call has ended by its deadline. */
 void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const struct weft_reply *reply);
 /* Bytes were handed to the network: one-ways that were among them are done. */

@@ -59,7 +59,9 @@ static void hop_returned(void *ctx, struct weft_shard *shard)
     uint32_t index = hop->call_index;
     uint32_t generation = hop->call_generation;
     parcel_drop(shard, &hop->parcel);
-    if (reply->error.code != WEFT_ERR_TIMEOUT) { /* this shard's own timer says that */
+    if (reply->error.code == WEFT_ERR_TIMEOUT) { /* this shard's own timer says that */
+        call_lend_back(&share->rpc, index, generation);
+    } else {
         call_lend_end(&share->rpc, index, generation, reply);
     }
     if (answer != NULL) {

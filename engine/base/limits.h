@@ -86,6 +86,9 @@
 /* Messages waiting between one pair of threads; a power of two. */
 #define MAILBOX_SLOTS 1024u
 
+/* A host that runs a shard so much later than its timers asked for has let its peers wait. */
+#define HOST_LATE_NS UINT64_C(1000000000)
+
 /* Foreign threads of a node: few are registered, and each has two rings per shard. */
 #define FOREIGNS_MAX 16u
 /* What a foreign thread has under way, each with one answer that must find room; and what it is sent besides. */

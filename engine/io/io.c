@@ -4,12 +4,25 @@
 
 #include <string.h>
 
+#include "engine/io/socket.h"
+
 void io_init(struct io *io, const struct io_backend *backend)
 {
     io->backend = backend;
+    io->clock = (struct io_clock){.ctx = NULL};
     list_init(&io->queued);
     list_init(&io->cancels);
     memset(&io->counters, 0, sizeof io->counters);
+}
+
+uint64_t io_monotonic_ns(struct io *io)
+{
+    return io->clock.monotonic != NULL ? io->clock.monotonic(io->clock.ctx) : socket_monotonic_ns();
+}
+
+uint64_t io_wall_ns(struct io *io)
+{
+    return io->clock.wall != NULL ? io->clock.wall(io->clock.ctx) : socket_wall_ns();
 }
 
 void io_op_init(struct io_op *op, enum io_kind kind, io_done_fn *done)

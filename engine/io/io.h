@@ -37,6 +37,7 @@
 #include <sys/uio.h>
 
 #include <weft/error.h>
+#include <weft/node.h>
 
 #include "engine/base/buf.h"
 #include "engine/base/limits.h"
@@ -119,9 +120,17 @@ struct io_counters {
 
 struct io_backend;
 
+/* Clocks of the host's instead of the system's; NULL where it has none. */
+struct io_clock {
+    weft_clock_fn *monotonic;
+    weft_clock_fn *wall;
+    void *ctx;
+};
+
 /* Every backend's own struct begins with this. */
 struct io {
     const struct io_backend *backend;
+    struct io_clock clock;
     struct list queued;  /* operations to start at the next wait */
     struct list cancels; /* in-flight operations whose cancel was asked since the last wait */
     struct io_counters counters;
@@ -132,6 +141,7 @@ struct io_options {
     uint32_t recv_buf_bytes;
     uint32_t operations_max; /* in flight at once: sizes queues */
     bool busy_poll;          /* wait never sleeps */
+    struct io_clock clock;   /* of the two real backends; the simulator's time is its own */
     bool pollable;           /* somebody else's loop sleeps: keep a descriptor for it to watch */
 };
 
@@ -199,6 +209,10 @@ static inline void io_lend_return(struct io *io, struct buf *buf)
 {
     io->backend->lend_return(io, buf);
 }
+
+/* What both real backends mean by now_ns and wall_ns. */
+uint64_t io_monotonic_ns(struct io *io);
+uint64_t io_wall_ns(struct io *io);
 
 /* For backends: the base part of opening. */
 void io_init(struct io *io, const struct io_backend *backend);

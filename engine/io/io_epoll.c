@@ -309,6 +309,7 @@ static enum weft_err epoll_open(void *host, const struct io_options *options, st
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "epoll: no memory for its state");
     }
     io_init(&epoll->io, &io_epoll_backend);
+    epoll->io.clock = options->clock;
     list_init(&epoll->ready);
     epoll->busy_poll = options->busy_poll;
     epoll->poller = IO_SOCKET_NONE;
@@ -334,18 +335,6 @@ static enum weft_err epoll_open(void *host, const struct io_options *options, st
     }
     *io = &epoll->io;
     return WEFT_OK;
-}
-
-static uint64_t epoll_now_ns(struct io *io)
-{
-    (void)io;
-    return socket_monotonic_ns();
-}
-
-static uint64_t epoll_wall_ns(struct io *io)
-{
-    (void)io;
-    return socket_wall_ns();
 }
 
 static void epoll_entropy(struct io *io, void *to, uint32_t bytes)
@@ -385,7 +374,7 @@ const struct io_backend io_epoll_backend = {
     .wake = epoll_wake,
     .pollable = epoll_pollable,
     .rest = epoll_rest,
-    .now_ns = epoll_now_ns,
-    .wall_ns = epoll_wall_ns,
+    .now_ns = io_monotonic_ns,
+    .wall_ns = io_wall_ns,
     .entropy = epoll_entropy,
 };

@@ -525,6 +525,7 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a ring");
     }
     io_init(&ring->io, &io_uring_backend);
+    ring->io.clock = options->clock;
     list_init(&ring->stillborn);
     ring->busy_poll = options->busy_poll;
     io_pollable_init(&ring->pollable);
@@ -550,18 +551,6 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
     }
     *io = &ring->io;
     return WEFT_OK;
-}
-
-static uint64_t ring_now_ns(struct io *io)
-{
-    (void)io;
-    return socket_monotonic_ns();
-}
-
-static uint64_t ring_wall_ns(struct io *io)
-{
-    (void)io;
-    return socket_wall_ns();
 }
 
 static void ring_entropy(struct io *io, void *to, uint32_t bytes)
@@ -605,7 +594,7 @@ const struct io_backend io_uring_backend = {
     .wake = ring_wake,
     .pollable = ring_pollable,
     .rest = ring_rest,
-    .now_ns = ring_now_ns,
-    .wall_ns = ring_wall_ns,
+    .now_ns = io_monotonic_ns,
+    .wall_ns = io_wall_ns,
     .entropy = ring_entropy,
 };

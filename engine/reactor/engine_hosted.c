@@ -69,6 +69,10 @@ enum weft_err engine_run_once(struct weft_shard *shard, uint64_t timeout_ns)
         return WEFT_ERR_CLOSED;
     }
     shard->running = true;
+    uint64_t now_ns = shard->io->backend->now_ns(shard->io);
+    if (shard->due_ns < now_ns && now_ns - shard->due_ns > HOST_LATE_NS) {
+        COUNT(shard, host_late);
+    }
     shard_turn_within(shard, timeout_ns);
     for (uint32_t turns = 1; turns < RUN_TURNS_MAX && !shard->stop_asked && shard_has_work(shard); turns++) {
         shard_turn_within(shard, 0);

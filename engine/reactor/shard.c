@@ -27,6 +27,7 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
         .recv_buf_bytes = RECV_BUF_BYTES,
         .operations_max = options->operations_max,
         .busy_poll = options->busy_poll,
+        .clock = options->clock,
         .pollable = options->pollable,
     };
     for (uint32_t rank = 0; rank < FLUSH_RANKS; rank++) {

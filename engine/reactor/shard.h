@@ -44,6 +44,7 @@ struct shard_options {
     uint64_t arena_bytes; /* a power of two */
     uint32_t operations_max;
     bool busy_poll;
+    struct io_clock clock;
     bool pollable; /* a host watches the shard's descriptor */
 };
 
@@ -69,6 +70,7 @@ struct weft_shard {
     bool ended;          /* guarded by the engine's lock: takes no more mail */
     bool attached;       /* guarded by the engine's lock: hosted, and owner runs it */
     bool running;        /* hosted: inside of a turn */
+    uint64_t due_ns;     /* hosted: when the next turn was due at the latest; UINT64_MAX: no timer asks for one */
     pthread_t owner;
     atomic_bool sleeping;     /* other threads read and clear it */
     atomic_bool taking;       /* foreign threads may post; they read it */
@@ -81,9 +83,9 @@ struct weft_shard {
     struct arena arena; /* frames that must be assembled, arguments that must wait */
     struct payload_pool payloads;
     struct {
-        struct list waiting;              /* struct parcel: on their way back, and the mailbox was full */
-        struct task retry;                /* sends them */
-        uint32_t out;                     /* made of this shard's arena, and not ended */
+        struct list waiting;               /* struct parcel: on their way back, and the mailbox was full */
+        struct task retry;                 /* sends them */
+        uint32_t out;                      /* made of this shard's arena, and not ended */
         _Atomic(struct parcel *) returned; /* dropped by other shards, which push; the owner takes all */
     } parcels;
     void *rpc; /* the layer above's, for its own kind on other shards; NULL: there is none */

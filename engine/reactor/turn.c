@@ -42,6 +42,7 @@ void shard_rest(struct weft_shard *shard)
     if (!list_empty(&shard->starved) && next_ns > shard->now_ns + STARVED_RETRY_NS) {
         next_ns = shard->now_ns + STARVED_RETRY_NS;
     }
+    shard->due_ns = next_ns;
     backend->rest(shard->io, shard_has_work(shard) ? 0 : next_ns);
     if (turn_announce_sleep(shard, 1) == 0) {
         backend->wake(shard->io);

@@ -9,6 +9,10 @@
  *  A host may also use its shard between runs: what it calls there goes out with the next weft_shard_run_once, which
  *  the host makes itself, and time is that of the run before.
  *
+ *  A shard that is not run serves nobody: its peers' connections wait in the system's queue, and beyond it are turned
+ *  away by the system; peers give up after their handshake timeout and dial again, which may reach another shard.  A
+ *  run that comes more than a second after a timer asked for it is counted as host_late.
+ *
  *  The end is that of any node: after weft_node_drain every shard is run until it says CLOSED; weft_node_wait waits for
  *  that, and runs the shards of its own thread itself.
  */

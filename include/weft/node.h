@@ -2,6 +2,8 @@
 /** @file
  *  A node: options, life, handlers, peers, links and counters.
  *
+ *  After fork the child must not use a node; it may exec or _exit.
+ *
  *  Life: create, register handlers, start, (drain,) stop, destroy.  Control functions may be called from
  *  any one thread at a time that is not a shard's.
  */
@@ -71,6 +73,10 @@ struct weft_tls_options {
  *  the event happened, and must not block. */
 typedef void weft_log_fn(void *ctx, char level, const char *line);
 
+/** A clock of the host's, in nanoseconds: for tests, and for hosts with a time of their own.  Called on every shard,
+ * some times in each turn; must not block, and the monotonic one must not go back. */
+typedef uint64_t weft_clock_fn(void *ctx);
+
 /** Everything a node can be told.  Zero means the default.  Strings are borrowed and copied by weft_node_create. */
 struct weft_node_options {
     size_t size;
@@ -107,6 +113,10 @@ struct weft_node_options {
                                           or what the peer's `connections` needs */
     uint32_t idle_timeout_ms; /**< of a bulk connection, and of one to a named shard; 0: 30000; UINT32_MAX: never */
     enum weft_send_zerocopy send_zerocopy; /**< plain connections over io_uring only */
+    weft_clock_fn *monotonic_clock; /**< NULL: the system's.  Timers and deadlines follow it; sleeping, handshakes of
+                                       the kernel and the validity of certificates do not */
+    weft_clock_fn *wall_clock;      /**< NULL: the system's.  Says when a node was started */
+    void *clock_ctx;
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 
@@ -226,6 +236,7 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(requests_expired)                                                                                                \
     X(requests_busy)                                                                                                   \
     X(requests_forbidden)                                                                                              \
+    X(host_late)                                                                                                       \
     X(one_way_sent)                                                                                                    \
     X(one_way_received)                                                                                                \
     X(late_replies)                                                                                                    \

@@ -368,6 +368,50 @@ static void drain__before_all_are_attached__ends_without_them(void **state)
     host_fini(&guest.host);
 }
 
+/* A clock that the test moves. */
+static uint64_t clock_read(void *ctx)
+{
+    return *(const uint64_t *)ctx;
+}
+
+static void clock__of_the_host__timers_follow_it_and_lateness_is_counted(void **state)
+{
+    static struct guest guest;
+    struct weft_counters counters;
+    struct weft_timer timer = {0};
+    uint64_t now_ns = 5000000000;
+    uint32_t fired = 0;
+    memset(&guest, 0, sizeof guest);
+    host_init(&guest.host, 1, *state);
+    guest.host.options.monotonic_clock = guest.host.options.wall_clock = clock_read;
+    guest.host.options.clock_ctx = &now_ns;
+    guest_start(&guest);
+    guest_attach(&guest);
+    assert_int_equal(guest.host.node->settings.incarnation, 5000000000);
+    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
+    assert_int_equal(weft_shard_now_ns(guest.shards[0]), 5000000000);
+    weft_timer_start(guest.shards[0], &timer, UINT64_C(3600) * 1000000000, count_timer, &fired);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
+    }
+    assert_int_equal(fired, 0);
+    weft_node_counters(guest.host.node, &counters);
+    assert_int_equal(counters.host_late, 0);
+    now_ns += UINT64_C(3602) * 1000000000;
+    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
+    assert_int_equal(fired, 1);
+    weft_node_counters(guest.host.node, &counters);
+    assert_int_equal(counters.host_late, 1);
+    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
+    weft_node_counters(guest.host.node, &counters);
+    assert_int_equal(counters.host_late, 1);
+    weft_node_drain(guest.host.node); /* looks again after a while of this clock */
+    while (weft_shard_run_once(guest.shards[0], 0) == WEFT_OK) {
+        now_ns += 1000000;
+    }
+    guest_end(&guest);
+}
+
 #define HOSTED_TEST(name, backend)                                                                                     \
     {                                                                                                                  \
 #name " over " backend, name, NULL, NULL, (void *)(uintptr_t)backend                                           \
@@ -378,6 +422,7 @@ static void drain__before_all_are_attached__ends_without_them(void **state)
         HOSTED_TEST(descriptor__mail_of_another_thread__readable, backend),                                            \
         HOSTED_TEST(threads__of_the_host__serve_a_node_of_ours_until_drained, backend),                                \
         HOSTED_TEST(misuse__each_call_in_a_wrong_state__said_so, backend),                                             \
+        HOSTED_TEST(clock__of_the_host__timers_follow_it_and_lateness_is_counted, backend),                            \
         HOSTED_TEST(drain__before_all_are_attached__ends_without_them, backend)
 
 int main(void)

@@ -60,6 +60,7 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
                 .arena_bytes = arena_bytes < ARENA_BYTES_MOST ? arena_bytes : ARENA_BYTES_MOST,
                 .operations_max = settings->connections_max * OPERATIONS_PER_CONNECTION,
                 .busy_poll = settings->busy_poll,
+                .clock = settings->clock,
                 .pollable = placement->hosted,
             },
     };

@@ -160,6 +160,8 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
         return weft_error_set(why, WEFT_ERR_INVALID, "send_zerocopy: %d is none of off, auto and always",
                               (int)options->send_zerocopy);
     }
+    settings->clock = (struct io_clock){
+        .monotonic = options->monotonic_clock, .wall = options->wall_clock, .ctx = options->clock_ctx};
     settings->log = options->log;
     settings->log_ctx = options->log_ctx;
     return WEFT_OK;

@@ -7,6 +7,7 @@
 
 #include "engine/base/uuid.h"
 #include "engine/io/address.h"
+#include "engine/io/io.h"
 #include "topology/cluster/location.h"
 
 #define SETTINGS_SHARDS_TEXT_BYTES 256u
@@ -42,6 +43,7 @@ struct settings {
     bool tcp_delay;
     bool busy_poll;
     enum weft_send_zerocopy send_zerocopy;
+    struct io_clock clock;
     char backend[16];
     weft_log_fn *log;
     void *log_ctx;

@@ -13,10 +13,11 @@ static void status_add_link(void *ctx, const struct weft_link *link)
 {
     json_t *links = ctx;
     json_t *object =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:i}", "direction", link->outgoing ? "out" : "in",
-                  "peer", link->peer_address, "dc", link->dc, "rack", link->rack, "lane", weft_lane_name(link->lane),
-                  "encrypted", link->encrypted, "up", link->up, "tls_version", link->tls_version, "tls_cipher",
-                  link->tls_cipher, "reason", weft_reason_name(link->decision), "shard", (int)link->shard);
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:i, s:b, s:s}", "direction",
+                  link->outgoing ? "out" : "in", "peer", link->peer_address, "dc", link->dc, "rack", link->rack, "lane",
+                  weft_lane_name(link->lane), "encrypted", link->encrypted, "up", link->up, "tls_version",
+                  link->tls_version, "tls_cipher", link->tls_cipher, "reason", weft_reason_name(link->decision),
+                  "shard", (int)link->shard, "waiting", link->waiting, "why", weft_reason_name(link->reason));
     if (object != NULL) {
         json_array_append_new(links, object);
     }

@@ -64,6 +64,7 @@ struct channel {
     uint16_t peer_shards;   /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */
     uint16_t peer_shard;
     uint16_t peer_wanted;
+    bool counted;           /* the owner's: an accepted connection in its peer's budget */
     uint32_t serving_shard; /* of an acceptor: that runs its requests, where the verb does not say */
     struct channel_greeting *greeting;
     struct frame_reader reader;

@@ -164,12 +164,18 @@ struct weft_peer_event {
     const char *address; /**< borrowed until return */
     bool up;
     enum weft_reason reason; /**< why it is down */
+    enum weft_lane lane;     /**< control: the peer as a whole */
 };
 typedef void weft_peer_fn(void *ctx, weft_shard *shard, const struct weft_peer_event *event);
 
 /** Be told when peers go up and down, on the shard that holds the peer's control connection.  Before start only.
  *  @return ok | STATE   @shard control */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_on_peer(weft_node *node, weft_peer_fn *fn, void *ctx);
+
+/** Be told when lanes to peers go up and down, each on the shard that uses it: up with its first connection there, down
+ *  when the last is lost or cannot be made again; a connection that closed for idleness takes nothing down.  A peer can
+ *  be up while one of its lanes is down.  Before start only.  @return ok | STATE   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_on_lane(weft_node *node, weft_peer_fn *fn, void *ctx);
 
 /** Start the shards and listeners.  @param on_ready called once on each shard, before anything else there; may be NULL
  *  @return ok | SYSTEM | CONFIG | UNSUPPORTED | STATE   @shard control   @blocks until every shard runs */
@@ -194,7 +200,11 @@ WEFT_API uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer);
 /** The peer that has this numeric address, the zero id if none.  @shard any */
 WEFT_API weft_peer_id weft_peer_find(const weft_shard *shard, const char *address);
 
-/** One live connection, as it was made.  Grows at its end only, as everything that a callback is lent. */
+/** No shard that is known. */
+#define WEFT_SHARD_UNKNOWN UINT32_MAX
+
+/** One connection, as it was made, or a lane to a peer that is waiting to be dialed again.  Grows at
+ *  its end only, as everything that a callback is lent. */
 struct weft_link {
     uint32_t shard;
     bool outgoing;
@@ -207,11 +217,15 @@ struct weft_link {
     char rack[WEFT_NAME_BYTES_MAX + 1];
     char tls_version[16]; /**< "" on plain links */
     char tls_cipher[64];
-    uint64_t connection_id; /**< outgoing: what a Seastar acceptor with streams calls it; 0: it said no name */
+    uint64_t connection_id;  /**< outgoing: what a Seastar acceptor with streams calls it; 0: it said no name */
+    uint32_t peer_shard;     /**< at the other end, as the peer said; WEFT_SHARD_UNKNOWN if it did not */
+    bool waiting;            /**< there is no connection: the next dial is due after a pause */
+    enum weft_reason reason; /**< why it is not up, WEFT_REASON_NONE where it is or nothing failed yet */
 };
 typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 
-/** Visit a snapshot of every live connection.  @param fn runs on the calling thread   @shard control   @blocks */
+/** Visit a snapshot of every live connection, and of what waits to be dialed again.
+ *  @param fn runs on the calling thread   @shard control   @blocks */
 WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
 
 /** Counters of one shard, only ever growing.  New ones are added at the end. */

@@ -54,7 +54,8 @@
     X(SEND_OVERFLOW, "send_overflow")                                                                                  \
     X(OUT_OF_BUFFERS, "out_of_buffers")                                                                                \
     X(LOCAL_CLOSE, "local_close")                                                                                      \
-    X(IDLE, "idle")
+    X(IDLE, "idle")                                                                                                    \
+    X(STALE_INCARNATION, "stale_incarnation")
 
 /** Why a connection was made plain or TLS, or admitted. */
 #define WEFT_DECISIONS(X)                                                                                              \

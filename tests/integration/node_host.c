@@ -82,6 +82,9 @@ void host_start(struct host *host)
     assert_int_equal(err, WEFT_OK);
     assert_int_equal(weft_node_handle_standard(host->node, NULL), WEFT_OK);
     assert_int_equal(weft_node_on_peer(host->node, host_peer, host), WEFT_OK);
+    if (host->prepare != NULL) {
+        host->prepare(host);
+    }
     err = weft_node_start(host->node, NULL, NULL, &why);
     assert_string_equal(why.text, "");
     assert_int_equal(err, WEFT_OK);

@@ -31,6 +31,7 @@ struct host {
     struct weft_node_options options;
     struct weft_peer_options peers[HOST_PEERS_MAX];
     char address[32];
+    void (*prepare)(struct host *host); /* between create and start; may be NULL */
     weft_node *node;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;

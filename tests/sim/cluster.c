@@ -52,6 +52,9 @@ void cluster_open(struct cluster *cluster, const struct cluster_options *options
     }
     cluster->sim.aim = options->aim;
     cluster_draw_encryption(cluster);
+    if (options->ports_taken) {
+        cluster->sim.fault_per_million[SIM_FAULT_PORT_TAKEN] = 1000000;
+    }
     prng_init(&cluster->prng, options->seed * 2 + 1);
     cluster->sim.recv_bufs = 4 + (uint32_t)prng_below(&cluster->prng, 29);
     cluster->sim.recv_buf_bytes = options->small ? 0 : 1024u << prng_below(&cluster->prng, 5);

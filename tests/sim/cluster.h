@@ -127,7 +127,10 @@ struct cluster_plan {
     bool stranger;            /* the others' topology does not know it; only the last node can be one */
     enum weft_require_hello require_hello;
     uint32_t connections_max;
-    bool lists_itself; /* its own address is among its peers */
+    bool lists_itself;                                  /* its own address is among its peers */
+    uint32_t connections_per_peer_max;                  /* 0: as the cluster's options say */
+    void (*prepare)(struct weft_node *node, void *ctx); /* before each start; may be NULL */
+    void *prepare_ctx;
 };
 
 struct cluster_node {
@@ -156,11 +159,14 @@ struct cluster_node {
 
 struct cluster_options {
     uint64_t seed;
-    uint32_t node_count;  /* 0: drawn, 2 .. CLUSTER_NODES_DRAWN_MAX */
-    uint32_t shard_count; /* 0: drawn for each node, 1 .. CLUSTER_SHARDS_MAX */
-    uint16_t connections; /* of a normal lane; 0: the default */
-    bool faults;          /* drawn from the seed */
-    struct sim_aim aim;   /* one call that fails */
+    uint32_t node_count;               /* 0: drawn, 2 .. CLUSTER_NODES_DRAWN_MAX */
+    uint32_t shard_count;              /* 0: drawn for each node, 1 .. CLUSTER_SHARDS_MAX */
+    uint16_t connections;              /* of a normal lane; 0: the default */
+    uint32_t connections_per_peer_max; /* 0: the default */
+    uint32_t idle_timeout_ms;          /* 0: the default */
+    bool ports_taken;                  /* every source port that a dial asks for */
+    bool faults;                       /* drawn from the seed */
+    struct sim_aim aim;                /* one call that fails */
     uint32_t heartbeat_ms;
     uint32_t drain_timeout_ms;
     uint32_t pause_us_max; /* between a worker's calls */

@@ -161,6 +161,10 @@ static void node_create(struct cluster_node *node)
     options.require_hello = node->plan.require_hello;
     options.memory_per_shard_bytes = MEMORY_PER_SHARD_BYTES;
     options.connections_max = node->plan.connections_max != 0 ? node->plan.connections_max : CLUSTER_CONNS_USUAL;
+    options.connections_per_peer_max = node->plan.connections_per_peer_max != 0
+                                           ? node->plan.connections_per_peer_max
+                                           : cluster->options.connections_per_peer_max;
+    options.idle_timeout_ms = cluster->options.idle_timeout_ms;
     options.handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS;
     options.heartbeat_ms = cluster->options.heartbeat_ms;
     options.drain_timeout_ms = cluster->options.drain_timeout_ms;
@@ -173,6 +177,9 @@ static void node_create(struct cluster_node *node)
     node_add_peers(node);
     cluster_handle_verbs(node);
     cluster_check(cluster, weft_node_on_peer(node->node, node_peer_changed, node) == WEFT_OK, "events");
+    if (node->plan.prepare != NULL) {
+        node->plan.prepare(node->node, node->plan.prepare_ctx);
+    }
 }
 
 /* A shard or a listener could not be opened: said so, and nothing is left of the attempt. */

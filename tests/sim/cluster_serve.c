@@ -25,7 +25,8 @@ static void heard_note(struct cluster_node *node, const weft_request *request, c
             .lane = call->lane,
         };
     }
-    bool same_shard = heard->shard == call->shard || call->lane == WEFT_LANE_CONTROL; /* one connection for all */
+    bool same_shard = heard->shard == call->shard || call->lane == WEFT_LANE_CONTROL ||
+                      cluster->options.connections_per_peer_max != 0; /* one connection for all */
     cluster_check(cluster,
                   heard->node == call->node && heard->life == call->life && same_shard && heard->lane == call->lane,
                   "call %llu came on a connection of node %u", (unsigned long long)call->id, heard->node);

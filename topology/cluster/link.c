@@ -22,12 +22,36 @@ static struct weft_shard *link_shard(const struct link *link)
     return link->share->shard;
 }
 
+static struct weft_peer_event link_event(const struct link *link, bool up)
+{
+    return (struct weft_peer_event){.peer = {link->peer_index + 1},
+                                    .address = link->peer->text,
+                                    .up = up,
+                                    .reason = up ? WEFT_REASON_NONE : link->last.reason,
+                                    .lane = link->lane};
+}
+
+/* A lane is up on a shard while one of its links is; closing for idleness does not take it down, failing to dial again
+ * does. */
+static void link_note_lane(struct link *link, bool up)
+{
+    struct peer_links *family = link->family;
+    const struct weft_node *node = link->share->node;
+    if (family->lane_up[link->lane] == up || (!up && family->up_count[link->lane] > 0)) {
+        return;
+    }
+    family->lane_up[link->lane] = up;
+    if (node->on_lane != NULL) {
+        const struct weft_peer_event event = link_event(link, up);
+        node->on_lane(node->on_lane_ctx, link->share->shard, &event);
+    }
+}
+
 static void link_note_peer(struct link *link, bool up)
 {
     struct node_shard *share = link->share;
     struct weft_node *node = share->node;
-    /* Other shards may have control links of their own, made by calls: only one shard speaks for the peer. */
-    if (link->lane != WEFT_LANE_CONTROL || node_home_shard(node, link->peer_index) != share->shard->index) {
+    if (link->lane != WEFT_LANE_CONTROL) {
         return;
     }
     if (up) {
@@ -39,10 +63,7 @@ static void link_note_peer(struct link *link, bool up)
                   weft_reason_name(link->last.reason));
     }
     if (node->on_peer != NULL) {
-        const struct weft_peer_event event = {.peer = {link->peer_index + 1},
-                                              .address = link->peer->text,
-                                              .up = up,
-                                              .reason = up ? WEFT_REASON_NONE : link->last.reason};
+        const struct weft_peer_event event = link_event(link, up);
         node->on_peer(node->on_peer_ctx, share->shard, &event);
     }
 }
@@ -227,8 +248,10 @@ static void link_up(struct channel *channel)
               link->peer->text, weft_lane_name(link->lane), policy_verdict_name(link->decision.verdict),
               weft_reason_name(link->decision.reason));
     link_note_landing(link);
+    link->family->up_count[link->lane]++;
     call_send_waiting(&link->waiting, channel);
     link_note_peer(link, true);
+    link_note_lane(link, true);
     if (link->lane == WEFT_LANE_CONTROL) {
         link_heartbeat_start(link);
     }
@@ -265,6 +288,11 @@ static void link_down(struct channel *channel)
     struct link *link = channel->owner;
     bool was_up = link->state == LINK_UP;
     link->last = channel->conn.error;
+    link->family->up_count[link->lane] -= was_up || link->state == LINK_RESTING;
+    if (link->state == LINK_RESTING) {
+        link_rested(link);
+        return;
+    }
     if (!was_up && link->state != LINK_STOPPED) {
         COUNT(link->share->shard, dial_failures);
     }
@@ -273,17 +301,16 @@ static void link_down(struct channel *channel)
         link->failures = 0;
     }
     link_heartbeat_stop(link);
-    if (link->state == LINK_RESTING) {
-        link_rested(link);
+    if (link->state == LINK_STOPPED) {
+        link_back_off(link);
         return;
     }
-    if (link->state != LINK_STOPPED) {
-        link_log_end(link, channel, was_up);
-    }
+    link_log_end(link, channel, was_up);
     link_back_off(link);
     if (was_up) {
         link_note_peer(link, false);
     }
+    link_note_lane(link, false);
 }
 
 static const struct channel_events link_channel_events = {

@@ -136,6 +136,14 @@ enum weft_err weft_node_on_peer(weft_node *node, weft_peer_fn *fn, void *ctx)
     return WEFT_OK;
 }
 
+enum weft_err weft_node_on_lane(weft_node *node, weft_peer_fn *fn, void *ctx)
+{
+    WEFT_TRY(node_check_created(node, "lane events", NULL));
+    node->on_lane = fn;
+    node->on_lane_ctx = ctx;
+    return WEFT_OK;
+}
+
 enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options *options, weft_peer_id *id,
                                  struct weft_error *why)
 {

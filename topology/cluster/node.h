@@ -3,8 +3,9 @@
  *
  * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
  * (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may connect, and what we say of
- * ourselves), node_drain.c (the end), node_query.c (links and counters), node_hosted.c (shards on threads of the
- * host's), node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_metrics.c. */
+ * ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c (links and counters),
+ * node_hosted.c (shards on threads of the host's), node_foreign.c (threads that are no shards), node_guard.c (what the
+ * host is asked), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -73,6 +74,8 @@ struct weft_node {
     void *authorize_ctx;
     weft_peer_fn *on_peer;
     void *on_peer_ctx;
+    weft_peer_fn *on_lane;
+    void *on_lane_ctx;
     atomic_bool drain_asked;
     atomic_uint drained;             /* shards that have nothing left to do */
     atomic_bool drain_cut;           /* the drain timeout cut something off */
@@ -129,6 +132,10 @@ enum weft_reason node_check_hello(const struct node_shard *share, const struct h
 /* The host's say, node_guard.c: about a connection that is fine otherwise, and about a request. */
 enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs);
 bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb);
+/* A proven peer spoke; node_fence.c. */
+void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello);
+/* Close what former lives of peers left on this shard. */
+void node_fence_look(struct node_shard *share);
 /* Count and log a refusal. */
 void node_refused(struct node_shard *share, const struct channel *channel, const char *direction);
 

@@ -107,6 +107,20 @@ static struct peer_match accept_match(const struct channel *channel)
     return peer_match_address(node->peers, node->peer_count, &channel->conn.remote);
 }
 
+/* A connection of a peer that the topology tells for sure counts as its; the others are bounded by the shard alone. */
+static enum weft_reason accept_count(struct channel *channel)
+{
+    struct weft_node *node = accept_share(channel)->node;
+    uint32_t peer = channel->peer - 1;
+    atomic_uint *accepted = &node->shared[peer].accepted;
+    if (atomic_fetch_add_explicit(accepted, 1, memory_order_relaxed) >= node_connections_max(node, peer)) {
+        atomic_fetch_sub_explicit(accepted, 1, memory_order_relaxed);
+        return WEFT_REASON_TOO_MANY_CONNECTIONS;
+    }
+    channel->counted = true;
+    return WEFT_REASON_NONE;
+}
+
 static enum weft_reason accept_check(struct channel *channel, const struct negotiation *offer)
 {
     struct node_shard *share = accept_share(channel);
@@ -137,8 +151,17 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
 
 static enum weft_reason accept_admit(struct channel *channel, const struct negotiation *offer)
 {
+    struct node_shard *share = accept_share(channel);
     enum weft_reason reason = accept_check(channel, offer);
-    return reason != WEFT_REASON_NONE ? reason : node_ask_admit(accept_share(channel), channel, offer);
+    if (reason == WEFT_REASON_NONE) {
+        reason = node_ask_admit(share, channel, offer);
+    }
+    bool proven = offer->has_hello && channel->peer != 0;
+    if (reason != WEFT_REASON_NONE || !proven) {
+        return reason;
+    }
+    node_fence_note(share, channel->peer - 1, &offer->hello); /* first: what it closes may be what takes up the room */
+    return accept_count(channel);
 }
 
 static bool accept_authorize(const struct channel *channel, uint64_t verb)
@@ -194,6 +217,9 @@ static bool accept_end_is_news(enum weft_reason reason)
 static void accept_down(struct channel *channel)
 {
     struct node_shard *share = accept_share(channel);
+    if (channel->counted) {
+        atomic_fetch_sub_explicit(&share->node->shared[channel->peer - 1].accepted, 1, memory_order_relaxed);
+    }
     enum weft_reason reason = channel->conn.error.reason;
     if (reason_is_refusal(reason) && reason != WEFT_REASON_DRAINING) {
         node_refused(share, channel, "in from");

@@ -77,6 +77,7 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
 {
     struct weft_node *node = ctx;
     struct node_shard *share = node_shard_of(shard);
+    node_fence_look(share);
     if (!atomic_load(&node->drain_asked) || share->draining) {
         return;
     }

@@ -25,6 +25,8 @@ static void link_describe(const struct node_shard *share, const struct channel *
     link->lane = channel->lane;
     link->decision = channel->decision;
     link->connection_id = channel->connection_id;
+    link->peer_shard = channel->peer_hello ? channel->peer_shard : WEFT_SHARD_UNKNOWN;
+    link->reason = link->up ? WEFT_REASON_NONE : conn->error.reason;
     char text[ADDRESS_TEXT_BYTES];
     address_print(&conn->remote, text);
     snprintf(link->peer_address, sizeof link->peer_address, "%.63s", text);
@@ -38,11 +40,33 @@ static void link_describe(const struct node_shard *share, const struct channel *
     }
 }
 
+/* A link without a connection. */
+static void link_describe_waiting(const struct link *from, struct weft_link *link)
+{
+    const struct peer *peer = from->peer;
+    struct address remote = peer->addresses[0];
+    char text[ADDRESS_TEXT_BYTES];
+    memset(link, 0, sizeof *link);
+    link->shard = from->share->shard->index;
+    link->outgoing = true;
+    link->waiting = true;
+    link->encrypted = from->decision.verdict == POLICY_TLS;
+    link->lane = from->lane;
+    link->decision = from->decision.reason;
+    link->peer_shard = WEFT_SHARD_UNKNOWN;
+    link->reason = from->last.reason;
+    remote.port = link->encrypted ? peer->ssl_storage_port : peer->storage_port;
+    address_print(&remote, text);
+    snprintf(link->peer_address, sizeof link->peer_address, "%.63s", text);
+    snprintf(link->dc, sizeof link->dc, "%s", peer->dc);
+    snprintf(link->rack, sizeof link->rack, "%s", peer->rack);
+}
+
 static void link_collect(void *ctx, struct weft_shard *shard)
 {
     struct link_snapshot *snapshot = ctx;
     struct node_shard *share = node_shard_of(shard);
-    snapshot->links = calloc(share->net.conn_count + 1, sizeof *snapshot->links);
+    snapshot->links = calloc(share->net.conn_count + slots_in_use(&share->links) + 1, sizeof *snapshot->links);
     if (snapshot->links == NULL) {
         return;
     }
@@ -50,6 +74,12 @@ static void link_collect(void *ctx, struct weft_shard *shard)
     {
         const struct conn *conn = WEFT_CONTAINER_OF(node, struct conn, live);
         link_describe(share, WEFT_CONTAINER_OF(conn, struct channel, conn), &snapshot->links[snapshot->count++]);
+    }
+    const struct link *link;
+    for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
+        if (link->state == LINK_BACKOFF) {
+            link_describe_waiting(link, &snapshot->links[snapshot->count++]);
+        }
     }
 }
 

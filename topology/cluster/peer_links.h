@@ -15,18 +15,31 @@
 
 #include "topology/cluster/link.h"
 
+/* Who spoke last from a peer's address; node_fence.c. */
+struct fence_record {
+    atomic_flag lock;
+    atomic_uint changes;  /* written under the lock */
+    uint64_t incarnation; /* 0: nobody yet */
+    uint8_t id[UUID_BYTES];
+};
+
 /* What all shards know of a peer while the node runs. */
 struct peer_shared {
     atomic_uint shards;   /* of the peer, as it said last; 0: unknown */
     atomic_uint budgeted; /* links of all shards that hold a place in the peer's budget */
+    atomic_uint accepted; /* connections that count as the peer's, on all shards */
+    struct fence_record fence;
 };
 
 struct peer_links {
     struct node_shard *share;
     uint32_t peer_index;
     uint32_t own_count;
-    uint32_t own_most;    /* as many as there should be */
-    uint32_t remote_seen; /* the peer's shards for which own_most holds */
+    uint32_t own_most;                  /* as many as there should be */
+    uint32_t remote_seen;               /* the peer's shards for which own_most holds */
+    uint32_t fences_seen;               /* fence.changes, as far as this shard has looked */
+    uint32_t up_count[WEFT_LANE_COUNT]; /* links that are up */
+    bool lane_up[WEFT_LANE_COUNT];      /* as was told; a lane whose links rest stays up */
     struct link *control;
     struct link *bulk;
     struct list own;   /* struct link: who is first is next to be used */

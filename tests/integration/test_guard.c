@@ -68,8 +68,9 @@ static bool guarded_authorize(void *ctx, weft_shard *shard, const struct weft_ac
     pthread_mutex_lock(&guarded->host.lock);
     guarded->accesses++;
     guarded->access = *access;
+    bool allowed = access->verb != guarded->forbidden_verb;
     pthread_mutex_unlock(&guarded->host.lock);
-    return access->verb != guarded->forbidden_verb;
+    return allowed;
 }
 
 static void guarded_start(struct guarded *guarded)
@@ -188,7 +189,9 @@ static void verb__forbidden__refused_and_counted_one_way_too(void **state)
     assert_int_equal(answer.executed, WEFT_EXECUTED_NO);
     host_until_counter(&duo->b.host, COUNTER(requests_forbidden), 1);
     assert_int_equal(host_call_patient(&duo->a.host, VERB_COUNT, 0).err, WEFT_OK);
+    pthread_mutex_lock(&duo->b.host.lock);
     duo->b.forbidden_verb = VERB_SINK;
+    pthread_mutex_unlock(&duo->b.host.lock);
     struct asked asked = {.host = &duo->a.host, .peer = {1}, .verb = VERB_SINK, .options = WEFT_CALL_OPTIONS_INIT};
     asked.options.one_way = true;
     assert_true(asked_start(&asked));

@@ -153,7 +153,9 @@ static void expect_flat(const struct holdings *before, const struct holdings *af
     assert_int_equal(after->descriptors, before->descriptors);
     assert_int_equal(after->threads, before->threads);
     assert_true(after->mappings <= before->mappings + 8); /* neighbours merge and part */
+#if !defined(WEFT_DEBUG) /* a sanitizer keeps what was freed, and its own books */
     assert_true(after->resident_bytes - before->resident_bytes < MEMORY_BYTES_MOST);
+#endif
 }
 
 static void lives(const char *backend, bool tls)

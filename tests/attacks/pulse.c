@@ -3,9 +3,9 @@
  *
  *     pulse ADDRESS PORT PID INTERVAL_US
  *
- * Each line on standard input is answered by one line about the calls since the last one: count, then microseconds at
- * the middle, at 99 %, the longest, and the longest stall.  A stall is a call's time without what this process and
- * process PID waited for a CPU meanwhile, which is the machine's doing.  Ends with 0 at the end of input, and with 1
+ * Each line on standard input is answered by one line about the calls since the last one: count, then microseconds: of
+ * the longest call, and without what this process and process PID waited for a CPU meanwhile, which is the machine's
+ * doing, at the middle, at 99 %, and of the longest.  Ends with 0 at the end of input, and with 1
  * and a line on standard error when the server does not behave.
  */
 #include <arpa/inet.h>
@@ -150,7 +150,7 @@ static void pulse_beat(struct pulse *pulse)
         fail("a wrong answer");
     }
     uint64_t stall = took > waited ? took - waited : 0;
-    pulse->samples[pulse->count++ % SAMPLES_MAX] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+    pulse->samples[pulse->count++ % SAMPLES_MAX] = stall < UINT32_MAX ? (uint32_t)stall : UINT32_MAX;
     pulse->longest_us = took > pulse->longest_us ? took : pulse->longest_us;
     pulse->stall_us = stall > pulse->stall_us ? stall : pulse->stall_us;
 }
@@ -168,7 +168,7 @@ static void pulse_report(struct pulse *pulse)
     qsort(pulse->samples, kept, sizeof pulse->samples[0], compare_samples);
     uint32_t middle = kept > 0 ? pulse->samples[kept / 2] : 0;
     uint32_t high = kept > 0 ? pulse->samples[(uint64_t)kept * 99 / 100] : 0;
-    printf("%u %u %u %" PRIu64 " %" PRIu64 "\n", pulse->count, middle, high, pulse->longest_us, pulse->stall_us);
+    printf("%u %" PRIu64 " %u %u %" PRIu64 "\n", pulse->count, pulse->longest_us, middle, high, pulse->stall_us);
     fflush(stdout);
     pulse->count = 0;
     pulse->longest_us = 0;

@@ -67,12 +67,12 @@ server_encryption_options:
 
 @dataclasses.dataclass
 class Beat:
-    """The good client's calls of one interval, in microseconds."""
+    """The good client's calls of one interval, in microseconds; all but the first without waiting for a CPU."""
     count: int
+    longest: int
     middle: int
     high: int  # 99 %
-    longest: int
-    stall: int  # the longest, without what both processes waited for a CPU
+    stall: int  # the longest
 
 
 class Pulse:
@@ -111,6 +111,7 @@ class Target:
         self.node = node_class(WEFT, config, listeners, arguments=["--status", self.status_path, *arguments])
         self.sources = itertools.count(1)
         self.pulse = self.base = None
+        self.last = {"counters": {"refused_by_reason": {}, "ended_by_reason": {}}}  # status that was read last
         try:
             self._start(pulse, settled)
         except BaseException:
@@ -144,7 +145,8 @@ class Target:
             seen = self._status_identity()
             harness.wait_until(lambda: self._status_identity() != seen, "a fresh status")
         with open(self.status_path, encoding="utf-8") as file:
-            return json.load(file)
+            self.last = json.load(file)
+        return self.last
 
     def _status_identity(self):
         try:
@@ -186,7 +188,12 @@ class Target:
 
     def counted(self):
         """Connections refused and ended so far, by reason."""
-        counters = self.status()["counters"]
+        self.status()
+        return self.counted_last()
+
+    def counted_last(self):
+        """The same, by the status that was read last."""
+        counters = self.last["counters"]
         return collections.Counter({**counters["refused_by_reason"], **counters["ended_by_reason"]})
 
     def lines_about(self, source):
@@ -238,12 +245,21 @@ class Target:
 class AttackCase(unittest.TestCase):
     """Tests that attack one node after the other or all at once."""
 
-    def setUp(self):
-        self.counted = self.target.counted()
+    growth = GROWTH_BYTES_MAX
 
-    def assert_counted(self, reasons):
-        """So many connections were refused and ended for these reasons since the test began; who just leaves aside."""
-        counted = self.target.counted() - self.counted
+    def setUp(self):
+        # Every test ends with a look, after which nothing happens.
+        self.counted = self.target.counted_last()
+
+    def assert_over(self, reasons=None):
+        """The attack is over: the node is lively and small, everything is back, and so many connections were refused
+        and ended for these reasons since the test began, those that just left aside; None: any."""
+        self.target.assert_lively()
+        self.target.assert_small(self.growth)
+        self.target.assert_at_base()
+        if reasons is None:
+            return
+        counted = self.target.counted_last() - self.counted
         for leaving in ("closed_by_peer", "connection_reset"):
             counted.pop(leaving, None)
         self.assertEqual(counted, collections.Counter(reasons))

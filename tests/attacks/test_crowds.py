@@ -40,6 +40,10 @@ def descriptors_for(count):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
+def budget_for(connections):
+    return MEMORY_PER_SHARD + connections * MEMORY_PER_CONNECTION + 8 * MIB
+
+
 class Crowd:
     """Raw sockets, from several loopback addresses, that are closed together."""
 
@@ -77,6 +81,8 @@ class Crowd:
 class Crowds(AttackCase):
     """One node, and a crowd for each test."""
 
+    growth = budget_for(CONNECTIONS_MAX)
+
     @classmethod
     def setUpClass(cls):
         descriptors_for(4096)
@@ -89,32 +95,33 @@ class Crowds(AttackCase):
                       f"    truststore: {certificates.ca}\n")
         more = f"    memory_per_shard: {MEMORY_PER_SHARD // MIB}MiB\n    connections_max: {CONNECTIONS_MAX}\n"
         cls.aim(lambda plain, tls: config_text(plain, tls, encryption, more), listeners=("plain", "tls"))
+        cls.quiet = cls.watch(1.0)
 
-    def watch(self, seconds):
+    @classmethod
+    def watch(cls, seconds):
         """What the good client sees in that time."""
-        self.target.pulse.beat()
+        cls.target.pulse.beat()
         end = time.monotonic() + seconds
         harness.wait_until(lambda: time.monotonic() > end, "the time", seconds + 1)
-        return self.target.pulse.beat()
+        return cls.target.pulse.beat()
 
-    def assert_unmoved(self, quiet, seconds=1.0):
+    def assert_unmoved(self, seconds=0.5):
         """The good client's 99 % is at most a fifth above the quiet one's; noise of the machine is tried again."""
         for attempt in range(4):
             beat = self.watch(seconds)
             self.assertLess(beat.stall, STALL_MAX_US, beat)
-            if beat.high <= quiet.high * 1.2 + 1000:
+            if beat.high <= self.quiet.high * 1.2 + 1000:
                 return
-        self.fail(f"99 % of the good client's calls moved: {beat}, quiet {quiet}")
+        self.fail(f"99 % of the good client's calls moved: {beat}, quiet {self.quiet}")
 
     def assert_within_budget(self, connections):
-        self.target.assert_small(MEMORY_PER_SHARD + connections * MEMORY_PER_CONNECTION + 8 * MIB)
+        self.target.assert_small(budget_for(connections))
 
     def wait_connections(self, count):
         harness.wait_until(lambda: self.target.status()["in_use"]["connections"] >= count,
                            lambda: f"{count} connections: {self.target.status()['in_use']}", 20)
 
     def test_crowd__a_tenth_never_reads__the_others_are_served(self):
-        quiet = self.watch(1.0)
         ask = rpc.request(rpc.VERB_SOURCE, 1, struct.pack("<I", SOURCE_BYTES), 0)
         with Crowd(self.target.node.plain) as crowd:
             readers = crowd.come(CROWD - IDLERS, features())
@@ -122,7 +129,7 @@ class Crowds(AttackCase):
             for sock in idlers:
                 sock.sendall(ask * 100)
             self.wait_connections(CROWD)
-            self.assert_unmoved(quiet)
+            self.assert_unmoved()
             # Every one of the others is answered, while the idle ones are full to the brim.
             for sock in readers:
                 sock.sendall(rpc.request(rpc.VERB_ECHO, 9, b"me too", 0))
@@ -133,13 +140,11 @@ class Crowds(AttackCase):
                     self.assertTrue(piece, "closed instead of answered")
                     answer += piece
                 self.assertEqual(answer[-6:], b"me too")
-            self.assert_unmoved(quiet)
+            self.assert_unmoved()
             self.assert_within_budget(CROWD)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_crowd__writes_a_byte_at_a_time__the_others_are_served(self):
-        quiet = self.watch(1.0)
         frame = rpc.request(rpc.VERB_SINK, 1, bytes(1000), 0)
         with Crowd(self.target.node.plain) as crowd:
             writers = crowd.come(CROWD, features())
@@ -147,10 +152,9 @@ class Crowds(AttackCase):
                 for sock in writers:
                     sock.sendall(frame[at:at + 1])
             self.wait_connections(CROWD)
-            self.assert_unmoved(quiet)
+            self.assert_unmoved()
             self.assert_within_budget(CROWD)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_crowd__more_than_there_is_room_for__refused_and_the_rest_goes_on(self):
         before = self.target.counted()["too_many_connections"]
@@ -163,8 +167,7 @@ class Crowds(AttackCase):
             self.assert_within_budget(CONNECTIONS_MAX)
             # Those who say nothing are gone after the handshake's time, and there is room again.
             harness.wait_until(self.newcomer_served, "a newcomer is served", HANDSHAKE_S + 3)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def newcomer_served(self):
         try:
@@ -210,16 +213,14 @@ class Crowds(AttackCase):
         with self.flooded(1.5, lambda number: self.hit(self.target.node.plain, b"", number)):
             beat = self.watch(1.0)
         self.assertLess(beat.stall, STALL_MAX_US, beat)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_reconnects__as_fast_as_they_can__the_others_are_served(self):
         raw = features() + rpc.request(rpc.VERB_ECHO, 1, bytes(100), 0)
         with self.flooded(1.5, lambda number: self.hit(self.target.node.plain, raw, number, linger=True)):
             beat = self.watch(1.0)
         self.assertLess(beat.stall, STALL_MAX_US, beat)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_handshakes__as_fast_as_they_can__the_others_are_served(self):
         """Each costs the node a key exchange and a signature, and its client nothing."""
@@ -235,8 +236,7 @@ class Crowds(AttackCase):
                 beat = self.watch(1.0)
                 self.assertEqual(client.echo(b"still"), b"still")
         self.assertLess(beat.stall, STALL_MAX_US, beat)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
 
 if __name__ == "__main__":

@@ -143,9 +143,7 @@ class FirstBytes(AttackCase):
                 self.assert_ended(opening, *self.send(opening))
                 self.assertLess(time.monotonic() - began, HANDSHAKE_S)
                 self.target.assert_lively()
-        self.assert_counted(opening.reason for opening in AT_ONCE)
-        self.target.assert_small()
-        self.target.assert_at_base()
+        self.assert_over(opening.reason for opening in AT_ONCE)
 
     def test_opening__that_goes_no_further__closed_at_the_deadline(self):
         began = time.monotonic()
@@ -154,9 +152,7 @@ class FirstBytes(AttackCase):
             with self.subTest(opening.name):
                 self.assert_ended(opening, client, source)
                 self.assertGreater(time.monotonic() - began, 0.9 * HANDSHAKE_S)
-        self.target.assert_lively()
-        self.assert_counted(opening.reason for opening in AT_DEADLINE)
-        self.target.assert_at_base()
+        self.assert_over(opening.reason for opening in AT_DEADLINE)
 
     def test_offer__one_byte_each_100_ms__served_in_time_and_cut_at_the_deadline(self):
         short, long = rpc.negotiation([]), rpc.negotiation([(99, bytes(200))])
@@ -184,9 +180,7 @@ class FirstBytes(AttackCase):
         writer.join()
         self.wait_lines(in_time_source, 0)
         self.wait_lines(too_slow_source, 1, "hello_timeout")
-        self.assert_counted(["hello_timeout"])
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over(["hello_timeout"])
 
     def test_connect__reset_at_once__no_news(self):
         sources = []
@@ -195,8 +189,7 @@ class FirstBytes(AttackCase):
             client = self.dial(port, sources[-1])
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
         for source in sources:
             self.wait_lines(source, 0)
 
@@ -212,8 +205,7 @@ class FirstBytes(AttackCase):
                     while sock.recv(4096):
                         pass
                 self.wait_lines(source, 1 if port == "tls" and raw else 0)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
 
 if __name__ == "__main__":

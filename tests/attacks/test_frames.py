@@ -159,10 +159,7 @@ class Frames(AttackCase):
                 expected = rpc.negotiation([(rpc.REFUSAL, rpc.refusal("refused"))]) if offer.refused else b""
                 self.assertEqual(answer, expected)
                 self.wait_for_line(source, offer.reason)
-        self.target.assert_lively()
-        self.target.assert_small()
-        self.assert_counted(offer.reason for offer in offers)
-        self.target.assert_at_base()
+        self.assert_over(offer.reason for offer in offers)
 
     def wait_for_line(self, source, reason):
         """One line, unless the log has had enough of this kind for a second; then the counters must do."""
@@ -182,9 +179,7 @@ class Frames(AttackCase):
                     self.assertEqual(client.negotiate(records), answer)
                     self.assert_served(client)
                     client.close()
-        self.target.assert_lively()
-        self.assert_counted([])
-        self.target.assert_at_base()
+        self.assert_over([])
 
     def assert_frames_end(self, cases, reason):
         """Each raw tail behind a good negotiation ends the connection, without an answer."""
@@ -196,10 +191,7 @@ class Frames(AttackCase):
                 self.assertEqual(client.read_to_end(), b"")
                 client.close()
                 self.wait_lines(source, 1, reason)
-        self.target.assert_lively()
-        self.target.assert_small()
-        self.assert_counted([reason] * len(cases))
-        self.target.assert_at_base()
+        self.assert_over([reason] * len(cases))
 
     def test_length__over_the_largest__frame_too_large(self):
         lengths = {"one_byte_over": FRAME_BYTES_MAX + 1, **LYING_LENGTHS}
@@ -221,9 +213,7 @@ class Frames(AttackCase):
             self.assertEqual(client.read_to_end(), b"")
             client.close()
         self.assertEqual(self.count(), (calls, size))
-        self.target.assert_lively()
-        self.assert_counted([])
-        self.target.assert_at_base()
+        self.assert_over([])
 
     def count(self):
         client = self.negotiated()
@@ -246,8 +236,7 @@ class Frames(AttackCase):
         self.assertEqual(client.read_to_end(), b"")
         client.close()
         self.wait_lines(source, 1, "bad_frame")
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_negotiation__a_second_time__read_as_a_request(self):
         client = self.negotiated()
@@ -258,8 +247,7 @@ class Frames(AttackCase):
         self.assertEqual(rpc.exception_parse(response.payload).type, rpc.EXCEPTION_UNKNOWN_VERB)
         self.assert_served(client)
         client.close()
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_id__used_twice_at_a_time__answered_twice(self):
         client = self.negotiated()
@@ -268,8 +256,7 @@ class Frames(AttackCase):
         self.assertEqual([client.receive().msg_id, client.receive().msg_id], [5, 5])
         self.assert_served(client)
         client.close()
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_id__at_the_end_of_the_numbers__copied(self):
         client = self.negotiated()
@@ -277,8 +264,7 @@ class Frames(AttackCase):
             client.send(rpc.request(rpc.VERB_ECHO, msg_id, b"x", 0))
             self.assertEqual(client.receive().msg_id, msg_id)
         client.close()
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_requests__behind_the_negotiation__served_if_it_is(self):
         calls, _ = self.count()
@@ -293,8 +279,7 @@ class Frames(AttackCase):
             bad.read_to_end()
             bad.close()
         self.assertEqual(self.count()[0], calls)
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_verb__unknown_or_not_for_strangers__answered_and_goes_on(self):
         client = self.negotiated()
@@ -305,9 +290,7 @@ class Frames(AttackCase):
                 self.assertEqual(rpc.exception_parse(response.payload).verb, verb)
         self.assert_served(client)
         client.close()
-        self.target.assert_lively()
-        self.assert_counted([])
-        self.target.assert_at_base()
+        self.assert_over([])
 
     def test_frames__ten_thousand_empty_ones_at_once__each_answered_once(self):
         client = self.negotiated()
@@ -315,8 +298,7 @@ class Frames(AttackCase):
         client.send(b"".join(frames))
         self.assertEqual(sorted(client.receive().msg_id for _ in ids), sorted(ids))
         client.close()
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
     def test_timeout__of_any_size__none_or_kept(self):
         client = self.negotiated()
@@ -326,8 +308,7 @@ class Frames(AttackCase):
         late = client.start(rpc.VERB_SLEEP, struct.pack("<Q", 100_000))
         self.assertEqual(client.receive().msg_id, late)
         client.close()
-        self.target.assert_lively()
-        self.target.assert_at_base()
+        self.assert_over()
 
 
 if __name__ == "__main__":

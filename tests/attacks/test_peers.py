@@ -102,7 +102,7 @@ class Peers(AttackCase):
                              arguments=["--probe", "50ms"])
         self.addCleanup(self.far.close)
         self.far.start()
-        self.wait_probed()
+        self.target.node.wait_log(rf"I peer up {FAR}", RECOVERED_S)
         self.addCleanup(subprocess.run, ["nft", "delete", "table", "ip", "cut"], capture_output=True)
 
     def answered(self):

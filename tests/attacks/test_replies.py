@@ -123,7 +123,7 @@ CASES = {
     "reply_after_the_deadline": Case(LateByOne()),
     "never_replies": Case(Replies(lambda request, _: b"")),
     "compression_nobody_asked_for": Case(Answers(rpc.negotiation([(rpc.COMPRESS, b"LZ4")] + rpc.seastar_offer())),
-                                         answered=True),
+                                         "bad_negotiation"),
     "connection_id_for_streams": Case(
         Answers(rpc.negotiation(sorted(rpc.seastar_offer() + [(rpc.CONNECTION_ID, bytes(8))]))), answered=True),
 }

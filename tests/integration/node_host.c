@@ -239,7 +239,18 @@ static void asked_ended(void *ctx, enum weft_err err, const struct weft_reply *r
 static void asked_run(void *ctx, struct weft_shard *shard)
 {
     struct asked *asked = ctx;
-    asked->started = weft_call(shard, asked->peer, asked->verb, asked->args, &asked->options, asked_ended, asked);
+    if (!asked->by_reference) {
+        asked->started = weft_call(shard, asked->peer, asked->verb, asked->args, &asked->options, asked_ended, asked);
+        return;
+    }
+    weft_buf *buf = weft_buf_take(shard, asked->args.bytes);
+    assert_non_null(buf);
+    memcpy(weft_buf_data(buf), asked->args.data, asked->args.bytes);
+    asked->started = weft_call_buf(shard, asked->peer, asked->verb, buf, &asked->options, asked_ended, asked);
+    if (asked->started != WEFT_OK) {
+        assert_memory_equal(weft_buf_data(buf), asked->args.data, asked->args.bytes); /* still ours */
+        weft_buf_unref(buf);
+    }
 }
 
 bool asked_start(struct asked *asked)

@@ -63,6 +63,7 @@ struct asked {
     uint64_t verb;
     struct weft_span args;
     struct weft_call_options options;
+    bool by_reference;     /* the arguments go as a weft_buf, which is dropped if the call is refused */
     enum weft_err started; /* what weft_call returned */
     struct answer answer;
 };

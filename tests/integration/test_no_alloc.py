@@ -41,11 +41,11 @@ def read_log(path):
     return count, kept, entries
 
 
-def run(backend, folder, number):
+def run(backend, folder, number, load=()):
     """One run; give its calls, what it allocated while it measured, and the processes that allocated at all."""
     path = os.path.join(folder, f"{backend}.{number}")
     environment = {**os.environ, "LD_PRELOAD": PRELOAD, "ALLOC_LOG": path}
-    command = [WEFT, "bench", "rpc", "--local", "--seconds", "2", "--json", "--backend", backend]
+    command = [WEFT, "bench", "rpc", "--local", "--seconds", "2", "--json", "--backend", backend, *load]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr}")
@@ -74,6 +74,15 @@ class NoAllocation(unittest.TestCase):
                 if calls >= CALLS:
                     return
         self.fail(f"only {calls} calls in {RUNS_MAX} runs")
+
+    def test_large_payloads_by_reference__nothing_allocated(self):
+        with tempfile.TemporaryDirectory(prefix="weft-alloc-") as folder:
+            for number, backend in enumerate(("io_uring", "epoll")):
+                for step, load in enumerate((("--zerocopy", "always"), ("--beside-bulk", "4x1M"))):
+                    load = ("--size", "300000", "--in-flight", "8", *load)
+                    calls, wrong, _ = run(backend, folder, 2 * number + step, load)
+                    self.assertGreater(calls, 100)
+                    self.assertEqual(wrong, [])
 
     def test_io_uring__a_million_calls__nothing_allocated(self):
         self.check("io_uring")

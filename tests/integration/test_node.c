@@ -194,6 +194,44 @@ static void call__large_payloads__come_back_or_are_refused(void **state)
     expect_ok(&answer, 10);
 }
 
+static uint64_t arena_bytes(const struct pair *pair)
+{
+    struct weft_counters counters;
+    weft_node_counters(pair->a.node, &counters);
+    return counters.in_use.arena_bytes;
+}
+
+static void call_buf__taken_or_refused__nothing_stays(void **state)
+{
+    static const uint32_t sizes[] = {100, 16384, MIB, 16 * MIB};
+    struct pair *pair = *state;
+    pair_start(pair);
+    struct answer answer = host_call_patient(&pair->a, VERB_HELLO, 0);
+    expect_ok(&answer, 0);
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        bool refused = i % 2 == 1; /* there is no such peer */
+        uint8_t *args = pattern_new(sizes[i / 2]);
+        struct asked asked = {.host = &pair->a,
+                              .peer = {refused ? 99 : 1},
+                              .verb = VERB_ECHO,
+                              .args = {args, sizes[i / 2]},
+                              .options = WEFT_CALL_OPTIONS_INIT,
+                              .by_reference = true};
+        assert_int_equal(asked_start(&asked), !refused);
+        if (refused) {
+            assert_int_equal(asked.started, WEFT_ERR_NOT_FOUND);
+        } else {
+            asked_wait(&asked);
+            expect_ok(&asked.answer, sizes[i / 2]);
+            assert_int_equal(asked.answer.wrong_bytes, 0);
+        }
+        free(args);
+    }
+    answer = host_call(&pair->a, VERB_HELLO, 0, 0);
+    expect_ok(&answer, 0);
+    assert_true(arena_bytes(pair) < MIB); /* none of the large ones is left */
+}
+
 /* Many calls at once: as many as are accepted, again and again. */
 static void calls__many_at_once_with_large_answers__all_answered(void **state)
 {
@@ -797,6 +835,7 @@ static void plaintext__to_a_tls_port__said_so_at_both_ends(void **state)
 #define NODE_TESTS(backend)                                                                                            \
     NODE_TEST(calls__both_ways__every_standard_verb, backend),                                                         \
         NODE_TEST(call__large_payloads__come_back_or_are_refused, backend),                                            \
+        NODE_TEST(call_buf__taken_or_refused__nothing_stays, backend),                                                 \
         NODE_TEST(calls__many_at_once_with_large_answers__all_answered, backend),                                      \
         NODE_TEST(call__no_answer_in_time__timeout, backend),                                                          \
         NODE_TEST(call__wrong_arguments__refused_at_once, backend),                                                    \

@@ -54,6 +54,83 @@ static void call__by_reference__arrives_and_is_released(void **state)
     }
 }
 
+/* --- taking over --- */
+
+struct keeper {
+    struct side *side;
+    uint32_t bytes;
+    uint32_t ended;
+    const uint8_t *seen; /* where the callback saw the payload */
+    weft_buf *kept;
+    weft_buf *again;
+};
+
+static void keeper_done(void *ctx, enum weft_err err, const struct weft_reply *reply)
+{
+    struct keeper *keeper = ctx;
+    assert_int_equal(err, WEFT_OK);
+    keeper->ended++;
+    keeper->seen = reply->payload.data;
+    keeper->kept = weft_reply_take_payload(reply);
+    keeper->again = weft_reply_take_payload(reply);
+}
+
+static void keeper_call(void *ctx, struct weft_shard *shard)
+{
+    struct keeper *keeper = ctx;
+    weft_buf *args = weft_buf_take(shard, keeper->bytes);
+    for (uint32_t i = 0; i < keeper->bytes; i++) {
+        weft_buf_data(args)[i] = pattern_byte(i);
+    }
+    const struct call_request request = {
+        .verb = VERB_TAKE, .payload = args, .timeout_ns = 30 * SECOND, .fn = keeper_done, .ctx = keeper};
+    assert_int_equal(call_send(keeper->side->channels[0], &request), WEFT_OK);
+    weft_buf_unref(args);
+}
+
+static bool keeper_ended(void *ctx)
+{
+    return ((const struct keeper *)ctx)->ended > 0;
+}
+
+static void keeper_drop(void *ctx, struct weft_shard *shard)
+{
+    struct keeper *keeper = ctx;
+    (void)shard;
+    weft_buf_unref(keeper->kept);
+    weft_buf_unref(keeper->again);
+}
+
+/* What was assembled is handed over as it is, once; a view, and a second taking, are copies. */
+static void reply__payload_taken__outlives_the_callback(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {100, 300000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct channel_pair pair;
+        struct keeper keeper = {.bytes = sizes[i]};
+        channel_pair_init(&pair, 20);
+        pair.options.arena_bytes = 16u << 20;
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        keeper.side = &pair.sides[DIALER];
+        conn_end_do(&pair.conns.ends[DIALER], keeper_call, &keeper);
+        conn_pair_until(&pair.conns, keeper_ended, &keeper);
+        conn_pair_run(&pair.conns, SECOND);
+        assert_non_null(keeper.kept);
+        assert_non_null(keeper.again);
+        assert_int_equal(weft_buf_data(keeper.kept) == keeper.seen, sizes[i] == 300000);
+        assert_ptr_not_equal(weft_buf_data(keeper.again), weft_buf_data(keeper.kept));
+        for (uint32_t at = 0; at < sizes[i]; at++) {
+            assert_int_equal(weft_buf_data(keeper.kept)[at], pattern_byte(at));
+            assert_int_equal(weft_buf_data(keeper.again)[at], pattern_byte(at));
+        }
+        conn_end_do(&pair.conns.ends[DIALER], keeper_drop, &keeper);
+        expect_all_back(&pair);
+        channel_pair_close(&pair);
+    }
+}
+
 /* --- landing --- */
 
 #define LARGE_BYTES (1u << 20)
@@ -538,6 +615,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(call__by_reference__arrives_and_is_released),
+        cmocka_unit_test(reply__payload_taken__outlives_the_callback),
         cmocka_unit_test(large__plain__lands_where_it_stays),
         cmocka_unit_test(large__sealed__never_lands),
         cmocka_unit_test(large__cut_off_in_the_middle__all_is_back),

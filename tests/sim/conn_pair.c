@@ -200,7 +200,7 @@ static void end_start(struct conn_pair *pair, uint32_t index)
         .on_close = end_closed,
         .ctx = end,
         .driven = true,
-        .shard = {.recv_bufs = 64,
+        .shard = {.recv_bufs = pair->options.recv_bufs != 0 ? pair->options.recv_bufs : 64,
                   .send_bufs = pair->options.send_bufs,
                   .arena_bytes = pair->options.arena_bytes,
                   .operations_max = 64},

@@ -66,6 +66,7 @@ struct conn_pair_options {
     bool secure[2];
     struct toy_options toy[2];
     uint32_t send_bufs; /* 0: 2048 */
+    uint32_t recv_bufs; /* 0: 64 */
     uint32_t conns_max; /* 0: 16 */
     uint64_t arena_bytes;
     enum weft_send_zerocopy zero_copy;

@@ -326,6 +326,51 @@ static void large__answers_pile_up__reading_stops_and_goes_on(void **state)
     channel_pair_close(&pair);
 }
 
+static void acceptor_pause(void *ctx, struct weft_shard *shard)
+{
+    struct cut *cut = ctx;
+    (void)shard;
+    conn_pause(&cut->pair->sides[ACCEPTOR].channels[0]->conn);
+}
+
+static void acceptor_resume(void *ctx, struct weft_shard *shard)
+{
+    struct cut *cut = ctx;
+    (void)shard;
+    conn_resume(&cut->pair->sides[ACCEPTOR].channels[0]->conn);
+}
+
+static bool cut_ended(void *ctx)
+{
+    return ((const struct cut *)ctx)->outcome.count > 0;
+}
+
+/* More arrives at once than a connection may have of a turn: what waits for the next one goes before what lands. */
+static void large__more_at_once_than_a_share__held_bytes_come_first(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 0; seed < 20; seed++) {
+        struct channel_pair pair;
+        struct cut cut = {.pair = &pair};
+        large_pair_open(&pair, 100 + seed);
+        /* The buffers run out right behind the share, which ends the receive while bytes are held. */
+        pair.options.recv_bufs = TURN_CONN_BYTES_MAX / RECV_BUF_BYTES + 4;
+        pair.options.sim.window_bytes = TURN_CONN_BYTES_MAX + HELD_BYTES_HIGH / 2;
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        conn_end_do(&pair.conns.ends[ACCEPTOR], acceptor_pause, &cut);
+        conn_end_do(&pair.conns.ends[DIALER], cut_begin, &cut);
+        conn_pair_run(&pair.conns, SECOND / 10);
+        conn_end_do(&pair.conns.ends[ACCEPTOR], acceptor_resume, &cut);
+        conn_pair_until(&pair.conns, cut_ended, &cut);
+        assert_int_equal(cut.outcome.err, WEFT_OK);
+        assert_int_equal(cut.outcome.wrong_bytes, 0);
+        conn_pair_run(&pair.conns, SECOND);
+        expect_all_back(&pair);
+        channel_pair_close(&pair);
+    }
+}
+
 /* --- sends without a copy --- */
 
 static void zero_copy__kernel_copies__asks_again_only_when_told_to(void **state)
@@ -620,6 +665,7 @@ int main(void)
         cmocka_unit_test(large__sealed__never_lands),
         cmocka_unit_test(large__cut_off_in_the_middle__all_is_back),
         cmocka_unit_test(large__answers_pile_up__reading_stops_and_goes_on),
+        cmocka_unit_test(large__more_at_once_than_a_share__held_bytes_come_first),
         cmocka_unit_test(zero_copy__kernel_copies__asks_again_only_when_told_to),
         cmocka_unit_test(zero_copy__cut_off_while_the_kernel_reads__freed_after_the_last_event),
         cmocka_unit_test(call__waits_for_a_connection__keeps_its_reference),

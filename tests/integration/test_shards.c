@@ -20,6 +20,7 @@
 #define VERB_WHERE 100u
 #define COUNTER(name) offsetof(struct weft_counters, name)
 #define NODE_ID "6f1c2d3e-4b5a-4978-8695-a4b3c2d1e0f9"
+#define OTHER_ID "6f1c2d3e-4b5a-4978-8695-a4b3c2d1e0fa"
 
 struct trio {
     const char *backend;
@@ -202,6 +203,22 @@ static void node__address_is_shared__fences_nobody(void **state)
     assert_int_equal(stale(&trio->b), 0);
 }
 
+/* A tool that dials from a node's address is not that node. */
+static void node__another_id_from_its_address__fences_nobody(void **state)
+{
+    struct trio *trio = *state;
+    host_knows(&trio->b, &trio->a, NULL, NULL);
+    two_lives(trio);
+    trio->c.options.node_id = OTHER_ID;
+    host_start(&trio->c);
+    host_until_events(&trio->c, 1);
+    struct answer answer = host_call_patient(&trio->c, VERB_ECHO, 10);
+    assert_int_equal(answer.err, WEFT_OK);
+    answer = host_call(&trio->a, VERB_ECHO, 10, 0);
+    assert_int_equal(answer.err, WEFT_OK);
+    assert_int_equal(stale(&trio->b), 0);
+}
+
 /* A second node of this process is as foreign as a second process. */
 static void node__port_is_taken__one_clear_line(void **state)
 {
@@ -245,6 +262,7 @@ static void links__peer_is_down__shown_as_waiting(void **state)
 #define TESTS(backend)                                                                                                 \
     ON(backend, call__shard_named__lands_there), ON(backend, request__verb_names_its_owner__hops),                     \
         ON(backend, node__comes_back__connections_of_its_former_life_go),                                              \
+        ON(backend, node__another_id_from_its_address__fences_nobody),                                                 \
         ON(backend, node__address_is_shared__fences_nobody), ON(backend, node__port_is_taken__one_clear_line),         \
         ON(backend, links__peer_is_down__shown_as_waiting)
 

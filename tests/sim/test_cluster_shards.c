@@ -176,6 +176,30 @@ static uint32_t accepted_up(const struct cluster_node *node)
     return count;
 }
 
+/* With one place beside those of the home shard, the others have it one after the other. */
+static uint64_t budget_rests(uint64_t seed, struct cluster_totals *totals)
+{
+    static struct cluster cluster;
+    const struct shape shape = {{3, 3}, 4, false};
+    shape_open(&cluster, seed, &shape);
+    uint32_t home = node_home_shard(cluster.nodes[0].node, (uint32_t)cluster_peer_id(&cluster.nodes[0], 1).bits - 1);
+    for (uint32_t round = 0; round < 4; round++) {
+        (void)cluster_call_start(call_on(&cluster, (home + 1 + round % 2) % 3, WEFT_LANE_BULK));
+        calls_end_well(&cluster);
+        cluster_run(&cluster, IDLE_MS * 3 * MS_NS);
+    }
+    struct weft_counters from = counters_of(&cluster.nodes[0]);
+    cluster_check(&cluster, from.calls_carried == 0 && from.dialed == 1 + 4, "%llu calls carried, %llu dials",
+                  (unsigned long long)from.calls_carried, (unsigned long long)from.dialed);
+    return cluster_close(&cluster, totals);
+}
+
+static void budget__link_rests__its_place_is_free_again(void **state)
+{
+    (void)state;
+    cluster_run_seeds(820, 4, 2, budget_rests, NULL);
+}
+
 /* The acceptor holds to its own bound, whatever the dialer thinks. */
 static uint64_t bound(uint64_t seed, struct cluster_totals *totals)
 {
@@ -320,6 +344,7 @@ int main(void)
         cmocka_unit_test(call__shard_named__runs_there_and_hops_only_if_misrouted),
         cmocka_unit_test(request__verb_says_which_shard__hops_there_once),
         cmocka_unit_test(budget__used_up__calls_go_by_the_home_shard),
+        cmocka_unit_test(budget__link_rests__its_place_is_free_again),
         cmocka_unit_test(bound__acceptor_has_a_lower_one__refuses_the_rest),
         cmocka_unit_test(link__nobody_uses_it__closes_and_comes_back),
         cmocka_unit_test(lanes__come_and_go__told_each_on_its_shard),

@@ -34,6 +34,8 @@ struct channel_events {
     /* The code that the peer is told instead of the true reason. */
     enum weft_reason (*disclose)(struct channel *channel, enum weft_reason reason);
     void (*up)(struct channel *channel);
+    /* The dialer is about to stop, and says so by this channel; of an acceptor. */
+    void (*goodbye)(struct channel *channel);
     /* The end, after its calls have failed; channel->conn.error says why. */
     void (*down)(struct channel *channel);
 };
@@ -54,6 +56,7 @@ struct channel {
     bool verified;        /* its certificate did; set by the owner's admit */
     bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
     bool misdirected;     /* plaintext on a TLS listener */
+    bool said_goodbye;    /* acceptor: the peer did, by this channel */
     bool offered;         /* dialer: our half of the negotiation is on its way */
     bool stalled;         /* no more frames are taken for now; channel_hold.c */
     bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
@@ -76,10 +79,11 @@ struct channel {
     struct timer patience; /* until the deadline of a request that waits for memory */
     struct list held;      /* struct held_bytes: arrived while stalled, in order */
     uint32_t held_bytes;
-    struct list owed;     /* struct weft_request: answered, but the answer found no room yet */
-    struct list calls;    /* struct call: sent, not answered */
-    struct list one_ways; /* struct call: queued, not yet handed to the network */
-    struct list kept;     /* struct weft_request: unanswered when their handlers returned */
+    struct list owed;       /* struct weft_request: answered, but the answer found no room yet */
+    struct list calls;      /* struct call: sent, not answered */
+    struct list one_ways;   /* struct call: queued, not yet handed to the network */
+    struct list kept;       /* struct weft_request: unanswered when their handlers returned */
+    uint64_t idle_since_ns; /* while the node stops; 0: not idle */
     uint32_t call_count;
     uint32_t request_count; /* unanswered */
     uint64_t torn_end;      /* where the last request ends that lost its caller when it was handed over in part */

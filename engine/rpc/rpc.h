@@ -26,6 +26,7 @@ struct rpc {
     uint64_t kept_salt;
     const struct verb_table *verbs;
     bool authorizes;
+    bool draining;             /* no request runs any more but those that do already */
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
     struct list away;          /* struct call: another shard carries them out */
     uint64_t held_bytes;       /* of all channels, in the reserve of the arena */

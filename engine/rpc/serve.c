@@ -85,6 +85,18 @@ static void serve_busy(struct channel *channel, const struct wire_request *reque
     serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, nothing);
 }
 
+/* The same, told to whoever asks. */
+static void serve_busy_for(struct channel *channel, const struct wire_request *request, const char *text)
+{
+    if (channel->peer_hello) {
+        serve_busy(channel, request);
+        return;
+    }
+    COUNT(channel->rpc->shard, requests_failed);
+    COUNT(channel->rpc->shard, requests_busy);
+    serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of(text));
+}
+
 /* Its sender may not have this verb run. */
 static void serve_forbidden(struct channel *channel, const struct verb *verb, const struct wire_request *request)
 {
@@ -126,6 +138,15 @@ static void serve_cancel(struct channel *channel, struct weft_span payload)
     }
 }
 
+static void serve_goodbye(struct channel *channel)
+{
+    COUNT(channel->rpc->shard, goodbyes_received);
+    COUNT(channel->rpc->shard, one_way_received);
+    if (channel->lane == WEFT_LANE_CONTROL) {
+        channel->events->goodbye(channel);
+    }
+}
+
 static void serve_ping(struct channel *channel, const struct wire_request *request, const struct frame *frame)
 {
     if (frame->payload.bytes != 8) {
@@ -146,6 +167,8 @@ static void serve_own_verb(struct channel *channel, const struct wire_request *r
         serve_ping(channel, request, frame);
     } else if (channel->peer_hello && request->verb == WIRE_VERB_CANCEL) {
         serve_cancel(channel, frame->payload);
+    } else if (channel->peer_hello && request->verb == WIRE_VERB_GOODBYE) {
+        serve_goodbye(channel);
     } else {
         serve_unknown_verb(channel, request);
     }
@@ -191,13 +214,7 @@ static void serve_no_way(struct channel *channel, const struct wire_request *wir
 {
     channel->request_count--;
     slots_give_back(&channel->rpc->requests, request);
-    if (channel->peer_hello) {
-        serve_busy(channel, wire);
-        return;
-    }
-    COUNT(channel->rpc->shard, requests_failed);
-    COUNT(channel->rpc->shard, requests_busy);
-    serve_exception(channel, wire->id, WIRE_EXCEPTION_USER, weft_span_of("busy: no way to the shard of this request"));
+    serve_busy_for(channel, wire, "busy: no way to the shard of this request");
 }
 
 static void serve_run(struct channel *channel, const struct verb *verb, const struct wire_request *wire,
@@ -257,6 +274,10 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
     }
     if (WEFT_UNLIKELY(request.verb >= WEFT_VERB_RESERVED)) {
         serve_own_verb(channel, &request, frame);
+        return true;
+    }
+    if (WEFT_UNLIKELY(channel->rpc->draining)) {
+        serve_busy_for(channel, &request, "busy: this node is stopping");
         return true;
     }
     const struct verb *verb = verb_table_find(channel->rpc->verbs, request.verb);

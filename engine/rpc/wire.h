@@ -24,6 +24,7 @@
 /* Verbs of weft's own, for peers that said hello. */
 #define WIRE_VERB_PING ((UINT64_C(1) << 63) + 1)
 #define WIRE_VERB_CANCEL ((UINT64_C(1) << 63) + 2)
+#define WIRE_VERB_GOODBYE ((UINT64_C(1) << 63) + 3)
 
 enum wire_exception {
     WIRE_EXCEPTION_USER = 0,

@@ -277,7 +277,10 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(accept_pauses)                                                                                                   \
     X(requests_hopped)                                                                                                 \
     X(zero_copy_sends)                                                                                                 \
-    X(zero_copy_copied)
+    X(zero_copy_copied)                                                                                                \
+    X(goodbyes_sent)                                                                                                   \
+    X(goodbyes_received)                                                                                               \
+    X(peers_silent)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -7,8 +7,8 @@
 /* A look at every connection of a shard costs; one turn in so many is looked at. */
 #define LOOK_EVERY_TURNS 16u
 
-/* Pings of one control link that can be in flight: one, and another for a moment when the first expires. */
-#define PINGS_MAX 2u
+/* Pings of one control link that can be in flight: each waits for three intervals, and another is sent meanwhile. */
+#define PINGS_MAX 4u
 
 #define CHECK_EQUAL(cluster, left, right)                                                                              \
     cluster_check(cluster, (left) == (right), "%llu and %llu", (unsigned long long)(left), (unsigned long long)(right))
@@ -26,8 +26,8 @@ static void check_accounts(struct cluster *cluster, const struct cluster_node *n
                     c->one_way_received + c->heartbeats_answered + slots_in_use(&share->rpc.requests));
     CHECK_EQUAL(cluster, c->accepted + c->dialed, c->connections_closed + share->net.conn_count);
     cluster_check(cluster,
-                  calls >= ours &&
-                      calls - ours <= PINGS_MAX * node->node->peer_count + share->carrying + c->cancels_sent,
+                  calls >= ours && calls - ours <= PINGS_MAX * node->node->peer_count + share->carrying +
+                                                       c->cancels_sent + c->goodbyes_sent,
                   "%u calls in flight, %u of them ours", calls, ours);
     /* A one-way call that found no room, or came too late, is answered all the same. */
     cluster_check(cluster, c->late_replies <= c->calls_expired + c->calls_cancelled + c->one_way_sent,
@@ -222,7 +222,8 @@ static void check_counters(struct cluster_node *node)
 #undef EQUAL
     cluster_check(cluster, c.calls_started >= node->started_calls, "fewer calls counted than started");
     cluster_check(cluster,
-                  c.calls_started - node->started_calls <= c.heartbeats_sent + c.calls_carried + c.cancels_sent,
+                  c.calls_started - node->started_calls <=
+                      c.heartbeats_sent + c.calls_carried + c.cancels_sent + c.goodbyes_sent,
                   "calls that nobody started");
     cluster_check(cluster, c.calls_expired <= c.calls_failed, "an expired call is a failed one");
 }

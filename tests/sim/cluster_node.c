@@ -9,8 +9,9 @@
 /* The least that a node takes; it is touched only where it is used. */
 #define MEMORY_PER_SHARD_BYTES (UINT64_C(64) << 20)
 #define HANDSHAKE_TIMEOUT_MS 2000u
-/* From up to missed: an interval until the first ping, and one for each of the three that nobody answers. */
-#define INTERVALS_MISSED 4u
+/* From up to silent: three intervals, less the part of one that is left for noticing it. */
+#define SILENT_PARTS 23u
+#define INTERVAL_PARTS 8u
 /* Starts that may fail in a row: far above what the highest rate of START_ERROR makes likely. */
 #define STARTS_FAILED_MAX 100u
 
@@ -93,8 +94,10 @@ static void node_peer_changed(void *ctx, weft_shard *shard, const struct weft_pe
                   node->index, peer, event->up ? "up" : "down", weft_reason_name(event->reason));
     uint64_t interval_ns = cluster->options.heartbeat_ms * MS_NS;
     uint64_t lasted_ns = sim_world_now_ns(cluster->world) - watch->changed_ns;
-    cluster_check(cluster, event->reason != WEFT_REASON_HEARTBEAT_MISSED || lasted_ns >= INTERVALS_MISSED * interval_ns,
-                  "node %u: peer %u was up for %llu ms, and missed three heartbeats", node->index, peer,
+    cluster_check(cluster,
+                  event->reason != WEFT_REASON_HEARTBEAT_MISSED ||
+                      lasted_ns >= SILENT_PARTS * interval_ns / INTERVAL_PARTS,
+                  "node %u: peer %u was up for %llu ms, and was silent", node->index, peer,
                   (unsigned long long)(lasted_ns / MS_NS));
     watch->up = event->up;
     watch->reason = event->reason;

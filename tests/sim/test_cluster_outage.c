@@ -14,8 +14,8 @@
 #include "tests/sim/cluster.h"
 
 #define HEARTBEAT_MS 200u
-/* Until three pings in a row are missed, the first of which leaves up to an interval later. */
-#define NOTICED_NS (4 * HEARTBEAT_MS * MS_NS + 5 * MS_NS)
+/* Before so much silence is over, a peer is down. */
+#define NOTICED_NS (3 * HEARTBEAT_MS * MS_NS)
 #define STORM_NODES 16u
 #define STORM_BIN_NS (100 * MS_NS)
 #define STORM_BINS 200u

@@ -13,14 +13,27 @@
 
 #include "tests/sim/cluster.h"
 
-/* Pings that go unanswered until a peer is down; the first leaves up to an interval after the silence began. */
-#define INTERVALS_MISSED 3u
+/* Heartbeats of silence before whose end a peer is down.  Its last answer came up to an interval before. */
+#define INTERVALS_SILENT 3u
 /* A tick of a timer, a latency and some turns. */
 #define NOTICE_NS (2 * MS_NS)
 /* The longest pause between two dials, and how long one of them may hang. */
 #define FOUND_NS_MAX (13 * SECOND_NS)
 /* Far more than a payload of 200 KiB takes through the smallest window, behind a few others. */
 #define PROMPT_NS (900 * MS_NS)
+
+/* Whatever shard and lane they were on: calls to a peer that is down do not wait for their deadlines. */
+static void check_calls_ended_with_peer(struct cluster *cluster, uint32_t node, uint64_t down_ns)
+{
+    for (uint32_t i = 0; i < cluster->call_count; i++) {
+        const struct cluster_call *call = &cluster->calls[i];
+        if (call->node == node && call->started && call->begin_ns < down_ns && !call->wait_for_peer) {
+            cluster_check(cluster, call->ends == 1 && call->end_ns <= down_ns + NOTICE_NS,
+                          "call %llu on lane %s did not end with its peer: %s", (unsigned long long)call->id,
+                          weft_lane_name(call->lane), call->ends == 1 ? weft_err_name(call->err) : "open");
+        }
+    }
+}
 
 static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
 {
@@ -43,7 +56,7 @@ static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
         before[i] = cluster_dialed(&cluster.nodes[i]);
         cluster_check(&cluster, cluster.nodes[i].watches[1 - i].downs == 0, "down before the cut");
     }
-    uint64_t cut_for_ns = (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS + prng_below(&cluster.prng, 20 * SECOND_NS);
+    uint64_t cut_for_ns = INTERVALS_SILENT * interval_ns + prng_below(&cluster.prng, 20 * SECOND_NS);
     cluster_run(&cluster, cut_for_ns);
     for (uint32_t i = 0; i < 2; i++) {
         const struct cluster_watch *watch = &cluster.nodes[i].watches[1 - i];
@@ -52,9 +65,10 @@ static uint64_t silent(uint64_t seed, struct cluster_totals *totals)
         cluster_check(&cluster, watch->reason == WEFT_REASON_HEARTBEAT_MISSED, "node %u: %s", i,
                       weft_reason_name(watch->reason));
         cluster_check(&cluster,
-                      noticed_ns + NOTICE_NS >= (INTERVALS_MISSED - 1) * interval_ns &&
-                          noticed_ns <= (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS,
+                      noticed_ns + NOTICE_NS >= (INTERVALS_SILENT - 1) * interval_ns - interval_ns / 8 &&
+                          noticed_ns <= INTERVALS_SILENT * interval_ns,
                       "node %u noticed after %llu us", i, (unsigned long long)(noticed_ns / 1000));
+        check_calls_ended_with_peer(&cluster, i, watch->changed_ns);
         /* The control link, and what calls use: a link per lane and shard. */
         uint64_t links = cluster_links(&cluster.nodes[i], &cluster.nodes[1 - i]);
         uint64_t dials = cluster_dialed(&cluster.nodes[i]) - before[i];
@@ -148,6 +162,7 @@ static void pairs__some_cut__the_others_see_no_error(void **state)
     }
 }
 
+/* Pings that have had their time to be answered, and were not. */
 static uint32_t heartbeats_missed(const struct cluster_node *node)
 {
     uint32_t most = 0;
@@ -155,13 +170,13 @@ static uint32_t heartbeats_missed(const struct cluster_node *node)
         struct node_shard *share = &node->node->shards[i];
         const struct link *link;
         for (uint32_t j = 0; (link = node_shard_next_link(share, &j)) != NULL;) {
-            most = link->heartbeats_missed > most ? link->heartbeats_missed : most;
+            most = link->pings_unanswered > most + 1 ? link->pings_unanswered - 1 : most;
         }
     }
     return most;
 }
 
-/* Links stop and go, in one direction or both, always for less than it takes to miss three pings in a row. */
+/* Links stop and go, in one direction or both, always for less than what makes a peer silent. */
 static uint64_t flap(uint64_t seed, struct cluster_totals *totals)
 {
     struct cluster_options options;
@@ -183,7 +198,7 @@ static uint64_t flap(uint64_t seed, struct cluster_totals *totals)
         if (both) {
             cluster_cut(&cluster, b, a, true);
         }
-        cluster_run(&cluster, interval_ns + prng_below(&cluster.prng, interval_ns));
+        cluster_run(&cluster, interval_ns * 3 / 4 + prng_below(&cluster.prng, interval_ns));
         for (uint32_t i = 0; i < cluster.node_count; i++) {
             uint32_t missed = heartbeats_missed(&cluster.nodes[i]);
             missed_most = missed > missed_most ? missed : missed_most;
@@ -225,12 +240,12 @@ static uint64_t one_way(uint64_t seed, struct cluster_totals *totals)
     uint64_t cut_ns = sim_world_now_ns(cluster.world);
     cluster_cut(&cluster, 0, 1, true);
     uint64_t interval_ns = options.heartbeat_ms * MS_NS;
-    cluster_run(&cluster, (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS);
+    cluster_run(&cluster, INTERVALS_SILENT * interval_ns);
     for (uint32_t i = 0; i < 2; i++) {
         const struct cluster_watch *watch = &cluster.nodes[i].watches[1 - i];
         cluster_check(&cluster, !watch->up && watch->downs == 1, "node %u did not notice", i);
-        cluster_check(&cluster, watch->changed_ns - cut_ns <= (INTERVALS_MISSED + 1) * interval_ns + NOTICE_NS,
-                      "node %u noticed late", i);
+        cluster_check(&cluster, watch->changed_ns - cut_ns <= INTERVALS_SILENT * interval_ns, "node %u noticed late",
+                      i);
     }
     cluster_run(&cluster, prng_below(&cluster.prng, 5 * SECOND_NS));
     cluster.load = false;

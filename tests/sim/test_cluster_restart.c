@@ -159,14 +159,36 @@ static void check_begun_is_finished(struct cluster *cluster, uint32_t node, uint
         bool finished = call->err == WEFT_OK || call->err == WEFT_ERR_REMOTE || call->err == WEFT_ERR_UNKNOWN_VERB ||
                         call->err == WEFT_ERR_TIMEOUT || call->err == WEFT_ERR_CANCELLED ||
                         call->err == WEFT_ERR_EXPIRED;
+        bool to_there = call->peer == node;
+        bool refused = (call->err == WEFT_ERR_BUSY || call->err == WEFT_ERR_UNREACHABLE || !call->started) &&
+                       call->executed == WEFT_EXECUTED_NO;
         bool waited = call->err == WEFT_ERR_DRAINING && call->executed == WEFT_EXECUTED_NO; /* for its connection */
         cluster_check(cluster, !ran_there || finished, "call %llu ran on node %u and ended with %s",
                       (unsigned long long)call->id, node, weft_err_name(call->err));
         /* Its way led over another shard, which found the peer down. */
         waited = waited || (call->err == WEFT_ERR_UNREACHABLE && call->executed == WEFT_EXECUTED_NO &&
                             call->lane == WEFT_LANE_CONTROL);
+        cluster_check(cluster, !to_there || finished || refused || call->wait_for_peer,
+                      "call %llu to the leaving node %u was lost: %s, executed %s", (unsigned long long)call->id, node,
+                      weft_err_name(call->err), weft_executed_name(call->executed));
         cluster_check(cluster, !from_there || finished || waited, "call %llu of the leaving node %u: %s",
                       (unsigned long long)call->id, node, weft_err_name(call->err));
+    }
+}
+
+/* The one that stopped told the others, and was told of them: nobody is up any more, and for the same reason. */
+static void check_everybody_knows(struct cluster *cluster, uint32_t node)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        const struct cluster_watch *ours = &cluster->nodes[node].watches[i];
+        const struct cluster_watch *theirs = &cluster->nodes[i].watches[node];
+        if (i == node) {
+            continue;
+        }
+        cluster_check(cluster, ours->ups > 0 && !ours->up && ours->reason == WEFT_REASON_DRAINING,
+                      "the leaving node %u says of %u: %s", node, i, weft_reason_name(ours->reason));
+        cluster_check(cluster, !theirs->up && theirs->reason == WEFT_REASON_DRAINING,
+                      "node %u says of the leaving %u: %s", i, node, weft_reason_name(theirs->reason));
     }
 }
 
@@ -185,11 +207,17 @@ static uint64_t roll(uint64_t seed, struct cluster_totals *totals)
     for (uint32_t i = 0; i < cluster.node_count; i++) {
         struct cluster_node *node = &cluster.nodes[i];
         cluster_run(&cluster, prng_below(&cluster.prng, SECOND_NS));
+        /* A goodbye goes by the control connection of the one that leaves; without one there is none. */
+        cluster_check(&cluster, options.faults || cluster_run_until(&cluster, 15 * SECOND_NS, cluster_all_up),
+                      "not up");
         uint32_t first = cluster.call_count;
         cluster_run(&cluster, SECOND_NS / 4);
         cluster_drain_node(node);
         cluster_check(&cluster, cluster_run_until(&cluster, 5 * SECOND_NS, drained), "node %u does not stop", i);
         uint32_t last = cluster.call_count;
+        if (!options.faults) {
+            check_everybody_knows(&cluster, i);
+        }
         cluster_end_node(node);
         if (!options.faults) {
             cluster_check(&cluster, node->exit_value == 0, "node %u was cut off", i);
@@ -207,7 +235,11 @@ static void node__drained_under_load__finishes_what_it_began(void **state)
 {
     (void)state;
     struct cluster_totals totals = {0};
-    cluster_run_seeds(5000, 36, 6, roll, &totals);
+    cluster_run_seeds(5000, 50, 10, roll, &totals);
+    uint64_t asked;
+    if (!cluster_seed_asked(&asked)) {
+        assert_true(totals.by_err[WEFT_ERR_BUSY] > 0); /* what was on its way when the goodbye was */
+    }
 }
 
 int main(void)

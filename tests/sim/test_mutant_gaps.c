@@ -250,13 +250,15 @@ static void heartbeats__missed_now_and_then__peer_stays_up(void **state)
     duo_open(&duo, &options);
     (void)duo_run(&duo, SECOND, NULL, NULL);
     assert_int_equal(duo.sides[0].peers_up, 1);
+    uint32_t missed = 0;
     for (uint32_t i = 0; i < 6; i++) {
         sim_world_partition(duo.world, 0, 1, true);
-        (void)duo_run(&duo, 210 * MS, NULL, NULL);
+        (void)duo_run(&duo, 150 * MS, NULL, NULL);
+        missed += duo.sides[0].node->shards[0].peers[0]->control->pings_unanswered > 1;
         sim_world_partition(duo.world, 0, 1, false);
         (void)duo_run(&duo, SECOND, NULL, NULL);
     }
-    assert_true(side_counters(&duo.sides[0]).calls_expired >= 6);
+    assert_true(missed > 0);
     assert_int_equal(duo.sides[0].peers_down, 0);
     duo_close(&duo);
 }

@@ -14,6 +14,10 @@
 #define BACKOFF_FIRST_NS UINT64_C(100000000)
 #define BACKOFF_MOST_NS UINT64_C(10000000000)
 #define BACKOFF_DOUBLINGS_MAX 7u
+/* A goodbye is worth its place in the queue for so long. */
+#define GOODBYE_TIMEOUT_NS UINT64_C(1000000000)
+/* How often a link that is leaving looks whether its calls have ended. */
+#define LEAVE_LOOK_NS UINT64_C(2000000)
 
 static const struct channel_events link_channel_events;
 
@@ -51,9 +55,10 @@ static void link_note_peer(struct link *link, bool up)
 {
     struct node_shard *share = link->share;
     struct weft_node *node = share->node;
-    if (link->lane != WEFT_LANE_CONTROL) {
+    if (link->lane != WEFT_LANE_CONTROL || link->noted_up == up) {
         return;
     }
+    link->noted_up = up;
     if (up) {
         COUNT(share->shard, peers_up);
         log_event(&share->log, share->shard->now_ns, LOG_PEER_UP, 'I', "peer up %s", link->peer->text);
@@ -134,9 +139,20 @@ static void link_back_off(struct link *link)
     call_fail_impatient(&link->waiting, &why);
 }
 
+static void link_set_leaving(struct link *link)
+{
+    memset(&link->last, 0, sizeof link->last);
+    weft_error_set_reason(&link->last, WEFT_ERR_UNREACHABLE, WEFT_REASON_DRAINING, "the peer is stopping");
+}
+
 static void link_dial(struct link *link)
 {
     struct node_shard *share = link->share;
+    if (link->family->leaving) {
+        link_set_leaving(link);
+        link_back_off(link);
+        return;
+    }
     struct location own = settings_location(&share->node->settings);
     struct location theirs = peer_location(link->peer);
     link->decision = policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
@@ -173,8 +189,15 @@ static void link_dial(struct link *link)
 
 static void link_retry(struct timer *timer, void *ctx)
 {
-    (void)timer;
-    link_dial(ctx);
+    struct link *link = ctx;
+    if (link->state != LINK_LEAVING) {
+        link_dial(link);
+        return;
+    }
+    if (link->channel->call_count == 0) {
+        conn_close(&link->channel->conn, WEFT_REASON_DRAINING);
+    }
+    shard_timer_start(link_shard(link), timer, LEAVE_LOOK_NS);
 }
 
 static void link_introduce(struct channel *channel, const struct negotiation *offer, struct negotiation *own)
@@ -262,11 +285,13 @@ static void link_log_end(struct link *link, const struct channel *channel, bool 
     struct node_shard *share = link->share;
     char remote[ADDRESS_TEXT_BYTES];
     address_print(&channel->conn.remote, remote);
-    if (link->last.reason < WEFT_REASON_REFUSALS_END && link->last.reason != WEFT_REASON_NONE) {
+    bool refused = link->last.reason < WEFT_REASON_REFUSALS_END && link->last.reason != WEFT_REASON_NONE;
+    if (refused && !link->family->leaving) {
         node_refused(share, channel, "out to");
         return;
     }
-    char level = was_up || link->failures == 0 ? 'W' : 'D'; /* of failures in a row only the first is news */
+    bool news = (was_up || link->failures == 0) && !link->family->leaving; /* of failures in a row only the first is */
+    char level = news ? 'W' : 'D';
     log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, level, "link %s %s lane %s: %s: %s",
               was_up ? "down" : "failed", remote, weft_lane_name(link->lane), weft_reason_name(link->last.reason),
               link->last.text);
@@ -286,12 +311,15 @@ static void link_rested(struct link *link)
 static void link_down(struct channel *channel)
 {
     struct link *link = channel->owner;
-    bool was_up = link->state == LINK_UP;
+    bool was_up = link->state == LINK_UP || link->state == LINK_LEAVING;
     link->last = channel->conn.error;
-    link->family->up_count[link->lane] -= was_up || link->state == LINK_RESTING;
+    link->family->up_count[link->lane] -= link->state == LINK_UP || link->state == LINK_RESTING;
     if (link->state == LINK_RESTING) {
         link_rested(link);
         return;
+    }
+    if (link->family->leaving) {
+        link_set_leaving(link);
     }
     if (!was_up && link->state != LINK_STOPPED) {
         COUNT(link->share->shard, dial_failures);
@@ -307,9 +335,7 @@ static void link_down(struct channel *channel)
     }
     link_log_end(link, channel, was_up);
     link_back_off(link);
-    if (was_up) {
-        link_note_peer(link, false);
-    }
+    link_note_peer(link, false);
     link_note_lane(link, false);
 }
 
@@ -362,10 +388,40 @@ enum weft_err link_call(struct link *link, const struct call_request *request)
     return call_wait(&link->share->rpc, &link->waiting, request);
 }
 
-void link_stop_if_idle(struct link *link)
+void link_leave(struct link *link)
 {
-    if (link->state == LINK_STOPPED && link->channel != NULL && link->channel->call_count == 0) {
-        conn_close(&link->channel->conn, WEFT_REASON_LOCAL_CLOSE);
+    if (link->state == LINK_UP) {
+        link->state = LINK_LEAVING;
+        link->family->up_count[link->lane]--;
+        link_set_leaving(link);
+        link_heartbeat_stop(link);
+        shard_timer_start(link_shard(link), &link->retry, 0);
+        link_note_peer(link, false);
+        link_note_lane(link, false);
+    } else if (link->state == LINK_DIALING) {
+        conn_abort(&link->channel->conn, WEFT_ERR_UNREACHABLE, WEFT_REASON_DRAINING);
+    }
+}
+
+void link_return(struct link *link)
+{
+    if (link->state == LINK_BACKOFF) { /* what it failed by is over */
+        link->failures = 0;
+        shard_timer_start(link_shard(link), &link->retry, link_backoff_ns(link));
+    }
+}
+
+static void link_say_goodbye(struct link *link)
+{
+    const struct call_request goodbye = {
+        .verb = WIRE_VERB_GOODBYE,
+        .timeout_ns = GOODBYE_TIMEOUT_NS,
+        .one_way = true,
+    };
+    if (call_send(link->channel, &goodbye) == WEFT_OK) {
+        link->goodbye = true;
+        atomic_store(&link->share->node->shared[link->peer_index].told, true);
+        COUNT(link->share->shard, goodbyes_sent);
     }
 }
 
@@ -373,10 +429,16 @@ void link_stop(struct link *link)
 {
     struct weft_error why = {0};
     weft_error_set_reason(&why, WEFT_ERR_DRAINING, WEFT_REASON_DRAINING, "this node is stopping");
+    if (link->noted_up && link->state == LINK_UP && channel_is_up(link->channel) && link->channel->peer_hello) {
+        link_say_goodbye(link);
+    }
+    link->family->up_count[link->lane] -= link->state == LINK_UP || link->state == LINK_RESTING;
+    link->last = why;
+    link_note_peer(link, false);
+    link_note_lane(link, false);
     link_heartbeat_stop(link);
     timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
     timer_wheel_stop(&link_shard(link)->wheel, &link->idle);
     link->state = LINK_STOPPED;
     call_fail_waiting(&link->waiting, &why);
-    link_stop_if_idle(link);
 }

@@ -2,12 +2,15 @@
 /* A link: an outgoing connection from one shard to one peer on one lane, kept alive by dialing again.
  *
  *     IDLE -> DIALING -> UP -> BACKOFF -> DIALING ...       UP -> RESTING -> DIALING or gone       any -> STOPPED
+ *                        UP -> LEAVING -> BACKOFF
  *
  * IDLE     nobody used it yet
  * DIALING  a channel exists, not negotiated; calls wait
  * UP       calls pass
  * BACKOFF  the last attempt failed, or the connection ended; calls fail at once, unless they want to wait
- * RESTING  nobody used it for a while, so its connection is being closed; a call that comes now makes it dial again
+ * LEAVING  the peer said goodbye: its connection closes when its calls have ended; calls fail at once, as in BACKOFF,
+ * and nothing is dialed before the peer is gone RESTING  nobody used it for a while, so its connection is being closed;
+ * a call that comes now makes it dial again
  *
  * Whether it is plain or TLS is decided anew at each dial, by the policy, and so is the shard of the peer on which it
  * wants to land. */
@@ -20,7 +23,7 @@
 #include "topology/cluster/policy.h"
 #include "topology/cluster/shard_map.h"
 
-enum link_state { LINK_IDLE = 0, LINK_DIALING, LINK_UP, LINK_BACKOFF, LINK_RESTING, LINK_STOPPED };
+enum link_state { LINK_IDLE = 0, LINK_DIALING, LINK_UP, LINK_BACKOFF, LINK_RESTING, LINK_LEAVING, LINK_STOPPED };
 
 struct node_shard;
 struct peer_links;
@@ -44,7 +47,10 @@ struct link {
     struct timer retry;
     struct timer heartbeat; /* control lane */
     struct timer idle;
-    uint32_t heartbeats_missed;
+    struct timer silence;
+    uint32_t pings_unanswered;
+    bool noted_up;     /* the embedder was told so */
+    bool goodbye;      /* we said it on this one, which stays until the node has nothing else left */
     uint32_t failures; /* in a row: attempts, and connections that lived no longer than the pause before them */
     uint64_t up_since_ns;
     struct list waiting; /* struct call, in order: until this attempt ends, the patient ones until the peer is there */
@@ -56,10 +62,11 @@ void link_init(struct link *link, struct peer_links *family, enum weft_lane lane
 void link_close_when_idle(struct link *link);
 /* Dial now, unless it is dialing, up or stopped. */
 void link_start(struct link *link);
-/* No more dialing; what waits fails; an idle connection closes, a busy one when its calls have ended. */
+/* No more dialing; what waits fails.  The peer is told by its control link, and the connection is the drain's. */
 void link_stop(struct link *link);
-/* Close a stopped link's connection once no call is left on it. */
-void link_stop_if_idle(struct link *link);
+/* The peer said goodbye; and it is gone. */
+void link_leave(struct link *link);
+void link_return(struct link *link);
 
 WEFT_NODISCARD enum weft_err link_call(struct link *link, const struct call_request *request);
 

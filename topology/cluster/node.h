@@ -45,6 +45,7 @@ struct node_shard {
     struct list carried; /* calls of other shards that are under way here; call_hop.c */
     uint32_t carrying;   /* how many */
     bool draining;
+    bool settled; /* and counted in node->settled */
     bool drained; /* and counted in node->drained */
 };
 
@@ -77,6 +78,8 @@ struct weft_node {
     weft_peer_fn *on_lane;
     void *on_lane_ctx;
     atomic_bool drain_asked;
+    atomic_uint draining;            /* shards that know, and have told their peers */
+    atomic_uint settled;             /* shards that have no connections left but those of a goodbye */
     atomic_uint drained;             /* shards that have nothing left to do */
     atomic_bool drain_cut;           /* the drain timeout cut something off */
     atomic_uint_fast64_t sink_calls; /* of the standard verbs SINK and COUNT */

@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "topology/cluster/node.h"
+#include "topology/cluster/peer_news.h"
 
 static struct node_shard *accept_share(const struct channel *channel)
 {
@@ -182,6 +183,11 @@ static void accept_introduce(struct channel *channel, const struct negotiation *
     }
 }
 
+static void accept_goodbye(struct channel *channel)
+{
+    peer_news_leaving(accept_share(channel), channel);
+}
+
 static void accept_up(struct channel *channel)
 {
     (void)channel;
@@ -216,6 +222,7 @@ static bool accept_end_is_news(enum weft_reason reason)
 
 static void accept_down(struct channel *channel)
 {
+    peer_news_gone(accept_share(channel), channel);
     struct node_shard *share = accept_share(channel);
     if (channel->counted) {
         atomic_fetch_sub_explicit(&share->node->shared[channel->peer - 1].accepted, 1, memory_order_relaxed);
@@ -237,6 +244,7 @@ static const struct channel_events accept_channel_events = {
     .authorize = accept_authorize,
     .disclose = accept_disclose,
     .up = accept_up,
+    .goodbye = accept_goodbye,
     .down = accept_down,
 };
 

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of a node: no new connections and calls, what runs finishes, then everything closes.
+/* The end of a node: no new connections, calls and requests; what runs finishes, then everything closes.
  *
- * Each shard looks every few milliseconds which connections have become idle, and closes those.  When none is left, and
- * no call of its own is with another shard, it is done; all end their loops when all are done, since until then one may
- * need another.  What is still busy at the drain timeout is cut off, and the node says so by its exit value. */
+ * Peers are told by GOODBYE, on our control connection to each: they call no more and close their connections once
+ * their calls have ended, so that none is lost on its way.  A request that comes all the same is answered as busy. Each
+ * shard looks every few milliseconds which connections have become idle, and closes those that nobody else will.  When
+ * only those of the goodbyes are left on all shards, they close too, and with no call of its own with another shard a
+ * shard is done; all end their loops when all are done, since until then one may need another.  What is still busy at
+ * the drain timeout is cut off, and the node says so by its exit value. */
 #include "topology/cluster/node.h"
+#include "topology/cluster/peer_news.h"
 
 #define DRAIN_LOOK_NS UINT64_C(2000000)
+/* How long a peer that was told may leave its connection idle: a few round trips around the world. */
+#define DRAIN_GRACE_NS UINT64_C(1000000000)
+
+/* Nothing but connections is left. */
+static bool drain_rests(const struct node_shard *share)
+{
+    return listener_idle(&share->plain) && listener_idle(&share->secure) && list_empty(&share->rpc.away) &&
+           list_empty(&share->shard->parcels.waiting);
+}
 
 static bool drain_channel_idle(const struct channel *channel)
 {
@@ -14,18 +27,54 @@ static bool drain_channel_idle(const struct channel *channel)
            (channel->call_count == 0 && channel->request_count == 0 && list_empty(&channel->held));
 }
 
+/* The connections of a goodbye, ours and that of a peer that stops as well, stay until nothing else is left: while they
+ * do, nobody dials. */
+static bool drain_keeps(const struct channel *channel)
+{
+    const struct link *link = channel->owner;
+    return channel->conn.accepted ? channel->said_goodbye : link->goodbye;
+}
+
+/* Shards that will drain.  A host may stop before it attached them all; the rest then never runs. */
+static uint32_t node_shards_running(const struct weft_node *node)
+{
+    return node->hosted ? atomic_load(&node->attached) : node->shard_count;
+}
+
+/* A peer that was told closes by itself, when its calls that were on their way have ended.  Its home shard tells it. */
+static bool drain_peer_closes(const struct node_shard *share, struct channel *channel)
+{
+    if (!channel->conn.accepted || channel->state != CHANNEL_UP || channel->peer == 0) {
+        return false;
+    }
+    if (!atomic_load(&share->node->shared[channel->peer - 1].told)) {
+        return atomic_load(&share->node->draining) < node_shards_running(share->node);
+    }
+    uint64_t grace_ns = share->node->settings.drain_timeout_ns / 2;
+    grace_ns = grace_ns < DRAIN_GRACE_NS ? grace_ns : DRAIN_GRACE_NS;
+    if (channel->idle_since_ns == 0) {
+        channel->idle_since_ns = share->shard->now_ns;
+    }
+    return share->shard->now_ns - channel->idle_since_ns < grace_ns;
+}
+
 static void drain_close_idle(struct node_shard *share)
 {
-    struct link *link;
-    for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
-        link_stop_if_idle(link);
-    }
+    uint32_t left = 0;
+    bool all_settled = atomic_load(&share->node->settled) >= node_shards_running(share->node);
     LIST_FOR_EACH_SAFE(node, following, &share->net.live)
     {
         struct channel *channel = channel_of(WEFT_CONTAINER_OF(node, struct conn, live));
-        if (drain_channel_idle(channel)) {
+        if (!drain_channel_idle(channel)) {
+            channel->idle_since_ns = 0;
+        } else if (all_settled || (!drain_keeps(channel) && !drain_peer_closes(share, channel))) {
             conn_close(&channel->conn, WEFT_REASON_DRAINING);
         }
+        left += !drain_keeps(channel) || !drain_channel_idle(channel);
+    }
+    if (!share->settled && left == 0 && drain_rests(share)) {
+        share->settled = true;
+        atomic_fetch_add(&share->node->settled, 1);
     }
 }
 
@@ -41,18 +90,6 @@ static void drain_cut(struct node_shard *share)
     }
 }
 
-static bool drain_done(const struct node_shard *share)
-{
-    return share->net.conn_count == 0 && listener_idle(&share->plain) && listener_idle(&share->secure) &&
-           list_empty(&share->rpc.away) && list_empty(&share->shard->parcels.waiting);
-}
-
-/* Shards that will drain.  A host may stop before it attached them all; the rest then never runs. */
-static uint32_t node_shards_running(const struct weft_node *node)
-{
-    return node->hosted ? atomic_load(&node->attached) : node->shard_count;
-}
-
 static void drain_look(struct timer *timer, void *ctx)
 {
     struct node_shard *share = ctx;
@@ -62,7 +99,7 @@ static void drain_look(struct timer *timer, void *ctx)
     } else {
         drain_close_idle(share);
     }
-    if (!share->drained && drain_done(share)) {
+    if (!share->drained && share->net.conn_count == 0 && drain_rests(share)) {
         share->drained = true;
         atomic_fetch_add(&share->node->drained, 1);
     }
@@ -78,10 +115,12 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     struct weft_node *node = ctx;
     struct node_shard *share = node_shard_of(shard);
     node_fence_look(share);
+    peer_news_deliver(share);
     if (!atomic_load(&node->drain_asked) || share->draining) {
         return;
     }
     share->draining = true;
+    share->rpc.draining = true;
     share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};
     listener_stop(&share->plain);
@@ -90,6 +129,7 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
         link_stop(link);
     }
+    atomic_fetch_add(&node->draining, 1);
     drain_look(&share->drain_timer, share);
 }
 

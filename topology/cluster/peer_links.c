@@ -13,6 +13,8 @@ struct peer_links *peer_links_new(struct node_shard *share, uint32_t peer_index)
         links->share = share;
         links->peer_index = peer_index;
         links->remote_seen = UINT32_MAX;
+        links->silences_seen = atomic_load(&share->node->shared[peer_index].silences);
+        links->leaving = atomic_load(&share->node->shared[peer_index].leaving) > 0;
         list_init(&links->own);
         list_init(&links->named);
     }

@@ -29,6 +29,9 @@ struct peer_shared {
     atomic_uint budgeted; /* links of all shards that hold a place in the peer's budget */
     atomic_uint accepted; /* connections that count as the peer's, on all shards */
     struct fence_record fence;
+    atomic_uint leaving;  /* of its connections to us, those by which it said goodbye */
+    atomic_uint silences; /* how often it was found silent */
+    atomic_bool told;     /* we said goodbye to it */
 };
 
 struct peer_links {
@@ -38,8 +41,10 @@ struct peer_links {
     uint32_t own_most;                  /* as many as there should be */
     uint32_t remote_seen;               /* the peer's shards for which own_most holds */
     uint32_t fences_seen;               /* fence.changes, as far as this shard has looked */
+    uint32_t silences_seen;             /* the same, of the peer's silences */
     uint32_t up_count[WEFT_LANE_COUNT]; /* links that are up */
     bool lane_up[WEFT_LANE_COUNT];      /* as was told; a lane whose links rest stays up */
+    bool leaving;                       /* the peer said goodbye: no calls, no dials */
     struct link *control;
     struct link *bulk;
     struct list own;   /* struct link: who is first is next to be used */

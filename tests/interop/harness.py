@@ -103,15 +103,15 @@ class WeftNode:
     and the start is answered by another choice.
     """
 
-    def __init__(self, weft, config, listeners=("plain",), address="127.0.0.1", arguments=()):
+    def __init__(self, weft, config, listeners=("plain",), address="127.0.0.1", arguments=(), ports=None):
         self.weft, self.config, self.listeners = weft, config, listeners
-        self.address, self.arguments = address, list(arguments)
+        self.address, self.arguments, self.ports = address, list(arguments), ports
         self.folder = tempfile.mkdtemp(prefix="weft-interop-")
         self.process = None
 
     def start(self):
         for attempt in range(3):
-            self.plain_port, self.tls_port = free_ports(2, (self.address,))
+            self.plain_port, self.tls_port = self.ports or free_ports(2, (self.address,))
             path = os.path.join(self.folder, "weft.yaml")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(self.config(self.plain_port, self.tls_port))

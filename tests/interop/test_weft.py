@@ -546,6 +546,38 @@ class Stopping(WeftCase):
         self.assertEqual(client.read_to_end(), b"")
         self.assertEqual(self.node.wait(), 0)
 
+    def test_sigterm__requests_that_come_all_the_same__busy_and_not_run(self):
+        for source, records in ((SELF, None), (NEAR, offer_of(hello_from(NEAR)))):
+            with self.subTest(source=source):
+                node = harness.WeftNode(WEFT, config_text)
+                self.addCleanup(node.close)
+                node.start()
+                client = self.dial(source, records, to=node.plain)
+                slow = client.start(rpc.VERB_SLEEP, microseconds(1_000_000))
+                client.echo(b"the sleep before was started")
+                node.terminate()
+                late = harness.wait_until(lambda: (answer := client.finish(client.start(rpc.VERB_ECHO, b"late"))).failed
+                                          and answer, "a refused request")
+                remote = rpc.exception_parse(late.payload)
+                if records:
+                    self.assertEqual(remote.type, rpc.EXCEPTION_BUSY)
+                else:
+                    self.assertEqual(remote.type, rpc.EXCEPTION_USER)
+                    self.assertTrue(late.payload[8:].startswith(b"busy"), late.payload)
+                self.assertFalse(client.finish(slow).failed)
+                self.assertEqual(client.read_to_end(), b"")
+                self.assertEqual(node.wait(), 0)
+
+    def test_cancel__of_a_running_request__it_is_never_answered(self):
+        client = self.dial(NEAR, offer_of(hello_from(NEAR)))
+        cancelled = client.start(rpc.VERB_SLEEP, microseconds(200_000))
+        client.start(rpc.VERB_CANCEL, microseconds(cancelled))
+        client.start(rpc.VERB_CANCEL, microseconds(cancelled + 1000))  # nobody's
+        client.start(rpc.VERB_CANCEL, b"short")
+        self.assertEqual(client.call(rpc.VERB_SLEEP, microseconds(400_000)), b"")
+        self.assertEqual(client.held, {})
+        self.node.stop()
+
     def test_sigint__like_sigterm(self):
         self.assert_serves()
         self.node.process.send_signal(signal.SIGINT)

@@ -152,6 +152,20 @@ bool decoder_number(struct config_decoder *decoder, const struct yaml_node *valu
     return text != NULL && value_fine(decoder, value, config_scalar_number(out, text, min, max, &why), &why);
 }
 
+bool decoder_size(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *bytes)
+{
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    if (text == NULL) {
+        return false;
+    }
+    if (config_scalar_size(bytes, text, &why) != WEFT_OK) {
+        decoder_error(decoder, value, "%s", why.text);
+        return false;
+    }
+    return true;
+}
+
 bool decoder_time_ms(struct config_decoder *decoder, const struct yaml_node *value, uint32_t *out)
 {
     struct weft_error why = {0};

@@ -94,6 +94,7 @@ const char *decoder_name(struct config_decoder *decoder, const struct yaml_node 
 bool decoder_bool(struct config_decoder *decoder, const struct yaml_node *value, bool *out);
 bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t min, uint64_t max,
                     uint64_t *out);
+bool decoder_size(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *bytes);
 bool decoder_time_ms(struct config_decoder *decoder, const struct yaml_node *value, uint32_t *out);
 bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, const struct config_word *words,
                   uint32_t word_count, int *out);
@@ -122,6 +123,14 @@ void decoder_encryption_finish(struct config_decoder *decoder);
 void decoder_seed_provider(struct config_decoder *decoder, const struct yaml_node *value);
 void decoder_weft(struct config_decoder *decoder, const struct yaml_node *value);
 bool decoder_weft_has_key(const char *key);
+void decoder_weft_frame_timeout(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_send_timeout(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_first_request_timeout(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_tcp_user_timeout(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_tcp_keepalive_idle(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_tcp_keepalive_interval(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_tcp_keepalive_count(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_weft_tcp_unsent_bytes_max(struct config_decoder *decoder, const struct yaml_node *value);
 void decoder_nodes(struct config_decoder *decoder, const struct yaml_node *value);
 /* Own entry, doubles, and the peers of entries and seeds. */
 void decoder_peers_finish(struct config_decoder *decoder);

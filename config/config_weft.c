@@ -81,16 +81,12 @@ static void weft_shards(struct config_decoder *decoder, const struct yaml_node *
 
 static void weft_memory_per_shard(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    struct weft_error why = {0};
     uint64_t bytes = 0;
-    const char *text = decoder_text(decoder, value);
-    if (text == NULL) {
+    if (!decoder_size(decoder, value, &bytes)) {
         return;
     }
-    if (config_scalar_size(&bytes, text, &why) != WEFT_OK) {
-        decoder_error(decoder, value, "%s", why.text);
-    } else if (bytes != 0 && bytes < MEMORY_PER_SHARD_MIN) {
-        decoder_error(decoder, value, "\"%.64s\" is too small for a shard; 128KiB is the least", text);
+    if (bytes != 0 && bytes < MEMORY_PER_SHARD_MIN) {
+        decoder_error(decoder, value, "\"%.64s\" is too small for a shard; 128KiB is the least", value->text);
     } else {
         decoder->config->options.memory_per_shard_bytes = bytes;
     }
@@ -229,7 +225,15 @@ static const struct decoder_field weft_fields[] = {
     {"connections_per_peer_max", weft_connections_per_peer_max},
     {"idle_timeout", weft_idle_timeout},
     {"tcp_congestion", weft_tcp_congestion},
+    {"tcp_unsent_bytes_max", decoder_weft_tcp_unsent_bytes_max},
+    {"tcp_user_timeout", decoder_weft_tcp_user_timeout},
+    {"tcp_keepalive_idle", decoder_weft_tcp_keepalive_idle},
+    {"tcp_keepalive_interval", decoder_weft_tcp_keepalive_interval},
+    {"tcp_keepalive_count", decoder_weft_tcp_keepalive_count},
     {"handshake_timeout", weft_handshake_timeout},
+    {"frame_timeout", decoder_weft_frame_timeout},
+    {"send_timeout", decoder_weft_send_timeout},
+    {"first_request_timeout", decoder_weft_first_request_timeout},
     {"heartbeat", weft_heartbeat},
     {"drain_timeout", weft_drain_timeout},
     {"busy_poll", weft_busy_poll},

@@ -74,6 +74,12 @@
 #define TURN_MAILS_MAX 256u
 #define TURN_TIMERS_MAX 1024u
 #define TURN_TASKS_MAX 256u
+/* Connections that one listener accepts in a turn; those that were on their way come on top. */
+#define TURN_ACCEPTS_MAX 64u
+/* TLS handshakes of accepted connections at once: a handshake costs up to a millisecond, and waits for the network in
+ * between.  So many are a thousand in a second over 200 ms of network, and a quarter of a second of work at the worst.
+ */
+#define HANDSHAKES_MAX 256u
 /* What one connection may have of a turn: so many frames, which are so many handlers, and so many bytes, which is more
  * than the kernel gives for one socket at a time.  What arrived beyond that waits for the next turn. */
 #define TURN_CONN_FRAMES_MAX 256u

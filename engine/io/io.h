@@ -56,6 +56,12 @@ struct io_socket_options {
     const char *congestion; /* NULL: the system's */
     bool nagle;             /* true leaves Nagle's algorithm on */
     bool bind_source;       /* choose source ports by bind, as kernels before 6.3 must */
+    /* 0 leaves the system's. */
+    uint32_t unsent_bytes_max; /* in the kernel: more waits with us, where it can still be dropped */
+    uint32_t user_timeout_ms;  /* until unacknowledged data ends the connection */
+    uint32_t keepalive_idle_s; /* 0: no probes */
+    uint32_t keepalive_interval_s;
+    uint32_t keepalive_count;
 };
 
 struct io_op;

@@ -155,7 +155,22 @@ void socket_options_set(int32_t socket, const struct io_socket_options *options)
     if (options == NULL || !options->nagle) {
         socket_option_set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
     }
-    if (options != NULL && options->congestion != NULL) {
+    if (options == NULL) {
+        return;
+    }
+    if (options->unsent_bytes_max != 0) {
+        socket_option_set(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)options->unsent_bytes_max);
+    }
+    if (options->user_timeout_ms != 0) {
+        socket_option_set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->user_timeout_ms);
+    }
+    if (options->keepalive_idle_s != 0) {
+        socket_option_set(socket, IPPROTO_TCP, TCP_KEEPIDLE, (int)options->keepalive_idle_s);
+        socket_option_set(socket, IPPROTO_TCP, TCP_KEEPINTVL, (int)options->keepalive_interval_s);
+        socket_option_set(socket, IPPROTO_TCP, TCP_KEEPCNT, (int)options->keepalive_count);
+        socket_option_set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    if (options->congestion != NULL) {
         (void)setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, options->congestion,
                          (socklen_t)strlen(options->congestion));
     }

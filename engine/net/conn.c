@@ -41,6 +41,9 @@ void conn_to(struct conn *conn, enum conn_state state)
 {
     WEFT_ASSERT((conn_edges[conn->state] & 1u << state) != 0);
     conn->state = state;
+    if (WEFT_UNLIKELY(conn->handshaking && state != CONN_SECURING)) {
+        conn_handshake_over(conn);
+    }
 }
 
 static void conn_deadline_passed(struct timer *timer, void *ctx)
@@ -86,6 +89,7 @@ static void conn_free(struct conn *conn)
         conn->secure = NULL;
     }
     list_remove(&conn->flush.link);
+    list_remove(&conn->handshake_link);
     list_remove(&conn->live);
     conn_to(conn, CONN_FREE);
     net->conn_count--;
@@ -176,6 +180,7 @@ static void conn_life_done(struct io_op *op, const struct io_event *event)
     conn_try_reap(conn);
 }
 
+/* @param factory NULL for plain, and for an accepted connection that has to wait before it shakes hands */
 static enum weft_err conn_make(struct net *net, struct secure_factory *factory, bool accepted,
                                const struct conn_events *events, struct conn **out, struct weft_error *why)
 {
@@ -211,6 +216,7 @@ static enum weft_err conn_make(struct net *net, struct secure_factory *factory, 
     list_node_init(&conn->reap.link);
     conn->reap.run = conn_reap;
     conn->deadline = (struct timer){.fn = conn_deadline_passed, .ctx = conn};
+    list_node_init(&conn->handshake_link);
     list_init(&conn->outbox);
     list_init(&conn->sealed);
     list_node_init(&conn->live);
@@ -249,7 +255,8 @@ enum weft_err conn_accept(struct net *net, int32_t socket, const struct address 
                           const struct conn_events *events, struct conn **out, struct weft_error *why)
 {
     struct conn *conn;
-    enum weft_err err = conn_make(net, factory, true, events, &conn, why);
+    bool turn = conn_handshake_may_begin(net);
+    enum weft_err err = conn_make(net, turn ? factory : NULL, true, events, &conn, why);
     if (err != WEFT_OK) {
         conn_refuse_socket(net, socket);
         return err;
@@ -257,12 +264,13 @@ enum weft_err conn_accept(struct net *net, int32_t socket, const struct address 
     conn->socket = socket;
     conn->remote = *remote;
     COUNT(net->shard, accepted);
-    conn_recv_start(conn);
-    if (conn->secure != NULL) {
+    if (factory == NULL) {
+        conn_recv_start(conn);
+        conn_opened(conn);
+    } else {
         conn_to(conn, CONN_SECURING);
         conn_deadline_start(conn, net->options.handshake_timeout_ns, WEFT_REASON_HANDSHAKE_TIMEOUT);
-    } else {
-        conn_opened(conn);
+        conn_handshake_begin(conn, factory);
     }
     *out = conn;
     return WEFT_OK;
@@ -299,6 +307,7 @@ void conn_abort(struct conn *conn, enum weft_err code, enum weft_reason reason)
     }
     conn_to(conn, CONN_CLOSING);
     conn_deadline_stop(conn);
+    timer_wheel_stop(&conn->net->shard->wheel, &conn->watch);
     io_cancel(io, &conn->recv);
     io_cancel(io, &conn->send);
     conn_zero_copy_cancel(conn);
@@ -340,6 +349,9 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     net->shard = shard;
     net->options = *options;
     list_init(&net->live);
+    list_init(&net->handshakes_waiting);
+    list_node_init(&net->handshake_next.link);
+    net->handshake_next.run = conn_handshake_next;
     WEFT_ASSERT(options->conn_object_bytes >= sizeof(struct conn));
     WEFT_TRY(slots_init(&net->conns, options->conns_max, options->conn_object_bytes));
     if (options->zero_copy != WEFT_SEND_ZEROCOPY_OFF) {
@@ -354,6 +366,8 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
 void net_fini(struct net *net)
 {
     WEFT_ASSERT(net->conn_count == 0);
+    WEFT_ASSERT(net->handshake_count == 0);
+    list_remove(&net->handshake_next.link);
     net->shard->held.connections = NULL;
     if (net->plaintext != NULL) {
         arena_give_back(&net->shard->arena, net->plaintext);

@@ -2,7 +2,8 @@
 /* A connection: one socket, an optional record layer, and a bounded queue of bytes to send.
  *
  * Split by event: conn.c (life and end), conn_send.c (queue, sealing, one batched send per turn), conn_recv.c
- * (receiving, opening, pausing), conn_land.c (receiving into the user's memory), conn_secure.c (the handshake).
+ * (receiving, opening, pausing), conn_land.c (receiving into the user's memory), conn_secure.c (the handshake, and
+ * whose turn it is), conn_watch.c (deadlines while it is open).
  *
  *     CONNECTING -> SECURING -> OPEN -> DRAINING -> LINGERING -> CLOSING -> (gone)
  *
@@ -97,10 +98,18 @@ struct conn {
     struct io_op send;
     struct flush_hook flush;
     struct task reap;
-    struct timer deadline;
+    struct timer deadline; /* of what must be over once: dialing, securing, the negotiation, closing */
     enum weft_reason deadline_reason;
-    struct list outbox; /* struct buf: bytes of the user, not sealed yet */
-    struct list sealed; /* struct buf: wire bytes, ready to send */
+    struct timer watch;     /* of what goes on while it is open; conn_watch.c */
+    uint64_t sending_ns;    /* when the send in flight was started */
+    uint64_t owed_ns;       /* since when the peer owes something */
+    uint64_t owed_limit_ns; /* 0: it owes nothing */
+    enum weft_reason owed_reason;
+    bool handshaking;                /* counts as one of the handshakes in flight */
+    struct secure_factory *factory;  /* of an accepted connection that waits for its turn to shake hands */
+    struct list_node handshake_link; /* of net->handshakes_waiting */
+    struct list outbox;              /* struct buf: bytes of the user, not sealed yet */
+    struct list sealed;              /* struct buf: wire bytes, ready to send */
     uint32_t outbox_bytes;
     uint32_t send_bufs_left; /* of the shard's: what messages on this connection leave to others */
     uint64_t queued_total;   /* bytes ever taken from the user */
@@ -197,6 +206,13 @@ void conn_abort(struct conn *conn, enum weft_err code, enum weft_reason reason);
 void conn_deadline_start(struct conn *conn, uint64_t delay_ns, enum weft_reason reason);
 void conn_deadline_stop(struct conn *conn);
 
+/* The peer must bring something within a time, counted from then; or this end for that reason.  0 is no limit. */
+void conn_owed_start(struct conn *conn, uint64_t since_ns, uint64_t limit_ns, enum weft_reason reason);
+static inline void conn_owed_stop(struct conn *conn)
+{
+    conn->owed_limit_ns = 0;
+}
+
 const char *conn_state_name(enum conn_state state);
 
 /* Bytes that one operation may move: what a plain loop moves at once, or little enough not to be noticed beside. */
@@ -216,6 +232,8 @@ static inline bool conn_is_open(const struct conn *conn)
 void conn_to(struct conn *conn, enum conn_state state);
 void conn_opened(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
+/* A send was started. */
+void conn_watch_send(struct conn *conn);
 void conn_flush(struct flush_hook *hook);
 void conn_send_done(struct io_op *op, const struct io_event *event);
 /* Put what was not accepted of an operation's buffers back to the front of the wire queue, and free the rest. */
@@ -234,6 +252,11 @@ void conn_recv_next(struct conn *conn, const struct io_event *event);
 /* Choose what the next receive is, while once_left is not 0. */
 void conn_land_prepare(struct conn *conn);
 void conn_handshake(struct conn *conn, struct secure_in *in);
+/* Turns of accepted connections to shake hands. */
+bool conn_handshake_may_begin(const struct net *net);
+void conn_handshake_begin(struct conn *conn, struct secure_factory *factory);
+void conn_handshake_next(struct task *task);
+void conn_handshake_over(struct conn *conn);
 void conn_secure_failed(struct conn *conn);
 /* The buffer at the end of `sealed` that has room, or a fresh one; NULL: the shard is out of buffers. */
 struct buf *conn_sealed_room(struct conn *conn);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handshake of the record layer: bytes in, bytes out, until it is done or failed. */
+/* The handshake of the record layer: bytes in, bytes out, until it is done or failed.
+ *
+ * A flood of connections must not take the shard away from those that are open: only so many accepted ones shake hands
+ * at once, in the order they came.  The others have no session yet and are not read from; their time runs all the same.
+ */
 #include "engine/base/error.h"
 #include "engine/net/conn.h"
 
@@ -36,5 +40,52 @@ void conn_handshake(struct conn *conn, struct secure_in *in)
         conn_secure_failed(conn);
     } else if (step == SECURE_DONE) {
         conn_opened(conn);
+    }
+}
+
+bool conn_handshake_may_begin(const struct net *net)
+{
+    return net->options.handshakes_max == 0 || net->handshake_count < net->options.handshakes_max;
+}
+
+/* An accepted connection, with its session if it was its turn at once. */
+void conn_handshake_begin(struct conn *conn, struct secure_factory *factory)
+{
+    struct net *net = conn->net;
+    if (conn->secure == NULL) {
+        COUNT(net->shard, handshakes_waited);
+        conn->factory = factory;
+        list_push_back(&net->handshakes_waiting, &conn->handshake_link);
+        return;
+    }
+    conn->handshaking = true;
+    net->handshake_count++;
+    conn_recv_start(conn);
+}
+
+void conn_handshake_next(struct task *task)
+{
+    struct net *net = WEFT_CONTAINER_OF(task, struct net, handshake_next);
+    struct list_node *node;
+    while (conn_handshake_may_begin(net) && (node = list_pop_front(&net->handshakes_waiting)) != NULL) {
+        struct conn *conn = WEFT_CONTAINER_OF(node, struct conn, handshake_link);
+        if (conn->state != CONN_SECURING) {
+            continue;
+        }
+        if (conn->factory->make(conn->factory, true, &conn->secure, &conn->error) != WEFT_OK) {
+            conn_abort(conn, conn->error.code, WEFT_REASON_TLS_FAILED);
+            continue;
+        }
+        conn_handshake_begin(conn, conn->factory);
+    }
+}
+
+void conn_handshake_over(struct conn *conn)
+{
+    struct net *net = conn->net;
+    conn->handshaking = false;
+    net->handshake_count--;
+    if (!list_empty(&net->handshakes_waiting)) {
+        shard_run_later(net->shard, &net->handshake_next);
     }
 }

@@ -341,6 +341,7 @@ static void conn_send_start(struct conn *conn, struct list *source)
     if (op->send.count > 0) {
         op->socket = conn->socket;
         io_submit(conn_shard(conn)->io, op);
+        conn_watch_send(conn);
     }
 }
 

@@ -15,6 +15,9 @@ void listener_group_close(const struct io_place *place, uint32_t count, int32_t 
     }
 }
 
+/* After so many accepts in one turn, those who are connected go first. */
+#define ACCEPT_BREATH_NS UINT64_C(1000000)
+
 static void listener_arm(struct listener *listener)
 {
     listener->accept.socket = listener->socket;
@@ -44,11 +47,40 @@ static void listener_pause(struct listener *listener, int32_t os_errno)
     listener->pausing = true;
 }
 
+/* Accept nothing for so long; what is on its way still arrives. */
+static void listener_rest(struct listener *listener, uint64_t rest_ns)
+{
+    if (!listener->resting && !listener->closing && io_op_busy(&listener->accept)) {
+        listener->resting = true;
+        listener->rest_ns = rest_ns;
+        io_cancel(listener->net->shard->io, &listener->accept);
+    }
+}
+
+void listener_full(struct listener *listener)
+{
+    if (!listener->resting) {
+        COUNT(listener->net->shard, accept_pauses);
+        listener_rest(listener, ACCEPT_PAUSE_NS);
+    }
+}
+
+static void listener_count_accept(struct listener *listener)
+{
+    const struct weft_shard *shard = listener->net->shard;
+    listener->turn_accepts = listener->turn == shard->turn_number ? listener->turn_accepts + 1 : 1;
+    listener->turn = shard->turn_number;
+    if (listener->turn_accepts == TURN_ACCEPTS_MAX) {
+        listener_rest(listener, ACCEPT_BREATH_NS);
+    }
+}
+
 static void listener_accept_done(struct io_op *op, const struct io_event *event)
 {
     struct listener *listener = WEFT_CONTAINER_OF(op, struct listener, accept);
     if (event->result >= 0) {
         listener->pausing = false;
+        listener_count_accept(listener);
         if (listener->closing) {
             listener->net->shard->place.backend->socket_close(listener->net->shard->place.host, event->result);
         } else {
@@ -61,7 +93,10 @@ static void listener_accept_done(struct io_op *op, const struct io_event *event)
     if (event->more || listener->closing) {
         return;
     }
-    if (event->result >= 0 || listener_error_passes(event->result)) {
+    if (listener->resting) {
+        listener->resting = false;
+        shard_timer_start(listener->net->shard, &listener->pause, listener->rest_ns);
+    } else if (event->result >= 0 || listener_error_passes(event->result)) {
         listener_arm(listener);
     } else {
         listener_pause(listener, -event->result);

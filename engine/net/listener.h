@@ -27,6 +27,10 @@ struct listener {
     int32_t socket;
     bool closing;
     bool pausing; /* since the last socket that arrived */
+    bool resting; /* its operation ends, to be armed again after a while */
+    uint64_t rest_ns;
+    uint64_t turn; /* to which the next belongs */
+    uint32_t turn_accepts;
 };
 
 /* Close all sockets of a group: one alone would move the places of the others. */
@@ -35,6 +39,8 @@ void listener_group_close(const struct io_place *place, uint32_t count, int32_t 
 /* Start accepting on this shard.  The socket stays the group's. */
 void listener_start(struct listener *listener, struct net *net, int32_t socket, listener_accepted_fn *accepted,
                     void *ctx);
+/* There is no room for more connections: accept nothing for a tenth of a second. */
+void listener_full(struct listener *listener);
 /* Stop accepting; listener_idle tells when the socket may be closed. */
 void listener_stop(struct listener *listener);
 bool listener_idle(const struct listener *listener);

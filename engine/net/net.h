@@ -12,6 +12,11 @@ struct net_options {
     uint32_t conns_max;
     uint32_t conn_object_bytes; /* the user's object that begins with a struct conn */
     uint64_t handshake_timeout_ns;
+    /* 0 is no limit. */
+    uint64_t frame_timeout_ns; /* from the first byte of a frame to its last */
+    uint64_t send_timeout_ns;  /* until the peer took what one send operation carries */
+    uint64_t first_timeout_ns; /* until an accepted connection brings its first frame */
+    uint32_t handshakes_max;   /* of accepted connections at once; the others wait */
     struct io_socket_options socket;
     enum weft_send_zerocopy zero_copy;
 };
@@ -22,9 +27,12 @@ struct net {
     struct slots conns;
     struct list live; /* every connection, by conn.live */
     uint32_t conn_count;
-    struct slots zero_copy_sends; /* struct zero_copy_send; only where zero_copy is not OFF */
-    struct landing_range ports;   /* that dials get */
-    uint8_t *plaintext;           /* scratch for opened records, one record long */
+    struct slots zero_copy_sends;   /* struct zero_copy_send; only where zero_copy is not OFF */
+    struct landing_range ports;     /* that dials get */
+    uint32_t handshake_count;       /* of accepted connections, in flight */
+    struct list handshakes_waiting; /* struct conn, by handshake_link */
+    struct task handshake_next;
+    uint8_t *plaintext; /* scratch for opened records, one record long */
 };
 
 WEFT_NODISCARD enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct net_options *options);

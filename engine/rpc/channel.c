@@ -97,6 +97,7 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
                 return;
             }
             channel->pass_over = false;
+            channel->used = true;
             channel->frame_ns = arrived_ns;
             break;
         case FRAME_LAND:
@@ -108,6 +109,24 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
             conn_abort(&channel->conn, WEFT_ERR_TOO_LARGE, WEFT_REASON_FRAME_TOO_LARGE);
             return;
         }
+    }
+}
+
+/* A frame that began must end in time, unless it is us who do not read; and an accepted connection must bring one. */
+static void channel_watch(struct channel *channel)
+{
+    struct conn *conn = &channel->conn;
+    if (WEFT_UNLIKELY(channel->stalled || channel->state != CHANNEL_UP)) {
+        conn_owed_stop(conn);
+    } else if (frame_reader_partial(&channel->reader)) {
+        /* The time that we did not read is not the peer's. */
+        uint64_t since_ns = channel->frame_ns > channel->resumed_ns ? channel->frame_ns : channel->resumed_ns;
+        conn_owed_start(conn, since_ns, conn->net->options.frame_timeout_ns, WEFT_REASON_FRAME_TIMEOUT);
+    } else if (channel->used || !conn->accepted) {
+        conn_owed_stop(conn);
+    } else if (conn->owed_reason != WEFT_REASON_FIRST_REQUEST_TIMEOUT) {
+        conn_owed_start(conn, channel_shard(channel)->now_ns, conn->net->options.first_timeout_ns,
+                        WEFT_REASON_FIRST_REQUEST_TIMEOUT);
     }
 }
 
@@ -123,6 +142,7 @@ static void channel_received(struct conn *conn, struct weft_span bytes)
     if (WEFT_UNLIKELY(channel->stalled && bytes.bytes > 0 && conn_is_open(conn))) {
         channel_hold(channel, bytes, channel_shard(channel)->now_ns);
     }
+    channel_watch(channel);
 }
 
 static struct landing_room channel_landing(struct conn *conn)

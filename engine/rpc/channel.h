@@ -59,6 +59,7 @@ struct channel {
     bool said_goodbye;    /* acceptor: the peer did, by this channel */
     bool offered;         /* dialer: our half of the negotiation is on its way */
     bool stalled;         /* no more frames are taken for now; channel_hold.c */
+    bool used;            /* a whole frame arrived */
     bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
     uint32_t peer;        /* the owner's name for it; 0: none */
     uint8_t peer_id[UUID_BYTES];
@@ -71,8 +72,9 @@ struct channel {
     uint32_t serving_shard; /* of an acceptor: that runs its requests, where the verb does not say */
     struct channel_greeting *greeting;
     struct frame_reader reader;
-    uint64_t frame_ns; /* when the first byte of the frame at hand was read */
-    uint64_t turn;     /* to which the next two belong */
+    uint64_t resumed_ns; /* when reading went on after a stall */
+    uint64_t frame_ns;   /* when the first byte of the frame at hand was read */
+    uint64_t turn;       /* to which the next two belong */
     uint32_t turn_frames;
     uint32_t turn_bytes;
     struct task retry;     /* of a stalled channel */

@@ -99,6 +99,7 @@ void channel_go_on(struct channel *channel)
         }
     }
     if (!channel->stalled && channel->conn.paused) {
+        channel->resumed_ns = channel->rpc->shard->now_ns;
         conn_resume(&channel->conn);
     }
 }

@@ -117,6 +117,15 @@ struct weft_node_options {
                                        the kernel and the validity of certificates do not */
     weft_clock_fn *wall_clock;      /**< NULL: the system's.  Says when a node was started */
     void *clock_ctx;
+    /* The peer of a connection must be alive and keep up.  UINT32_MAX turns a limit off. */
+    uint32_t frame_timeout_ms;         /**< from the first byte of a frame to its last; 0: 30000 */
+    uint32_t send_timeout_ms;          /**< until the peer took what one send carries, at most 256 KiB; 0: 30000 */
+    uint32_t first_request_timeout_ms; /**< until an accepted connection brings its first whole frame; 0: 60000 */
+    uint32_t tcp_unsent_bytes_max;     /**< TCP_NOTSENT_LOWAT; 0: 256 KiB */
+    uint32_t tcp_user_timeout_ms;      /**< TCP_USER_TIMEOUT; 0: 30000 */
+    uint32_t tcp_keepalive_idle_s;     /**< until the first probe of a silent connection; 0: 30 */
+    uint32_t tcp_keepalive_interval_s; /**< between probes; 0: 10 */
+    uint32_t tcp_keepalive_count;      /**< probes without an answer that end it; 0: 3 */
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 
@@ -280,7 +289,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(zero_copy_copied)                                                                                                \
     X(goodbyes_sent)                                                                                                   \
     X(goodbyes_received)                                                                                               \
-    X(peers_silent)
+    X(peers_silent)\
+    X(handshakes_waited)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -55,7 +55,10 @@
     X(OUT_OF_BUFFERS, "out_of_buffers")                                                                                \
     X(LOCAL_CLOSE, "local_close")                                                                                      \
     X(IDLE, "idle")                                                                                                    \
-    X(STALE_INCARNATION, "stale_incarnation")
+    X(STALE_INCARNATION, "stale_incarnation")                                                                          \
+    X(FRAME_TIMEOUT, "frame_timeout")                                                                                  \
+    X(SEND_TIMEOUT, "send_timeout")                                                                                    \
+    X(FIRST_REQUEST_TIMEOUT, "first_request_timeout")
 
 /** Why a connection was made plain or TLS, or admitted. */
 #define WEFT_DECISIONS(X)                                                                                              \

@@ -262,6 +262,7 @@ static void node_forget(struct cluster_node *node)
         share->shard->io = NULL;
         share->rpc.calls.count_in_use = 0;
         share->net.conn_count = 0;
+        share->net.handshake_count = 0;
         share->shard->send_pool.free_count = share->shard->send_pool.count;
     }
     free(node->node->plain_sockets);

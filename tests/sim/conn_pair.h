@@ -69,6 +69,10 @@ struct conn_pair_options {
     uint32_t recv_bufs; /* 0: 64 */
     uint32_t conns_max; /* 0: 16 */
     uint64_t arena_bytes;
+    uint64_t frame_timeout_ns; /* 0: none, as for the next three */
+    uint64_t send_timeout_ns;
+    uint64_t first_timeout_ns;
+    uint32_t handshakes_max;
     enum weft_send_zerocopy zero_copy;
     uint32_t object_bytes;  /* 0: a struct conn and its witness */
     bool no_listener;       /* nobody listens */

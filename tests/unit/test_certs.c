@@ -26,31 +26,28 @@
 #include "tls/issue.h"
 
 /* A self-signed leaf, valid from 2020 to 2099, and its key, once more under the password "weft". */
-static const char lonely_certificate[] =
-    "-----BEGIN CERTIFICATE-----\n"
-    "MIIBRTCB7aADAgECAhRBPMphGwoXKcZnYDzS/jWg0fYz1zAKBggqhkjOPQQDAjAR\n"
-    "MQ8wDQYDVQQDDAZsb25lbHkwIBcNMjAwMTAxMDAwMDAwWhgPMjA5OTAxMDEwMDAw\n"
-    "MDBaMBExDzANBgNVBAMMBmxvbmVseTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
-    "BPdtqG5147+1no0T89mbKnOiMSPwEhzYr4XbQxjFtVvVL9+6UvJ+T9XW/5rHs6Yh\n"
-    "Tqde/x4xDd63mD0lmM8qSoejITAfMA8GA1UdEQQIMAaHBH8AAAEwDAYDVR0TAQH/\n"
-    "BAIwADAKBggqhkjOPQQDAgNHADBEAiAL885Hh8GnVGoVvNiXVM52qdRtPDk/hb+l\n"
-    "B6j1kG4bkQIgDlHtQCWu39XdLYDxs25UdpUKaia4AySLBq/DfZ1rUO8=\n"
-    "-----END CERTIFICATE-----\n";
-static const char lonely_key[] =
-    "-----BEGIN PRIVATE KEY-----\n"
-    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm43rL38VhbVdrksI\n"
-    "4DsfmyNaNN7jvVHT0hHBL4vRquqhRANCAAT3bahudeO/tZ6NE/PZmypzojEj8BIc\n"
-    "2K+F20MYxbVb1S/fulLyfk/V1v+ax7OmIU6nXv8eMQ3et5g9JZjPKkqH\n"
-    "-----END PRIVATE KEY-----\n";
-static const char lonely_key_encrypted[] =
-    "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
-    "MIH0MF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBAfhslSt7a4DGUZDyhu\n"
-    "m4j5AgIIADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQF0T+nl8VEBuuREqe\n"
-    "dYBwMQSBkHI9aXK41HxETMNzBpoDPiZZd0Ej4yquMoGrdvgMIyG5RZhr1oOnoo/H\n"
-    "E5Gbo+ayAY2Or0tLy66TQHPRLDuQ+5jNkbKs92V5m918RqIVxI/298e24F6J6Ll6\n"
-    "z6IenM0KKdJPbqRVtKYSOvxKdqJVCEsNTXoCJxQgDH6ugM2v7EkatbbZ/uzQi11c\n"
-    "cr7agEUQkw==\n"
-    "-----END ENCRYPTED PRIVATE KEY-----\n";
+static const char lonely_certificate[] = "-----BEGIN CERTIFICATE-----\n"
+                                         "MIIBRTCB7aADAgECAhRBPMphGwoXKcZnYDzS/jWg0fYz1zAKBggqhkjOPQQDAjAR\n"
+                                         "MQ8wDQYDVQQDDAZsb25lbHkwIBcNMjAwMTAxMDAwMDAwWhgPMjA5OTAxMDEwMDAw\n"
+                                         "MDBaMBExDzANBgNVBAMMBmxvbmVseTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
+                                         "BPdtqG5147+1no0T89mbKnOiMSPwEhzYr4XbQxjFtVvVL9+6UvJ+T9XW/5rHs6Yh\n"
+                                         "Tqde/x4xDd63mD0lmM8qSoejITAfMA8GA1UdEQQIMAaHBH8AAAEwDAYDVR0TAQH/\n"
+                                         "BAIwADAKBggqhkjOPQQDAgNHADBEAiAL885Hh8GnVGoVvNiXVM52qdRtPDk/hb+l\n"
+                                         "B6j1kG4bkQIgDlHtQCWu39XdLYDxs25UdpUKaia4AySLBq/DfZ1rUO8=\n"
+                                         "-----END CERTIFICATE-----\n";
+static const char lonely_key[] = "-----BEGIN PRIVATE KEY-----\n"
+                                 "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm43rL38VhbVdrksI\n"
+                                 "4DsfmyNaNN7jvVHT0hHBL4vRquqhRANCAAT3bahudeO/tZ6NE/PZmypzojEj8BIc\n"
+                                 "2K+F20MYxbVb1S/fulLyfk/V1v+ax7OmIU6nXv8eMQ3et5g9JZjPKkqH\n"
+                                 "-----END PRIVATE KEY-----\n";
+static const char lonely_key_encrypted[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+                                           "MIH0MF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBAfhslSt7a4DGUZDyhu\n"
+                                           "m4j5AgIIADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQF0T+nl8VEBuuREqe\n"
+                                           "dYBwMQSBkHI9aXK41HxETMNzBpoDPiZZd0Ej4yquMoGrdvgMIyG5RZhr1oOnoo/H\n"
+                                           "E5Gbo+ayAY2Or0tLy66TQHPRLDuQ+5jNkbKs92V5m918RqIVxI/298e24F6J6Ll6\n"
+                                           "z6IenM0KKdJPbqRVtKYSOvxKdqJVCEsNTXoCJxQgDH6ugM2v7EkatbbZ/uzQi11c\n"
+                                           "cr7agEUQkw==\n"
+                                           "-----END ENCRYPTED PRIVATE KEY-----\n";
 
 static int pki_setup(void **state)
 {

@@ -160,6 +160,14 @@ static void config__every_key__reaches_its_option(void **state)
     assert_int_equal(options->idle_timeout_ms, 90000);
     assert_string_equal(options->tcp_congestion, "cubic");
     assert_int_equal(options->handshake_timeout_ms, 2000);
+    assert_int_equal(options->frame_timeout_ms, 20000);
+    assert_int_equal(options->send_timeout_ms, 1500);
+    assert_int_equal(options->first_request_timeout_ms, UINT32_MAX);
+    assert_int_equal(options->tcp_unsent_bytes_max, 131072);
+    assert_int_equal(options->tcp_user_timeout_ms, 15000);
+    assert_int_equal(options->tcp_keepalive_idle_s, 60);
+    assert_int_equal(options->tcp_keepalive_interval_s, 2); /* seconds are rounded up */
+    assert_int_equal(options->tcp_keepalive_count, 5);
     assert_int_equal(options->heartbeat_ms, 250);
     assert_int_equal(options->drain_timeout_ms, 60000);
     assert_false(options->busy_poll);

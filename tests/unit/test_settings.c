@@ -36,6 +36,14 @@ static void options__none__defaults(void **state)
     assert_int_equal(settings.calls_max, 16384);
     assert_int_equal(settings.requests_max, 16384);
     assert_int_equal(settings.handshake_timeout_ns, 5000000000);
+    assert_int_equal(settings.frame_timeout_ns, 30000000000);
+    assert_int_equal(settings.send_timeout_ns, 30000000000);
+    assert_int_equal(settings.first_request_timeout_ns, 60000000000);
+    assert_int_equal(settings.tcp_unsent_bytes_max, 256 * 1024);
+    assert_int_equal(settings.tcp_user_timeout_ms, 30000);
+    assert_int_equal(settings.tcp_keepalive_idle_s, 30);
+    assert_int_equal(settings.tcp_keepalive_interval_s, 10);
+    assert_int_equal(settings.tcp_keepalive_count, 3);
     assert_int_equal(settings.heartbeat_ns, 1000000000);
     assert_int_equal(settings.drain_timeout_ns, 5000000000);
 }
@@ -153,6 +161,10 @@ static void option__wrong__error_names_it(void **state)
         {{.connections_per_peer_max = 2}, WEFT_ERR_CONFIG, "connections_per_peer_max"},
         {{.calls_max = (1u << 20) + 1}, WEFT_ERR_INVALID, "calls_max"},
         {{.requests_max = UINT32_MAX}, WEFT_ERR_INVALID, "requests_max"},
+        {{.tcp_unsent_bytes_max = UINT32_C(1) << 31}, WEFT_ERR_INVALID, "tcp_unsent_bytes_max"},
+        {{.tcp_keepalive_idle_s = 32768}, WEFT_ERR_INVALID, "tcp_keepalive_idle"},
+        {{.tcp_keepalive_interval_s = UINT32_MAX}, WEFT_ERR_INVALID, "tcp_keepalive_interval"},
+        {{.tcp_keepalive_count = 128}, WEFT_ERR_INVALID, "tcp_keepalive_count"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weft_node_options options = cases[i].options;

@@ -402,10 +402,10 @@ static void seal__output_without_room__room_and_nothing_written(void **state)
         uint32_t used;
         uint32_t sealed;
     } rows[] = {
-        {64, 0, 0},               /* not a byte beside the overhead */
-        {65, 0, 1},               /* an empty output takes what it can */
+        {64, 0, 0}, /* not a byte beside the overhead */
+        {65, 0, 1}, /* an empty output takes what it can */
         {1000, 0, 936},
-        {17000, 16500, 0},        /* a rest that is too short for a good record */
+        {17000, 16500, 0}, /* a rest that is too short for a good record */
         {17000, 16000, 0},
         {16384, 0, 16320},        /* a send buffer of 16 KiB: one record */
         {16448, 0, 16384},        /* exactly a whole record */
@@ -591,8 +591,8 @@ static void seal__peer_asked_for_new_key__answer_fits_the_overhead(void **state)
     /* Two records: an answer of 5 bytes and the data, with 22 bytes each. */
     assert_int_equal(out.used, 5 + 22 + 4 + 22);
     wire_append(&pair->server.sent, memory, out.used);
-    assert_int_equal(
-        side_open_records(&pair->client, &pair->server.sent, &cut_large, opened, sizeof opened, &used), SECURE_MORE);
+    assert_int_equal(side_open_records(&pair->client, &pair->server.sent, &cut_large, opened, sizeof opened, &used),
+                     SECURE_MORE);
     assert_int_equal(used, 4);
     assert_memory_equal(opened, "data", 4);
     pair_send(&pair->server, &pair->client, 40000, &cut_large, LARGE);
@@ -621,8 +621,8 @@ static void new_key_end(struct pair *pair, struct secure_in *message)
     struct secure_out out = {memory, sizeof memory, 0};
     assert_int_equal(pair->client.secure->ops->seal(pair->client.secure, message, &out), SECURE_MORE);
     wire_append(&pair->client.sent, memory, out.used);
-    assert_int_equal(
-        side_open_records(&pair->server, &pair->client.sent, &cut_large, opened, sizeof opened, &used), SECURE_MORE);
+    assert_int_equal(side_open_records(&pair->server, &pair->client.sent, &cut_large, opened, sizeof opened, &used),
+                     SECURE_MORE);
     assert_int_equal(used, 4);
     assert_memory_equal(opened, "data", 4);
     pair_expect_done(pair);
@@ -711,29 +711,70 @@ static const struct refusal_row refusal_rows[] = {
     {"none, foreign", {"foreign", "both.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_NONE, FINE},
     {"optional, no certificate", {NULL, "ca.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_OPTIONAL, FINE},
     {"optional, certificate", {"good", "ca.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_OPTIONAL, FINE},
-    {"optional, foreign", {"foreign", "both.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_OPTIONAL,
-     WEFT_REASON_CERT_UNTRUSTED, REJECTS "its trust store does not know the CA",
-     WEFT_REASON_CERT_UNTRUSTED, "the peer's certificate (CN=foreign) is not trusted"},
+    {"optional, foreign",
+     {"foreign", "both.crt"},
+     {"good", "ca.crt"},
+     WEFT_CLIENT_AUTH_OPTIONAL,
+     WEFT_REASON_CERT_UNTRUSTED,
+     REJECTS "its trust store does not know the CA",
+     WEFT_REASON_CERT_UNTRUSTED,
+     "the peer's certificate (CN=foreign) is not trusted"},
     {"required, certificate", {"good", "ca.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_REQUIRED, FINE},
-    {"required, no certificate", {NULL, "ca.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_REQUIRED,
-     WEFT_REASON_CERT_MISSING, "the peer demands a certificate", WEFT_REASON_CERT_MISSING,
+    {"required, no certificate",
+     {NULL, "ca.crt"},
+     {"good", "ca.crt"},
+     WEFT_CLIENT_AUTH_REQUIRED,
+     WEFT_REASON_CERT_MISSING,
+     "the peer demands a certificate",
+     WEFT_REASON_CERT_MISSING,
      "the peer showed no certificate"},
-    {"required, foreign", {"foreign", "both.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_REQUIRED,
-     WEFT_REASON_CERT_UNTRUSTED, REJECTS "its trust store does not know the CA",
-     WEFT_REASON_CERT_UNTRUSTED, "the peer's certificate (CN=foreign) is not trusted"},
-    {"required, expired", {"expired", "ca.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_REQUIRED,
-     WEFT_REASON_CERT_EXPIRED, REJECTS "certificate expired", WEFT_REASON_CERT_EXPIRED,
+    {"required, foreign",
+     {"foreign", "both.crt"},
+     {"good", "ca.crt"},
+     WEFT_CLIENT_AUTH_REQUIRED,
+     WEFT_REASON_CERT_UNTRUSTED,
+     REJECTS "its trust store does not know the CA",
+     WEFT_REASON_CERT_UNTRUSTED,
+     "the peer's certificate (CN=foreign) is not trusted"},
+    {"required, expired",
+     {"expired", "ca.crt"},
+     {"good", "ca.crt"},
+     WEFT_CLIENT_AUTH_REQUIRED,
+     WEFT_REASON_CERT_EXPIRED,
+     REJECTS "certificate expired",
+     WEFT_REASON_CERT_EXPIRED,
      "the peer's certificate (CN=expired) has expired"},
-    {"required, early", {"early", "ca.crt"}, {"good", "ca.crt"}, WEFT_CLIENT_AUTH_REQUIRED,
-     WEFT_REASON_CERT_NOT_YET_VALID, REJECTS "certificate not valid yet", WEFT_REASON_CERT_NOT_YET_VALID,
+    {"required, early",
+     {"early", "ca.crt"},
+     {"good", "ca.crt"},
+     WEFT_CLIENT_AUTH_REQUIRED,
+     WEFT_REASON_CERT_NOT_YET_VALID,
+     REJECTS "certificate not valid yet",
+     WEFT_REASON_CERT_NOT_YET_VALID,
      "the peer's certificate (CN=early) is not valid yet"},
-    {"server foreign", {NULL, "ca.crt"}, {"foreign", "other.crt"}, WEFT_CLIENT_AUTH_NONE,
-     WEFT_REASON_CERT_UNTRUSTED, "the peer's certificate (CN=foreign) is not trusted", WEFT_REASON_CERT_UNTRUSTED,
+    {"server foreign",
+     {NULL, "ca.crt"},
+     {"foreign", "other.crt"},
+     WEFT_CLIENT_AUTH_NONE,
+     WEFT_REASON_CERT_UNTRUSTED,
+     "the peer's certificate (CN=foreign) is not trusted",
+     WEFT_REASON_CERT_UNTRUSTED,
      REJECTS "its trust store does not know the CA"},
-    {"server expired", {NULL, "ca.crt"}, {"expired", "ca.crt"}, WEFT_CLIENT_AUTH_NONE, WEFT_REASON_CERT_EXPIRED,
-     "the peer's certificate (CN=expired) has expired", WEFT_REASON_CERT_EXPIRED, REJECTS "certificate expired"},
-    {"server early", {NULL, "ca.crt"}, {"early", "ca.crt"}, WEFT_CLIENT_AUTH_NONE, WEFT_REASON_CERT_NOT_YET_VALID,
-     "the peer's certificate (CN=early) is not valid yet", WEFT_REASON_CERT_NOT_YET_VALID,
+    {"server expired",
+     {NULL, "ca.crt"},
+     {"expired", "ca.crt"},
+     WEFT_CLIENT_AUTH_NONE,
+     WEFT_REASON_CERT_EXPIRED,
+     "the peer's certificate (CN=expired) has expired",
+     WEFT_REASON_CERT_EXPIRED,
+     REJECTS "certificate expired"},
+    {"server early",
+     {NULL, "ca.crt"},
+     {"early", "ca.crt"},
+     WEFT_CLIENT_AUTH_NONE,
+     WEFT_REASON_CERT_NOT_YET_VALID,
+     "the peer's certificate (CN=early) is not valid yet",
+     WEFT_REASON_CERT_NOT_YET_VALID,
      REJECTS "certificate not valid yet"},
 };
 
@@ -820,9 +861,8 @@ static void session__no_common_version__tls_version_on_both_ends(void **state)
 /* A hello of TLS 1.2 that offers only what weft never accepts: RSA key exchange with AES-CBC. */
 static void server__hello_without_good_cipher__tls_no_shared_cipher(void **state)
 {
-    static const uint8_t hello[] = {0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3, 1, 2,  3,  4,  5,  6,
-                                    7,    8, 9, 1, 2,  3, 4, 5, 6, 7, 8, 9, 1,  2,  3,  4,  5,
-                                    6,    7, 8, 9, 1,  2, 3, 4, 5, 0, 0, 2, 0, 0x2f, 1, 0};
+    static const uint8_t hello[] = {0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3,    4, 5,
+                                    6,    7, 8, 9, 1,  2, 3, 4, 5,  6, 7, 8, 9, 1, 2, 3, 4, 5, 0, 0, 2, 0, 0x2f, 1, 0};
     struct pair *pair = pair_open_plain(*state, TLS_VERSION_DEFAULT);
     wire_append(&pair->client.sent, hello, sizeof hello);
     side_handshake(&pair->server, &pair->client.sent, &cut_large);
@@ -977,9 +1017,8 @@ static void open__corrupted_record__bad_record_mac_on_both_ends(void **state)
                          SECURE_FAILED);
         assert_int_equal(used, 0);
         side_expect("mac", "server", &pair->server, WEFT_REASON_TLS_FAILED, "a record of the peer is damaged");
-        assert_int_equal(
-            side_open_records(&pair->client, &pair->server.sent, &cut_large, opened, sizeof opened, &used),
-            SECURE_FAILED);
+        assert_int_equal(side_open_records(&pair->client, &pair->server.sent, &cut_large, opened, sizeof opened, &used),
+                         SECURE_FAILED);
         side_expect("mac", "client", &pair->client, WEFT_REASON_TLS_FAILED, "the peer received a damaged record");
         pair_close(pair);
     }

@@ -257,6 +257,7 @@ static void accept_arrived(struct listener *listener, int32_t socket, const stru
     enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL, &accept_channel_events,
                                        share, &channel, &why);
     if (err != WEFT_OK) {
+        listener_full(listener); /* who comes now waits in the kernel's queue instead of being turned away */
         char remote[ADDRESS_TEXT_BYTES];
         uint64_t *counter = &share->shard->counters.refused_by_reason[WEFT_REASON_TOO_MANY_CONNECTIONS];
         address_print(from, remote);

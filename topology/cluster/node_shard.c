@@ -61,8 +61,20 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
         .conns_max = settings->connections_max,
         .conn_object_bytes = sizeof(struct channel),
         .handshake_timeout_ns = settings->handshake_timeout_ns,
-        .socket = {.congestion = settings->tcp_congestion[0] != '\0' ? settings->tcp_congestion : NULL,
-                   .nagle = settings->tcp_delay},
+        .frame_timeout_ns = settings->frame_timeout_ns,
+        .send_timeout_ns = settings->send_timeout_ns,
+        .first_timeout_ns = settings->first_request_timeout_ns,
+        .handshakes_max = HANDSHAKES_MAX,
+        .socket =
+            {
+                .congestion = settings->tcp_congestion[0] != '\0' ? settings->tcp_congestion : NULL,
+                .nagle = settings->tcp_delay,
+                .unsent_bytes_max = settings->tcp_unsent_bytes_max,
+                .user_timeout_ms = settings->tcp_user_timeout_ms,
+                .keepalive_idle_s = settings->tcp_keepalive_idle_s,
+                .keepalive_interval_s = settings->tcp_keepalive_interval_s,
+                .keepalive_count = settings->tcp_keepalive_count,
+            },
         .zero_copy = settings->send_zerocopy,
     };
     const struct rpc_options rpc_options = {

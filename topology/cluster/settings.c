@@ -24,6 +24,21 @@
 #define DEFAULT_HEARTBEAT_MS 1000u
 #define DEFAULT_IDLE_TIMEOUT_MS 30000u
 #define DEFAULT_DRAIN_TIMEOUT_MS 5000u
+/* The largest frame in this time is 4.5 Mbit/s; one send operation is 70 kbit/s. */
+#define DEFAULT_FRAME_TIMEOUT_MS 30000u
+#define DEFAULT_SEND_TIMEOUT_MS 30000u
+#define DEFAULT_FIRST_REQUEST_TIMEOUT_MS 60000u
+/* As large as one send operation: the next one begins when the last one has left, and not earlier. */
+#define DEFAULT_UNSENT_BYTES_MAX (256u * 1024)
+#define DEFAULT_USER_TIMEOUT_MS 30000u
+/* A host that vanished is noticed after a minute, however idle its connections are. */
+#define DEFAULT_KEEPALIVE_IDLE_S 30u
+#define DEFAULT_KEEPALIVE_INTERVAL_S 10u
+#define DEFAULT_KEEPALIVE_COUNT 3u
+/* Limits of the kernel's. */
+#define KEEPALIVE_S_MAX 32767u
+#define KEEPALIVE_COUNT_MAX 127u
+#define TCP_OPTION_MAX ((uint32_t)INT32_MAX)
 
 enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
                                  struct weft_error *why)
@@ -136,12 +151,47 @@ static enum weft_err settings_init_bounds(struct settings *settings, const struc
     return WEFT_OK;
 }
 
+static uint64_t limit_ns(uint32_t value_ms, uint32_t fallback_ms)
+{
+    return value_ms == UINT32_MAX ? 0 : choose_ns(value_ms, fallback_ms);
+}
+
+/* As choose, and UINT32_MAX is 0: off. */
+static enum weft_err choose_or_off(uint32_t *to, uint32_t value, uint32_t fallback, uint32_t most, const char *what,
+                                   struct weft_error *why)
+{
+    if (value == UINT32_MAX) {
+        *to = 0;
+        return WEFT_OK;
+    }
+    return choose(to, value, fallback, most, what, why);
+}
+
+static enum weft_err settings_init_connections(struct settings *settings, const struct weft_node_options *options,
+                                               struct weft_error *why)
+{
+    settings->frame_timeout_ns = limit_ns(options->frame_timeout_ms, DEFAULT_FRAME_TIMEOUT_MS);
+    settings->send_timeout_ns = limit_ns(options->send_timeout_ms, DEFAULT_SEND_TIMEOUT_MS);
+    settings->first_request_timeout_ns = limit_ns(options->first_request_timeout_ms, DEFAULT_FIRST_REQUEST_TIMEOUT_MS);
+    WEFT_TRY(choose_or_off(&settings->tcp_unsent_bytes_max, options->tcp_unsent_bytes_max, DEFAULT_UNSENT_BYTES_MAX,
+                           TCP_OPTION_MAX, "tcp_unsent_bytes_max", why));
+    WEFT_TRY(choose_or_off(&settings->tcp_user_timeout_ms, options->tcp_user_timeout_ms, DEFAULT_USER_TIMEOUT_MS,
+                           TCP_OPTION_MAX, "tcp_user_timeout", why));
+    WEFT_TRY(choose_or_off(&settings->tcp_keepalive_idle_s, options->tcp_keepalive_idle_s, DEFAULT_KEEPALIVE_IDLE_S,
+                           KEEPALIVE_S_MAX, "tcp_keepalive_idle", why));
+    WEFT_TRY(choose(&settings->tcp_keepalive_interval_s, options->tcp_keepalive_interval_s,
+                    DEFAULT_KEEPALIVE_INTERVAL_S, KEEPALIVE_S_MAX, "tcp_keepalive_interval", why));
+    return choose(&settings->tcp_keepalive_count, options->tcp_keepalive_count, DEFAULT_KEEPALIVE_COUNT,
+                  KEEPALIVE_COUNT_MAX, "tcp_keepalive_count", why);
+}
+
 enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
 {
     memset(settings, 0, sizeof *settings);
     WEFT_TRY(settings_init_identity(settings, options, why));
     WEFT_TRY(settings_init_addresses(settings, options, why));
     WEFT_TRY(settings_init_bounds(settings, options, why));
+    WEFT_TRY(settings_init_connections(settings, options, why));
     WEFT_TRY(copy_text(settings->shards, sizeof settings->shards, options->shards != NULL ? options->shards : "auto",
                        "shards", why));
     WEFT_TRY(copy_text(settings->backend, sizeof settings->backend,

@@ -39,6 +39,14 @@ struct settings {
     uint64_t handshake_timeout_ns;
     uint64_t heartbeat_ns; /* 0: no control connections */
     uint64_t drain_timeout_ns;
+    uint64_t frame_timeout_ns; /* 0: none, as for the next two */
+    uint64_t send_timeout_ns;
+    uint64_t first_request_timeout_ns;
+    uint32_t tcp_unsent_bytes_max; /* 0: the system's, as for the next two */
+    uint32_t tcp_user_timeout_ms;
+    uint32_t tcp_keepalive_idle_s;
+    uint32_t tcp_keepalive_interval_s;
+    uint32_t tcp_keepalive_count;
     char tcp_congestion[SETTINGS_CONGESTION_BYTES]; /* "": the system's */
     bool tcp_delay;
     bool busy_poll;

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: a peer that does not keep up ends its connection, at the right time and by the right name, and one that is only
+ * slow does not.
+ *
+ * Method: channel pairs in virtual time.  Raw sides say half of something, or take nothing; the reason and the moment
+ * of the end are held against the limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/channel_pair.h"
+
+#define SECOND PAIR_SECOND_NS
+#define MS PAIR_MS
+#define COUNTER(pair, end, name) ((pair)->conns.ends[end].shard->counters.name)
+#define ENDED(pair, end, why) ((pair)->conns.ends[end].shard->counters.ended_by_reason[(why)-WEFT_REASON_ENDS_BEGIN])
+
+static uint64_t now_ns(struct channel_pair *pair)
+{
+    return sim_world_now_ns(pair->conns.world);
+}
+
+static bool acceptor_is_down(void *ctx)
+{
+    const struct channel_pair *pair = ctx;
+    return pair->sides[ACCEPTOR].down > 0;
+}
+
+/* The acceptor's connection ends for this reason between these times, counted from now. */
+static void expect_end(struct channel_pair *pair, enum weft_reason reason, uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t begin_ns = now_ns(pair);
+    conn_pair_until(&pair->conns, acceptor_is_down, pair);
+    uint64_t took_ns = now_ns(pair) - begin_ns;
+    assert_string_equal(weft_reason_name(pair->sides[ACCEPTOR].error.reason), weft_reason_name(reason));
+    assert_in_range(took_ns, from_ns, to_ns);
+}
+
+static void raw_pair(struct channel_pair *pair, uint64_t seed)
+{
+    channel_pair_init(pair, seed);
+    pair->sides[DIALER].raw = true;
+    pair->options.frame_timeout_ns = 3 * SECOND;
+    pair->options.send_timeout_ns = 4 * SECOND;
+    pair->options.first_timeout_ns = 5 * SECOND;
+    pair->options.sim.window_bytes = 64u << 10;
+    channel_pair_open(pair);
+    channel_pair_dial(pair); /* a tenth of a second, as each of the following */
+}
+
+static void hello__never_comes__hello_timeout(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    raw_pair(&pair, 800);
+    expect_end(&pair, WEFT_REASON_HELLO_TIMEOUT, 1800 * MS, 2000 * MS);
+    channel_pair_close(&pair);
+}
+
+/* A byte now and then is no progress. */
+static void hello__drop_by_drop__hello_timeout(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    uint32_t sent = 0;
+    raw_pair(&pair, 801);
+    while (pair.sides[DIALER].raws[0] != NULL && sent < NEGOTIATION_MAGIC_BYTES - 1) {
+        channel_pair_raw_send(&pair, DIALER, 0, NEGOTIATION_MAGIC + sent, 1);
+        conn_pair_run(&pair.conns, 150 * MS);
+        sent++;
+    }
+    expect_end(&pair, WEFT_REASON_HELLO_TIMEOUT, 0, 300 * MS);
+    channel_pair_close(&pair);
+}
+
+static uint32_t request_write(uint8_t *to, int64_t id, uint32_t payload_bytes)
+{
+    const struct wire_request request = {.verb = VERB_SINK, .id = id};
+    uint32_t bytes = wire_request_write(to, true, &request, payload_bytes);
+    memset(to + bytes, 0x5a, payload_bytes);
+    return bytes + payload_bytes;
+}
+
+static void frame__header_or_body_cut__frame_timeout(void **state)
+{
+    (void)state;
+    static const uint32_t cuts[] = {1, 27, 28, 80};
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        struct channel_pair pair;
+        uint8_t bytes[256];
+        raw_pair(&pair, 810);
+        channel_pair_raw_greet(&pair, DIALER);
+        (void)request_write(bytes, 1, 100);
+        channel_pair_raw_send(&pair, DIALER, 0, bytes, cuts[i]);
+        expect_end(&pair, WEFT_REASON_FRAME_TIMEOUT, 2800 * MS, 3000 * MS);
+        assert_int_equal(ENDED(&pair, ACCEPTOR, WEFT_REASON_FRAME_TIMEOUT), 1);
+        channel_pair_close(&pair);
+    }
+}
+
+/* Bytes that trickle in do not restart its time, and whole frames before it do not matter. */
+static void frame__drop_by_drop__frame_timeout(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    uint8_t bytes[512];
+    raw_pair(&pair, 811);
+    channel_pair_raw_greet(&pair, DIALER);
+    uint32_t whole = request_write(bytes, 1, 10);
+    (void)request_write(bytes + whole, 2, 100);
+    channel_pair_raw_send(&pair, DIALER, 0, bytes, whole + 5);
+    for (uint32_t i = 0; i < 25; i++) {
+        channel_pair_raw_send(&pair, DIALER, 0, bytes + whole + 5 + i, 1);
+    }
+    assert_int_equal(pair.sides[ACCEPTOR].sink_calls, 1);
+    expect_end(&pair, WEFT_REASON_FRAME_TIMEOUT, 300 * MS, 500 * MS);
+    channel_pair_close(&pair);
+}
+
+static void frame__slow_but_in_time__lives(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    uint8_t bytes[256];
+    raw_pair(&pair, 812);
+    channel_pair_raw_greet(&pair, DIALER);
+    for (int64_t id = 1; id <= 3; id++) {
+        uint32_t count = request_write(bytes, id, 100);
+        channel_pair_raw_send(&pair, DIALER, 0, bytes, 40);
+        conn_pair_run(&pair.conns, 2500 * MS);
+        channel_pair_raw_send(&pair, DIALER, 0, bytes + 40, count - 40);
+        assert_int_equal(pair.sides[ACCEPTOR].sink_calls, (uint32_t)id);
+    }
+    conn_pair_run(&pair.conns, 20 * SECOND); /* between frames it may be silent */
+    assert_int_equal(pair.sides[ACCEPTOR].down, 0);
+    channel_pair_close(&pair);
+}
+
+static void accepted__brings_nothing__first_request_timeout(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    raw_pair(&pair, 820);
+    channel_pair_raw_greet(&pair, DIALER);
+    expect_end(&pair, WEFT_REASON_FIRST_REQUEST_TIMEOUT, 4800 * MS, 5000 * MS);
+    channel_pair_close(&pair);
+}
+
+static void do_pause(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    conn_pause(((struct side *)ctx)->raws[0]);
+}
+
+static void do_resume(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    conn_resume(((struct side *)ctx)->raws[0]);
+}
+
+/* Asks for 200 KiB and takes none of it. */
+static void source_and_pause(struct channel_pair *pair)
+{
+    uint8_t bytes[512];
+    const struct wire_request request = {.verb = VERB_SOURCE, .id = 1};
+    uint32_t count = wire_request_write(bytes, true, &request, 200);
+    memset(bytes + count, 1, 200);
+    channel_pair_raw_greet(pair, DIALER);
+    conn_end_do(&pair->conns.ends[DIALER], do_pause, &pair->sides[DIALER]);
+    channel_pair_raw_send(pair, DIALER, 0, bytes, count + 200);
+}
+
+static void reader__takes_nothing__send_timeout(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    raw_pair(&pair, 830);
+    source_and_pause(&pair);
+    expect_end(&pair, WEFT_REASON_SEND_TIMEOUT, 3800 * MS, 4000 * MS);
+    assert_int_equal(ENDED(&pair, ACCEPTOR, WEFT_REASON_SEND_TIMEOUT), 1);
+    channel_pair_close(&pair);
+}
+
+static void reader__stops_for_a_while__lives(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    raw_pair(&pair, 831);
+    source_and_pause(&pair);
+    conn_pair_run(&pair.conns, 3500 * MS);
+    conn_end_do(&pair.conns.ends[DIALER], do_resume, &pair.sides[DIALER]);
+    conn_pair_run(&pair.conns, 30 * SECOND);
+    assert_int_equal(pair.sides[ACCEPTOR].down, 0);
+    assert_int_equal(pair.sides[DIALER].raw_used > 200 * 1024, true);
+    channel_pair_close(&pair);
+}
+
+/* --- handshakes --- */
+
+/* One at a time: the first dialer says nothing, so that the others wait for its time to pass. */
+static void handshake__one_is_silent__the_others_wait_their_turn(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    channel_pair_init(&pair, 840);
+    pair.options.secure[ACCEPTOR] = true;
+    pair.options.handshakes_max = 1;
+    pair.sides[DIALER].raw = true;
+    channel_pair_open(&pair);
+    channel_pair_dial(&pair);
+    for (uint32_t i = 0; i < 3; i++) {
+        conn_pair_run(&pair.conns, 300 * MS);
+        channel_pair_dial(&pair);
+    }
+    const struct net *net = &pair.conns.ends[ACCEPTOR].net;
+    assert_int_equal(net->handshake_count, 1);
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, handshakes_waited), 3);
+    expect_end(&pair, WEFT_REASON_HANDSHAKE_TIMEOUT, 600 * MS, 2000 * MS);
+    conn_pair_run(&pair.conns, 50 * MS);
+    assert_int_equal(net->handshake_count, 1); /* the next one's turn */
+    conn_pair_run(&pair.conns, 5 * SECOND);    /* the time of those who wait runs too */
+    assert_int_equal(pair.sides[ACCEPTOR].down, 4);
+    assert_int_equal(net->handshake_count, 0);
+    channel_pair_close(&pair);
+}
+
+static bool all_up(void *ctx)
+{
+    const struct channel_pair *pair = ctx;
+    return pair->sides[ACCEPTOR].up == 6 && pair->sides[DIALER].up == 6;
+}
+
+static void dial_six(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    for (uint32_t i = 0; i < 6; i++) {
+        side_dial_now(ctx);
+    }
+}
+
+static void handshake__more_than_at_once__all_come_up(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    struct outcome outcome;
+    channel_pair_init(&pair, 841);
+    pair.options.secure[ACCEPTOR] = true;
+    pair.options.secure[DIALER] = true;
+    pair.options.handshakes_max = 2;
+    channel_pair_open(&pair);
+    conn_end_do(&pair.conns.ends[DIALER], dial_six, &pair.sides[DIALER]);
+    conn_pair_until(&pair.conns, all_up, &pair);
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, handshakes_waited), 4);
+    channel_pair_call(&pair, VERB_ECHO, 100, SECOND, &outcome);
+    assert_int_equal(outcome.err, WEFT_OK);
+    channel_pair_close(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hello__never_comes__hello_timeout),
+        cmocka_unit_test(hello__drop_by_drop__hello_timeout),
+        cmocka_unit_test(frame__header_or_body_cut__frame_timeout),
+        cmocka_unit_test(frame__drop_by_drop__frame_timeout),
+        cmocka_unit_test(frame__slow_but_in_time__lives),
+        cmocka_unit_test(accepted__brings_nothing__first_request_timeout),
+        cmocka_unit_test(reader__takes_nothing__send_timeout),
+        cmocka_unit_test(reader__stops_for_a_while__lives),
+        cmocka_unit_test(handshake__one_is_silent__the_others_wait_their_turn),
+        cmocka_unit_test(handshake__more_than_at_once__all_come_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -263,6 +263,25 @@ static void heartbeats__missed_now_and_then__peer_stays_up(void **state)
     duo_close(&duo);
 }
 
+/* Its timers are all due when it goes on, and its peers have had nothing to answer meanwhile. */
+static void node__stood_still_itself__asks_before_it_judges(void **state)
+{
+    struct duo duo;
+    struct duo_options options;
+    (void)state;
+    duo_options_init(&options);
+    options.nodes[0].heartbeat_ms = 100;
+    duo_open(&duo, &options);
+    (void)duo_run(&duo, SECOND + 50 * MS, NULL, NULL);
+    assert_int_equal(duo.sides[0].peers_up, 1);
+    sim_world_freeze(duo.world, 0, true);
+    (void)duo_run(&duo, 5 * SECOND, NULL, NULL);
+    sim_world_freeze(duo.world, 0, false);
+    (void)duo_run(&duo, SECOND, NULL, NULL);
+    assert_int_equal(duo.sides[0].peers_down, 0);
+    duo_close(&duo);
+}
+
 static void peer__away__dialed_ever_less_and_reported_once(void **state)
 {
     struct duo duo;
@@ -314,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request__answered_after_its_deadline__draining_does_not_wait_for_it),
         cmocka_unit_test(heartbeats__missed_now_and_then__peer_stays_up),
+        cmocka_unit_test(node__stood_still_itself__asks_before_it_judges),
         cmocka_unit_test(peer__away__dialed_ever_less_and_reported_once),
         cmocka_unit_test(refusal__of_a_peer_and_of_a_stranger__only_the_peer_learns_why),
     };

@@ -76,15 +76,20 @@ enum weft_executed call_executed(const struct call *call)
     return call->begin >= conn->handed_total ? WEFT_EXECUTED_NO : WEFT_EXECUTED_MAYBE;
 }
 
-void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed)
+void call_tell_failed(struct call *call, const struct weft_error *why, enum weft_executed executed)
 {
     struct weft_reply *reply = &call->rpc->reply;
     memset(reply, 0, sizeof *reply);
     reply->error = *why;
     reply->executed = executed;
     reply->handler_us = WIRE_DURATION_NONE;
-    COUNT(call->rpc->shard, calls_failed);
     call_finish(call, why->code, reply);
+}
+
+void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed)
+{
+    TALLY(call->tally, calls_failed);
+    call_tell_failed(call, why, executed);
 }
 
 static void call_deadline_passed(struct timer *timer, void *ctx)
@@ -93,11 +98,11 @@ static void call_deadline_passed(struct timer *timer, void *ctx)
     struct call *call = ctx;
     struct weft_error why = {0};
     weft_error_set(&why, WEFT_ERR_TIMEOUT, "no answer before the deadline");
-    COUNT(call->rpc->shard, calls_expired);
-    call_fail(call, &why, call_executed(call));
+    TALLY(call->tally, calls_expired);
+    call_tell_failed(call, &why, call_executed(call));
 }
 
-static struct call *call_make(struct rpc *rpc, const struct call_request *request)
+static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally, const struct call_request *request)
 {
     uint32_t index;
     uint32_t generation;
@@ -108,6 +113,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     list_node_init(&call->link);
     call->timer = (struct timer){.fn = call_deadline_passed, .ctx = call};
     call->rpc = rpc;
+    call->tally = tally;
     call->channel = NULL;
     call->fn = request->fn;
     call->ctx = request->ctx;
@@ -124,7 +130,7 @@ static struct call *call_make(struct rpc *rpc, const struct call_request *reques
     call->away = NULL;
     call->lent = false;
     timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
-    COUNT(rpc->shard, calls_started);
+    TALLY(tally, calls_started);
     return call;
 }
 
@@ -187,14 +193,13 @@ static enum weft_err call_put(struct call *call, struct channel *channel, struct
 static void call_unmake(struct call *call)
 {
     call->fn = NULL;
-    __atomic_store_n(&call->rpc->shard->counters.calls_started, call->rpc->shard->counters.calls_started - 1,
-                     __ATOMIC_RELAXED);
+    TALLY_ADD(call->tally, calls_started, UINT64_MAX); /* one less */
     call_finish(call, WEFT_OK, NULL);
 }
 
 enum weft_err call_send(struct channel *channel, const struct call_request *request)
 {
-    struct call *call = call_make(channel->rpc, request);
+    struct call *call = call_make(channel->rpc, channel->tally, request);
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
@@ -207,9 +212,10 @@ enum weft_err call_send(struct channel *channel, const struct call_request *requ
     return err;
 }
 
-enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call_request *request)
+enum weft_err call_wait(struct rpc *rpc, struct weft_peer_counters *tally, struct list *waiting,
+                        const struct call_request *request)
 {
-    struct call *call = call_make(rpc, request);
+    struct call *call = call_make(rpc, tally, request);
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
@@ -234,7 +240,7 @@ enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call
 enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, void *to, uint32_t *index,
                         uint32_t *generation)
 {
-    struct call *call = call_make(rpc, request);
+    struct call *call = call_make(rpc, rpc->tally, request);
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
@@ -274,9 +280,9 @@ void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const s
         call_fail(call, &why, reply->executed);
     } else {
         if (call->one_way) {
-            COUNT(rpc->shard, one_way_sent);
+            TALLY(call->tally, calls_one_way);
         } else {
-            COUNT(rpc->shard, calls_answered);
+            TALLY(call->tally, calls_answered);
         }
         call_finish(call, WEFT_OK, reply);
     }
@@ -359,7 +365,7 @@ void call_handed(struct channel *channel)
         memset(reply, 0, sizeof *reply);
         reply->executed = WEFT_EXECUTED_MAYBE;
         reply->handler_us = WIRE_DURATION_NONE;
-        COUNT(call->rpc->shard, one_way_sent);
+        TALLY(call->tally, calls_one_way);
         call_finish(call, WEFT_OK, reply);
     }
 }

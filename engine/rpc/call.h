@@ -13,6 +13,7 @@ struct call {
     struct list_node link; /* of the waiting list, or of the channel's calls or one-ways */
     struct timer timer;
     struct rpc *rpc;
+    struct weft_peer_counters *tally;
     struct channel *channel; /* NULL while waiting */
     weft_reply_fn *fn;       /* NULL: nobody wants to know */
     void *ctx;
@@ -49,7 +50,8 @@ struct call_request {
  *  @return ok | QUEUE_FULL (slots or send queue) | CLOSED | TIMEOUT (under a millisecond: the wire cannot say it) */
 WEFT_NODISCARD enum weft_err call_send(struct channel *channel, const struct call_request *request);
 /* Keep until call_send_waiting.  @return ok | QUEUE_FULL | NO_MEMORY (no room for the arguments) */
-WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct list *waiting, const struct call_request *request);
+WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct weft_peer_counters *tally, struct list *waiting,
+                                       const struct call_request *request);
 /* Send what waits; what does not fit fails. */
 void call_send_waiting(struct list *waiting, struct channel *channel);
 /* Fail what waits: none of it was executed. */
@@ -86,5 +88,7 @@ enum weft_executed call_executed(const struct call *call);
 void call_leave(struct call *call);
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply);
 void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed);
+/* The same for an end that is counted otherwise. */
+void call_tell_failed(struct call *call, const struct weft_error *why, enum weft_executed executed);
 
 #endif

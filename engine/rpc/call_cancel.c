@@ -178,8 +178,8 @@ static void cancel_run(struct task *task)
         struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
         struct weft_error why = {0};
         weft_error_set(&why, WEFT_ERR_CANCELLED, "cancelled by the caller");
-        COUNT(rpc->shard, calls_cancelled);
-        call_fail(call, &why, call->executed);
+        TALLY(call->tally, calls_cancelled);
+        call_tell_failed(call, &why, call->executed);
     }
 }
 

@@ -77,7 +77,7 @@ static bool call_answered(struct channel *channel, const struct frame *frame)
     reply->error.text[0] = '\0';
     reply->executed = WEFT_EXECUTED_YES;
     reply->handler_us = response.handler_us;
-    COUNT(rpc->shard, calls_answered);
+    TALLY(call->tally, calls_answered);
     call_finish(call, WEFT_OK, reply);
     return true;
 }

@@ -239,6 +239,7 @@ static void channel_patience_over(struct timer *timer, void *ctx)
 static void channel_init(struct channel *channel, struct rpc *rpc, const struct channel_events *events, void *owner)
 {
     channel->rpc = rpc;
+    channel->tally = rpc->tally;
     channel->events = events;
     channel->owner = owner;
     channel->serving_shard = rpc->shard->index;
@@ -297,6 +298,7 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->authorizes = options->authorizes;
     rpc->shard->held.calls = &rpc->calls.count_in_use;
     rpc->shard->held.requests = &rpc->requests.count_in_use;
+    rpc->tally = options->tally != NULL ? options->tally : &rpc->own_tally;
     call_cancel_init(rpc);
     WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
     WEFT_TRY(slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request)));

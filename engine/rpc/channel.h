@@ -45,6 +45,7 @@ struct channel_greeting; /* lives from the opening to the end of the negotiation
 struct channel {
     struct conn conn; /* first: the connection's slot holds the channel */
     struct rpc *rpc;
+    struct weft_peer_counters *tally; /* the account of its calls or requests; the owner's, or else the shard's */
     const struct channel_events *events;
     void *owner;
     enum channel_state state;

@@ -186,16 +186,16 @@ struct channel *request_channel(const struct weft_request *request, enum weft_er
         channel->request_count--;
     }
     if (request->one_way) {
-        COUNT(rpc->shard, one_way_received);
+        TALLY(request->tally, requests_one_way);
         return NULL;
     }
     if (request->aborted == WEFT_ERR_CANCELLED || channel == NULL || !channel_is_up(channel)) {
-        COUNT(rpc->shard, requests_aborted);
+        TALLY(request->tally, requests_aborted);
         *err = request->aborted == WEFT_ERR_CANCELLED ? WEFT_ERR_CANCELLED : WEFT_ERR_CLOSED;
         return NULL;
     }
     if (rpc->shard->now_ns >= request->deadline_ns) {
-        COUNT(rpc->shard, requests_expired);
+        TALLY(request->tally, requests_expired);
         *err = WEFT_ERR_EXPIRED;
         return NULL;
     }

@@ -5,13 +5,15 @@
 
 #include "engine/base/slots.h"
 #include "engine/net/net.h"
+#include "engine/rpc/tally.h"
 #include "engine/rpc/verb_table.h"
 
 struct rpc_options {
     uint32_t calls_max;    /* outgoing, in flight and waiting */
     uint32_t requests_max; /* incoming, unanswered */
     const struct verb_table *verbs;
-    bool authorizes; /* ask the owner of the channel about every request */
+    struct weft_peer_counters *tally; /* of who is nobody's in particular; NULL: the rpc's own */
+    bool authorizes;                  /* ask the owner of the channel about every request */
 };
 
 struct frame;
@@ -25,6 +27,8 @@ struct rpc {
     uint32_t kept_bits;
     uint64_t kept_salt;
     const struct verb_table *verbs;
+    struct weft_peer_counters *tally; /* of connections whose owner names no other, and of calls that are lent */
+    struct weft_peer_counters own_tally;
     bool authorizes;
     bool draining;             /* no request runs any more but those that do already */
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */

@@ -72,7 +72,7 @@ static void serve_unknown_verb(struct channel *channel, const struct wire_reques
 {
     uint8_t verb[8];
     bytes_store64(verb, request->verb);
-    COUNT(channel->rpc->shard, requests_failed);
+    TALLY(channel->tally, requests_failed);
     serve_exception(channel, request->id, WIRE_EXCEPTION_UNKNOWN_VERB, (struct weft_span){verb, sizeof verb});
 }
 
@@ -80,8 +80,7 @@ static void serve_unknown_verb(struct channel *channel, const struct wire_reques
 static void serve_busy(struct channel *channel, const struct wire_request *request)
 {
     WEFT_ASSERT(channel->peer_hello);
-    COUNT(channel->rpc->shard, requests_failed);
-    COUNT(channel->rpc->shard, requests_busy);
+    TALLY(channel->tally, requests_busy);
     serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, nothing);
 }
 
@@ -92,8 +91,7 @@ static void serve_busy_for(struct channel *channel, const struct wire_request *r
         serve_busy(channel, request);
         return;
     }
-    COUNT(channel->rpc->shard, requests_failed);
-    COUNT(channel->rpc->shard, requests_busy);
+    TALLY(channel->tally, requests_busy);
     serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of(text));
 }
 
@@ -102,10 +100,10 @@ static void serve_forbidden(struct channel *channel, const struct verb *verb, co
 {
     COUNT(channel->rpc->shard, requests_forbidden);
     if (verb->one_way) {
-        COUNT(channel->rpc->shard, one_way_received);
+        TALLY(channel->tally, requests_one_way);
         return;
     }
-    COUNT(channel->rpc->shard, requests_failed);
+    TALLY(channel->tally, requests_failed);
     if (channel->peer_hello) {
         serve_exception(channel, request->id, WIRE_EXCEPTION_FORBIDDEN, nothing);
     } else {
@@ -116,7 +114,7 @@ static void serve_forbidden(struct channel *channel, const struct verb *verb, co
 /* Too late before its handler ran: nobody waits for it. */
 static void serve_expired(struct channel *channel, const struct wire_request *request)
 {
-    COUNT(channel->rpc->shard, requests_expired);
+    TALLY(channel->tally, requests_expired);
     if (channel->peer_hello) {
         serve_exception(channel, request->id, WIRE_EXCEPTION_EXPIRED, nothing);
     }
@@ -132,7 +130,7 @@ bool serve_has_room(const struct channel *channel)
 static void serve_cancel(struct channel *channel, struct weft_span payload)
 {
     COUNT(channel->rpc->shard, cancels_received);
-    COUNT(channel->rpc->shard, one_way_received);
+    TALLY(channel->tally, requests_own);
     if (payload.bytes == 8) {
         request_cancel(channel, (int64_t)bytes_load64(payload.data));
     }
@@ -141,7 +139,7 @@ static void serve_cancel(struct channel *channel, struct weft_span payload)
 static void serve_goodbye(struct channel *channel)
 {
     COUNT(channel->rpc->shard, goodbyes_received);
-    COUNT(channel->rpc->shard, one_way_received);
+    TALLY(channel->tally, requests_own);
     if (channel->lane == WEFT_LANE_CONTROL) {
         channel->events->goodbye(channel);
     }
@@ -150,12 +148,13 @@ static void serve_goodbye(struct channel *channel)
 static void serve_ping(struct channel *channel, const struct wire_request *request, const struct frame *frame)
 {
     if (frame->payload.bytes != 8) {
-        COUNT(channel->rpc->shard, requests_failed);
+        TALLY(channel->tally, requests_failed);
         serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of("a ping carries 8 bytes"));
         return;
     }
     const struct wire_response response = {.id = request->id};
     COUNT(channel->rpc->shard, heartbeats_answered);
+    TALLY(channel->tally, requests_own);
     enum weft_err err = serve_put(channel, &response, nothing, frame->payload);
     WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL); /* serve_has_room */
 }
@@ -231,6 +230,7 @@ static void serve_run(struct channel *channel, const struct verb *verb, const st
     }
     request->rpc = rpc;
     request->index = index;
+    request->tally = channel->tally;
     request->on_abort = NULL;
     request->aborted = WEFT_OK;
     request->kept = false;
@@ -262,7 +262,7 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
     if (WEFT_UNLIKELY(request.id <= 0)) {
         return false;
     }
-    COUNT(channel->rpc->shard, requests_received);
+    TALLY(channel->tally, requests_received);
     uint64_t deadline_ns = serve_deadline(channel->frame_ns, request.timeout_ms);
     if (WEFT_UNLIKELY(channel->rpc->shard->now_ns >= deadline_ns)) {
         serve_expired(channel, &request);

@@ -21,6 +21,7 @@ struct weft_request {
     struct list_node link; /* of the channel's kept ones, or of its owed ones while the answer waits */
     struct owed_answer owed;
     struct rpc *rpc;
+    struct weft_peer_counters *tally;
     uint32_t index; /* slot */
     uint32_t conn_index;
     uint32_t conn_generation;

@@ -88,7 +88,7 @@ static void hop_finish(struct serve_hop *hop)
     if (channel == NULL) {
         request_end(local, err);
     } else if (hop->outcome == HOP_DROPPED) { /* too late by the owner's clock, which is ahead of ours */
-        COUNT(local->rpc->shard, requests_expired);
+        TALLY(local->tally, requests_expired);
         request_end(local, WEFT_OK);
     } else if (hop->outcome == HOP_NO_MEMORY) {
         COUNT(local->rpc->shard, answers_without_room);

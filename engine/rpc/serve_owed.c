@@ -16,9 +16,9 @@ void serve_count_answer(struct channel *channel, const struct owed_answer *answe
     struct weft_shard *shard = channel->rpc->shard;
     metric_run_add(&shard->requests_run[channel->lane], &shard->metrics.handler_us[channel->lane], answer->handler_us);
     if (answer->exception) {
-        COUNT(channel->rpc->shard, requests_failed);
+        TALLY(channel->tally, requests_failed);
     } else {
-        COUNT(channel->rpc->shard, requests_answered);
+        TALLY(channel->tally, requests_answered);
     }
 }
 
@@ -99,7 +99,7 @@ void serve_send_owed(struct channel *channel)
     while ((node = list_first(&channel->owed)) != NULL) {
         struct weft_request *request = WEFT_CONTAINER_OF(node, struct weft_request, link);
         if (shard->now_ns >= request->deadline_ns) {
-            COUNT(shard, requests_expired);
+            TALLY(channel->tally, requests_expired);
             owed_end(channel, request);
             continue;
         }
@@ -118,7 +118,7 @@ void serve_drop_owed(struct channel *channel)
 {
     struct list_node *node;
     while ((node = list_first(&channel->owed)) != NULL) {
-        COUNT(channel->rpc->shard, requests_aborted);
+        TALLY(channel->tally, requests_aborted);
         owed_end(channel, WEFT_CONTAINER_OF(node, struct weft_request, link));
     }
 }

@@ -317,6 +317,54 @@ static inline void weft_node_counters(const weft_node *node, struct weft_counter
     weft_node_counters_read(node, out, sizeof *out);
 }
 
+/** What passed between this node and one peer on one lane.  On each shard, between two of its turns:
+ *  calls_started    = calls_answered + calls_one_way + calls_failed + calls_expired + calls_cancelled + those in flight
+ *  requests_received = requests_answered + requests_one_way + requests_failed + requests_expired + requests_busy +
+ *                      requests_aborted + requests_own + those in flight
+ *  Weft's own heartbeats, cancellations and goodbyes count too: as calls, and as requests_own where they arrive.
+ *  calls_one_way were handed to the network; requests_one_way ended.  requests_failed were answered by an exception,
+ *  requests_aborted by nothing, since their caller was gone or had cancelled. */
+/* clang-format off */
+#define WEFT_PEER_COUNTERS(X)                                                                                          \
+    X(calls_started)                                                                                                   \
+    X(calls_answered)                                                                                                  \
+    X(calls_one_way)                                                                                                   \
+    X(calls_failed)                                                                                                    \
+    X(calls_expired)                                                                                                   \
+    X(calls_cancelled)                                                                                                 \
+    X(requests_received)                                                                                               \
+    X(requests_answered)                                                                                               \
+    X(requests_one_way)                                                                                                \
+    X(requests_failed)                                                                                                 \
+    X(requests_expired)                                                                                                \
+    X(requests_busy)                                                                                                   \
+    X(requests_aborted)                                                                                                \
+    X(requests_own)
+/* clang-format on */
+struct weft_peer_counters {
+#define WEFT_X(name) uint64_t name;
+    WEFT_PEER_COUNTERS(WEFT_X)
+#undef WEFT_X
+};
+
+/** All shards of a node, where one can be named. */
+#define WEFT_SHARD_ALL UINT32_MAX
+
+/** Read the account of a peer and lane, without stopping anybody.
+ *  @param peer  the zero id: connections of nobody in the topology, and calls that another shard carried for one
+ *  @param shard WEFT_SHARD_ALL: the sum of all   @param bytes sizeof *out; what this library does not have is 0
+ *  @return ok | NOT_FOUND: no such peer, lane or shard   @shard any */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_counters_read(const weft_node *node, weft_peer_id peer,
+                                                                   enum weft_lane lane, uint32_t shard,
+                                                                   struct weft_peer_counters *out, size_t bytes);
+
+/** weft_node_peer_counters_read of all shards, and of what this header knows.  @shard any */
+static inline WEFT_NODISCARD enum weft_err weft_node_peer_counters(const weft_node *node, weft_peer_id peer,
+                                                                   enum weft_lane lane, struct weft_peer_counters *out)
+{
+    return weft_node_peer_counters_read(node, peer, lane, WEFT_SHARD_ALL, out, sizeof *out);
+}
+
 /** Number of shards.  @shard any */
 WEFT_API uint32_t weft_node_shard_count(const weft_node *node);
 

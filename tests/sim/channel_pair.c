@@ -15,6 +15,13 @@ uint8_t pattern_byte(uint32_t at)
     return (uint8_t)(at * 13 + (at >> 8) * 5 + (at >> 16));
 }
 
+struct weft_counters side_counters(const struct channel_pair *pair, uint32_t side)
+{
+    struct weft_counters counters = pair->conns.ends[side].shard->counters;
+    tally_add_to_counters(&counters, pair->sides[side].rpc.tally);
+    return counters;
+}
+
 static uint8_t *pattern_new(uint32_t bytes)
 {
     uint8_t *pattern = malloc(bytes > 0 ? bytes : 1);

@@ -82,6 +82,10 @@ struct channel_pair {
 
 uint8_t pattern_byte(uint32_t at);
 
+/* The counters of a side's shard, calls and requests included. */
+struct weft_counters side_counters(const struct channel_pair *pair, uint32_t side);
+#define COUNTER(pair, side, name) (side_counters((pair), (side)).name)
+
 /* Everything on: timeout, duration, hello; then change what the test is about. */
 void channel_pair_init(struct channel_pair *pair, uint64_t seed);
 void channel_pair_open(struct channel_pair *pair);

@@ -2,6 +2,8 @@
 /* The oracles that look at state: budgets in each turn, what a node leaves behind, and the history as a whole. */
 #include "tests/sim/cluster.h"
 
+#include "engine/rpc/serve.h"
+
 #include <string.h>
 
 /* A look at every connection of a shard costs; one turn in so many is looked at. */
@@ -13,17 +15,57 @@
 #define CHECK_EQUAL(cluster, left, right)                                                                              \
     cluster_check(cluster, (left) == (right), "%llu and %llu", (unsigned long long)(left), (unsigned long long)(right))
 
+static uint32_t check_tally_count(const struct cluster_node *node)
+{
+    return (node->node->peer_count + 1) * WEFT_LANE_COUNT;
+}
+
+static struct weft_peer_counters *check_tally(const struct cluster_node *node, const struct weft_shard *shard,
+                                              uint32_t t)
+{
+    return node_tally(node->node, shard->index, 0, WEFT_LANE_NORMAL) + t;
+}
+
+/* Of each peer and lane: what the account says is under way is what really is. */
+static void check_tallies(struct cluster *cluster, const struct cluster_node *node, const struct weft_shard *shard)
+{
+    const struct node_shard *share = shard->user;
+    const struct weft_peer_counters *base = check_tally(node, shard, 0);
+    uint64_t calls[(CLUSTER_NODES_MAX + 1) * WEFT_LANE_COUNT] = {0};
+    uint64_t requests[(CLUSTER_NODES_MAX + 1) * WEFT_LANE_COUNT] = {0};
+    const struct call *call = NULL;
+    const struct weft_request *request = NULL;
+    for (uint32_t i = 0; (call = slots_next_in_use(&share->rpc.calls, i)) != NULL;) {
+        calls[call->tally - base]++;
+        i = slots_index_of(&share->rpc.calls, call) + 1;
+    }
+    for (uint32_t i = 0; (request = slots_next_in_use(&share->rpc.requests, i)) != NULL;) {
+        requests[request->tally - base]++;
+        i = slots_index_of(&share->rpc.requests, request) + 1;
+    }
+    for (uint32_t t = 0; t < check_tally_count(node); t++) {
+        CHECK_EQUAL(cluster, tally_calls_in_flight(&base[t]), calls[t]);
+        CHECK_EQUAL(cluster, tally_requests_in_flight(&base[t]), requests[t]);
+    }
+}
+
 /* What was begun has ended, or is still there; nothing else is there. */
 static void check_accounts(struct cluster *cluster, const struct cluster_node *node, const struct weft_shard *shard)
 {
     const struct node_shard *share = shard->user;
-    const struct weft_counters *c = &shard->counters;
+    struct weft_counters counters = shard->counters;
+    const struct weft_counters *c = &counters;
+    for (uint32_t t = 0; t < check_tally_count(node); t++) {
+        tally_add_to_counters(&counters, check_tally(node, shard, t));
+    }
+    check_tallies(cluster, node, shard);
     uint32_t calls = slots_in_use(&share->rpc.calls);
     uint32_t ours = node->open_calls[shard->index];
     CHECK_EQUAL(cluster, c->calls_started, c->calls_answered + c->calls_failed + c->one_way_sent + calls);
     CHECK_EQUAL(cluster, c->requests_received,
                 c->requests_answered + c->requests_failed + c->requests_expired + c->requests_aborted +
-                    c->one_way_received + c->heartbeats_answered + slots_in_use(&share->rpc.requests));
+                    c->one_way_received + c->heartbeats_answered + c->cancels_received + c->goodbyes_received +
+                    slots_in_use(&share->rpc.requests));
     CHECK_EQUAL(cluster, c->accepted + c->dialed, c->connections_closed + share->net.conn_count);
     cluster_check(cluster,
                   calls >= ours && calls - ours <= PINGS_MAX * node->node->peer_count + share->carrying +
@@ -211,7 +253,8 @@ static void check_counters(struct cluster_node *node)
     EQUAL(c.calls_started, c.calls_answered + c.calls_failed + c.one_way_sent);
     EQUAL(c.accepted + c.dialed, c.connections_closed);
     EQUAL(c.requests_received, c.requests_answered + c.requests_failed + c.requests_expired + c.requests_aborted +
-                                   c.one_way_received + c.heartbeats_answered + left);
+                                   c.one_way_received + c.heartbeats_answered + c.cancels_received +
+                                   c.goodbyes_received + left);
     EQUAL(c.bytes_sent, c.plain_bytes_sent + c.tls_bytes_sent);
     if (cluster->encryption == WEFT_ENCRYPTION_NONE || cluster->encryption == WEFT_ENCRYPTION_ALL) {
         EQUAL(cluster->encryption == WEFT_ENCRYPTION_NONE ? c.tls_bytes_sent : c.plain_bytes_sent, 0);

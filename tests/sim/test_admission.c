@@ -13,7 +13,6 @@
 #include "tests/sim/channel_pair.h"
 
 #define SECOND PAIR_SECOND_NS
-#define COUNTER(pair, end, name) ((pair)->conns.ends[end].shard->counters.name)
 #define CALLS 60u
 
 /* --- answers --- */

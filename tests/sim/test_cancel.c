@@ -17,13 +17,6 @@
 
 #define SECOND PAIR_SECOND_NS
 
-static uint64_t counter_of(const struct channel_pair *pair, uint32_t side, size_t offset)
-{
-    return *(const uint64_t *)(const void *)((const char *)&pair->conns.ends[side].shard->counters + offset);
-}
-
-#define COUNTER(pair, side, name) counter_of((pair), (side), offsetof(struct weft_counters, name))
-
 /* Something to do inside a turn of the dialer. */
 struct errand {
     struct channel_pair *pair;

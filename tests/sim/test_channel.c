@@ -16,13 +16,6 @@
 #define SEEDS 80u
 #define SECOND PAIR_SECOND_NS
 
-static uint64_t counter_of(const struct channel_pair *pair, uint32_t side, size_t offset)
-{
-    return *(const uint64_t *)(const void *)((const char *)&pair->conns.ends[side].shard->counters + offset);
-}
-
-#define COUNTER(pair, side, name) counter_of((pair), (side), offsetof(struct weft_counters, name))
-
 /* --- negotiation --- */
 
 static void expect_negotiated(const struct channel_pair *pair)
@@ -767,7 +760,7 @@ static void waiting_begin(void *ctx, struct weft_shard *shard)
                                              .timeout_ns = waiting->timeout_ns,
                                              .fn = outcome_done,
                                              .ctx = &waiting->outcomes[i]};
-        assert_int_equal(call_wait(&waiting->side->rpc, &waiting->calls, &request), WEFT_OK);
+        assert_int_equal(call_wait(&waiting->side->rpc, waiting->side->rpc.tally, &waiting->calls, &request), WEFT_OK);
     }
     memset(args, 0, sizeof args); /* they were copied */
 }
@@ -870,7 +863,7 @@ static void waiting_too_large(void *ctx, struct weft_shard *shard)
                                          .ctx = &waiting->outcomes[0]};
     (void)shard;
     list_init(&waiting->calls);
-    waiting->err = call_wait(&waiting->side->rpc, &waiting->calls, &request);
+    waiting->err = call_wait(&waiting->side->rpc, waiting->side->rpc.tally, &waiting->calls, &request);
 }
 
 static void waiting__no_room_for_its_arguments__refused(void **state)

@@ -15,7 +15,6 @@
 
 #define SECOND PAIR_SECOND_NS
 #define MS PAIR_MS
-#define COUNTER(pair, end, name) ((pair)->conns.ends[end].shard->counters.name)
 #define ENDED(pair, end, why) ((pair)->conns.ends[end].shard->counters.ended_by_reason[(why)-WEFT_REASON_ENDS_BEGIN])
 
 static uint64_t now_ns(struct channel_pair *pair)

@@ -271,11 +271,14 @@ static void node__stood_still_itself__asks_before_it_judges(void **state)
     (void)state;
     duo_options_init(&options);
     options.nodes[0].heartbeat_ms = 100;
+    options.nodes[1].heartbeat_ms = 3000; /* something goes on meanwhile */
     duo_open(&duo, &options);
     (void)duo_run(&duo, SECOND + 50 * MS, NULL, NULL);
     assert_int_equal(duo.sides[0].peers_up, 1);
     sim_world_freeze(duo.world, 0, true);
+    uint64_t before_ns = sim_world_now_ns(duo.world);
     (void)duo_run(&duo, 5 * SECOND, NULL, NULL);
+    assert_true(sim_world_now_ns(duo.world) - before_ns > 3 * SECOND);
     sim_world_freeze(duo.world, 0, false);
     (void)duo_run(&duo, SECOND, NULL, NULL);
     assert_int_equal(duo.sides[0].peers_down, 0);

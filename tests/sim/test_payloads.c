@@ -462,7 +462,7 @@ static void waiting_begin(void *ctx, struct weft_shard *shard)
     const struct call_request request = {
         .verb = VERB_ECHO, .payload = buf, .timeout_ns = SECOND, .fn = outcome_done, .ctx = &waiting->outcome};
     list_init(&waiting->list);
-    assert_int_equal(call_wait(&waiting->side->rpc, &waiting->list, &request), WEFT_OK);
+    assert_int_equal(call_wait(&waiting->side->rpc, waiting->side->rpc.tally, &waiting->list, &request), WEFT_OK);
     weft_buf_unref(buf);
     assert_int_equal(waiting->released, 0);
 }

@@ -26,6 +26,11 @@ static struct weft_shard *link_shard(const struct link *link)
     return link->share->shard;
 }
 
+static struct weft_peer_counters *link_tally(const struct link *link)
+{
+    return node_tally(link->share->node, link->share->shard->index, link->peer_index + 1, link->lane);
+}
+
 static struct weft_peer_event link_event(const struct link *link, bool up)
 {
     return (struct weft_peer_event){.peer = {link->peer_index + 1},
@@ -184,6 +189,7 @@ static void link_dial(struct link *link)
         return;
     }
     channel_set_lane(link->channel, link->lane);
+    link->channel->tally = link_tally(link);
     link->channel->decision = link->decision.reason;
 }
 
@@ -385,7 +391,7 @@ enum weft_err link_call(struct link *link, const struct call_request *request)
         link->state != LINK_RESTING) { /* in BACKOFF, or its connection is ending */
         return WEFT_ERR_UNREACHABLE;
     }
-    return call_wait(&link->share->rpc, &link->waiting, request);
+    return call_wait(&link->share->rpc, link_tally(link), &link->waiting, request);
 }
 
 void link_leave(struct link *link)

@@ -19,6 +19,7 @@ static void node_free(struct weft_node *node)
     node_forget_machine(node);
     tls_credentials_destroy(node->credentials);
     free(node->shards);
+    free(node->tallies);
     free(node->plain_sockets);
     free(node->secure_sockets);
     free(node->peers);

@@ -58,6 +58,7 @@ struct weft_node {
     struct tls_credentials *credentials;
     struct engine *engine;
     struct node_shard *shards;
+    struct weft_peer_counters *tallies; /* by shard, then peer (0: nobody's), then lane */
     uint32_t shard_count;
     struct machine *machine; /* while shards are placed and pinned */
     struct plan plan;
@@ -110,6 +111,12 @@ WEFT_NODISCARD enum weft_err node_start_on(struct weft_node *node, const struct 
 
 /* Every shard is open: settle who we are, and send each its first mail. */
 void node_begin(struct weft_node *node);
+
+static inline struct weft_peer_counters *node_tally(const struct weft_node *node, uint32_t shard, uint32_t peer,
+                                                    enum weft_lane lane)
+{
+    return &node->tallies[((uint64_t)shard * (node->peer_count + 1) + peer) * WEFT_LANE_COUNT + (uint32_t)lane];
+}
 
 static inline struct node_shard *node_shard_of(struct weft_shard *shard)
 {

@@ -135,6 +135,7 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
         return WEFT_REASON_LANE_FORBIDDEN;
     }
     channel_set_lane(channel, lane);
+    channel->tally = node_tally(share->node, share->shard->index, channel->peer, lane);
     enum weft_reason reason = accept_policy(channel, &match.location);
     if (reason != WEFT_REASON_NONE) {
         return reason;

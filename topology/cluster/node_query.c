@@ -108,12 +108,32 @@ void weft_node_counters_read(const weft_node *node, struct weft_counters *to, si
 #define WEFT_X(name) out->in_use.name += __atomic_load_n(&from->in_use.name, __ATOMIC_RELAXED);
         WEFT_GAUGES(WEFT_X)
 #undef WEFT_X
+        for (uint32_t t = 0; t < (node->peer_count + 1) * WEFT_LANE_COUNT; t++) {
+            struct weft_peer_counters tally = {0};
+            tally_sum(&tally, node_tally(node, i, 0, WEFT_LANE_NORMAL) + t);
+            tally_add_to_counters(out, &tally);
+        }
         for (size_t reason = 0; reason < sizeof out->refused_by_reason / sizeof out->refused_by_reason[0]; reason++) {
             out->refused_by_reason[reason] += __atomic_load_n(&from->refused_by_reason[reason], __ATOMIC_RELAXED);
             out->ended_by_reason[reason] += __atomic_load_n(&from->ended_by_reason[reason], __ATOMIC_RELAXED);
         }
     }
     options_give(to, bytes, &sums, sizeof sums);
+}
+
+enum weft_err weft_node_peer_counters_read(const weft_node *node, weft_peer_id peer, enum weft_lane lane,
+                                           uint32_t shard, struct weft_peer_counters *out, size_t bytes)
+{
+    struct weft_peer_counters sums = {0};
+    bool known = peer.bits <= node->peer_count && (uint32_t)lane < WEFT_LANE_COUNT &&
+                 (shard == WEFT_SHARD_ALL || shard < node->shard_count);
+    for (uint32_t i = 0; known && node->engine != NULL && i < node->shard_count; i++) {
+        if (shard == WEFT_SHARD_ALL || shard == i) {
+            tally_sum(&sums, node_tally(node, i, (uint32_t)peer.bits, lane));
+        }
+    }
+    options_give(out, bytes, &sums, sizeof sums);
+    return known ? WEFT_OK : WEFT_ERR_NOT_FOUND;
 }
 
 uint32_t weft_node_shard_count(const weft_node *node)

@@ -81,6 +81,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
         .calls_max = settings->calls_max,
         .requests_max = settings->requests_max,
         .verbs = &share->node->verbs,
+        .tally = node_tally(share->node, share->shard->index, 0, WEFT_LANE_NORMAL),
         .authorizes = share->node->authorize != NULL,
     };
     if (net_init(&share->net, share->shard, &net_options) != WEFT_OK ||

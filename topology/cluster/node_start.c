@@ -142,6 +142,8 @@ static void node_unstart(struct weft_node *node)
     engine_destroy(node->engine);
     node->engine = NULL;
     free(node->shards);
+    free(node->tallies);
+    node->tallies = NULL;
     node->shards = NULL;
 }
 
@@ -149,7 +151,9 @@ static enum weft_err node_start_parts(struct weft_node *node, const struct node_
                                       struct weft_error *why)
 {
     node->shards = calloc(placement->shard_count, sizeof *node->shards);
-    if (node->shards == NULL) {
+    node->tallies =
+        calloc((size_t)placement->shard_count * (node->peer_count + 1) * WEFT_LANE_COUNT, sizeof *node->tallies);
+    if (node->shards == NULL || node->tallies == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u shards", placement->shard_count);
     }
     WEFT_TRY(node_make_engine(node, placement, why));

@@ -40,15 +40,35 @@ static bool status_peer_up(const json_t *links, const char *address)
     return false;
 }
 
+/* What passed on each lane; lanes that nothing went over are left out. */
+static json_t *status_accounts(const struct status *status, weft_peer_id peer)
+{
+    json_t *lanes = json_object();
+    for (int lane = 0; lane < WEFT_LANE_COUNT; lane++) {
+        struct weft_peer_counters account;
+        if (weft_node_peer_counters(status->node, peer, (enum weft_lane)lane, &account) != WEFT_OK ||
+            account.calls_started + account.requests_received == 0) {
+            continue;
+        }
+        json_t *object = json_object();
+#define WEFT_X(name) json_object_set_new(object, #name, json_integer((json_int_t)account.name));
+        WEFT_PEER_COUNTERS(WEFT_X)
+#undef WEFT_X
+        json_object_set_new(lanes, weft_lane_name((enum weft_lane)lane), object);
+    }
+    return lanes;
+}
+
 static json_t *status_peers(const struct status *status, const json_t *links)
 {
     json_t *peers = json_array();
     for (uint32_t i = 0; i < status->options->peer_count; i++) {
         const struct weft_peer_options *peer = &status->options->peers[i];
         const struct probe *probe = status->prober != NULL ? &status->prober->probes[i] : NULL;
-        json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I}", "address", peer->addresses[0], "dc",
+        json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:I, s:I}", "address", peer->addresses[0], "dc",
                                    peer->dc != NULL ? peer->dc : "", "rack", peer->rack != NULL ? peer->rack : "", "up",
-                                   status_peer_up(links, peer->addresses[0]), "probes_sent",
+                                   status_peer_up(links, peer->addresses[0]), "accounts",
+                                   status_accounts(status, (weft_peer_id){i + 1}), "probes_sent",
                                    (json_int_t)(probe != NULL ? atomic_load(&probe->sent) : 0), "probes_answered",
                                    (json_int_t)(probe != NULL ? atomic_load(&probe->answered) : 0));
         if (object != NULL) {

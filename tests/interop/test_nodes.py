@@ -7,6 +7,7 @@ or ended by SIGTERM, and the other's log says what it made of that, and when.
 Environment: WEFT, the program.
 """
 
+import json
 import os
 import re
 import signal
@@ -58,6 +59,7 @@ class Pair(unittest.TestCase):
                       for index in range(2)]
         for node in self.nodes:
             self.addCleanup(node.close)
+            node.arguments += ["--status", os.path.join(node.folder, "status.json")]
             node.start()
         for index, node in enumerate(self.nodes):
             node.wait_log(rf"I peer up {ADDRESSES[1 - index]}\b", 20)
@@ -80,6 +82,23 @@ class Pair(unittest.TestCase):
         harness.wait_until(lambda: frozen.log().count(f"peer up {ADDRESSES[0]}") == 2, frozen.log, 20)
         for node in self.nodes:
             self.assertTrue(node.running(), node.log())
+
+    def test_status__each_peer__has_an_account_that_adds_up(self):
+        path = os.path.join(self.nodes[0].folder, "status.json")
+
+        def account():
+            try:
+                with open(path, encoding="utf-8") as file:
+                    peers = {peer["address"]: peer["accounts"] for peer in json.load(file)["peers"]}
+            except FileNotFoundError:
+                return None
+            normal = peers[ADDRESSES[1]].get("normal", {})
+            return normal.get("calls_answered", 0) >= 2 and normal.get("requests_answered", 0) >= 2 and normal
+
+        normal = harness.wait_until(account, "two probes in each direction")
+        begun = normal["calls_started"]
+        ended = sum(normal[f"calls_{how}"] for how in ("answered", "one_way", "failed", "expired", "cancelled"))
+        self.assertLessEqual(begun - ended, 1)  # the probe that is on its way
 
     def test_node__ends__both_say_so_and_it_exits_in_time(self):
         stayer, leaver = self.nodes

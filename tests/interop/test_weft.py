@@ -188,6 +188,12 @@ class Acceptor(WeftCase):
         self.assertEqual(client.negotiate(sorted(rpc.seastar_offer() + unknown)), rpc.seastar_offer())
         self.assertEqual(client.echo(b"x"), b"x")
 
+    def test_negotiation__connection_id_of_a_client__passed_over(self):
+        client = self.dial(negotiate=False)
+        offer = sorted(rpc.seastar_offer() + [(rpc.CONNECTION_ID, bytes(8))])
+        self.assertEqual(client.negotiate(offer), rpc.seastar_offer())  # and none of ours: there are no streams
+        self.assertEqual(client.echo(b"x"), b"x")
+
     def test_negotiation__duplicates__first_wins(self):
         client = self.dial(negotiate=False)
         answer = client.negotiate([(rpc.ISOLATION, b"one"), (rpc.TIMEOUT, b""), (rpc.ISOLATION, b"two"),
@@ -336,6 +342,12 @@ class Acceptor(WeftCase):
             remote, response = self.assert_call_fails(client, verb, b"whatever", rpc.EXCEPTION_UNKNOWN_VERB)
             self.assertEqual((remote.verb, response.handler_us), (verb, rpc.NOT_MEASURED))
         self.assertEqual(client.echo(b"x"), b"x")
+
+    def test_verb__all_64_bits_count(self):
+        client = self.dial()
+        for verb in (rpc.VERB_ECHO + (1 << 32), rpc.VERB_ECHO + (1 << 62)):
+            remote, _ = self.assert_call_fails(client, verb, b"x", rpc.EXCEPTION_UNKNOWN_VERB)
+            self.assertEqual(remote.verb, verb)
 
     def test_own_verbs__without_a_hello__unknown(self):
         client = self.dial()

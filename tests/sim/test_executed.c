@@ -19,13 +19,16 @@ struct errand {
     struct outcome *outcome;
     uint32_t bytes;
     bool one_way;
+    uint64_t verb; /* 0: the usual one */
 };
 
 static void do_call(void *ctx, struct weft_shard *shard)
 {
     struct errand *errand = ctx;
     const struct call_request request = {
-        .verb = errand->one_way ? VERB_SINK : VERB_ECHO,
+        .verb = errand->verb != 0 ? errand->verb
+                : errand->one_way ? VERB_SINK
+                                  : VERB_ECHO,
         .args = {NULL, errand->bytes},
         .timeout_ns = 10 * SECOND,
         .one_way = errand->one_way,
@@ -136,12 +139,34 @@ static void exception__no_room_for_its_bytes__perhaps_executed(void **state)
     }
 }
 
+/* It is answered all the same, since who serves it cannot know better; nobody waits for that. */
+static void one_way__to_a_verb_that_nobody_serves__its_answer_is_ignored(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    struct outcome outcome = {0};
+    channel_pair_init(&pair, 3);
+    channel_pair_open(&pair);
+    channel_pair_connect(&pair);
+    struct errand errand = {.pair = &pair, .outcome = &outcome, .bytes = 10, .one_way = true, .verb = VERB_NOBODY};
+    conn_end_do(&pair.conns.ends[DIALER], do_call, &errand);
+    conn_pair_run(&pair.conns, SECOND / 10);
+    assert_int_equal(outcome.count, 1);
+    assert_int_equal(outcome.err, WEFT_OK);
+    assert_int_equal(outcome.executed, WEFT_EXECUTED_MAYBE);
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_failed), 1);
+    assert_int_equal(COUNTER(&pair, DIALER, late_replies), 1);
+    assert_int_equal(pair.sides[DIALER].down, 0);
+    channel_pair_close(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request__left_in_part__not_executed),
         cmocka_unit_test(request__sealed_whole__perhaps_executed),
         cmocka_unit_test(exception__no_room_for_its_bytes__perhaps_executed),
+        cmocka_unit_test(one_way__to_a_verb_that_nobody_serves__its_answer_is_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,9 @@
  * nobody else gets in by listening the same way, and the others join the first; the order of listening is their index
  * in the group.  A program picks among them by the source port (landing.h).
  *
+ * A process that was killed leaves its address taken for some milliseconds, until the kernel has taken its ring apart;
+ * who is started at once in its place waits for that.
+ *
  * Failure modes: an address that cannot be had is one line that names it and the remedy.  Without SO_REUSEPORT on the
  * first there is no moment at which two processes of one user could share a port without noticing; so no lock is
  * needed around a probe.  A kernel that takes no program leaves the landing to its hash, and the caller is told. */
@@ -13,6 +16,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/error.h"
@@ -21,6 +25,10 @@
 /* Connections that wait for accept: a whole cluster reconnects at once after a network cut.  The kernel takes the
  * minimum of this and net.core.somaxconn, whose default is the same. */
 #define LISTEN_BACKLOG 4096
+
+/* How long a taken address is tried again: some 10 ms were seen after a kill; a real owner is told of in time. */
+#define LISTEN_TRIES 30
+#define LISTEN_TRY_NS 10000000L
 
 /* One line per cause that a user can do something about. */
 static enum weft_err listen_failed(const struct address *address, int os_errno, struct weft_error *why)
@@ -104,16 +112,28 @@ static int32_t group_open(const struct address *address, uint32_t count, int32_t
     return 0;
 }
 
+/* The whole group, or nothing and -errno. */
+static int32_t group_open_whole(const struct address *address, uint32_t count, int32_t *sockets)
+{
+    uint32_t opened;
+    int32_t result = group_open(address, count, sockets, &opened);
+    while (result < 0 && opened > 0) {
+        close(sockets[--opened]);
+    }
+    return result;
+}
+
 enum weft_err socket_listen(const struct address *address, uint32_t count, int32_t *sockets, bool *steered,
                             struct weft_error *why)
 {
-    uint32_t opened;
+    const struct timespec pause = {.tv_nsec = LISTEN_TRY_NS};
     WEFT_ASSERT(count > 0);
-    int32_t result = group_open(address, count, sockets, &opened);
+    int32_t result = group_open_whole(address, count, sockets);
+    for (int tries = 1; result == -EADDRINUSE && tries < LISTEN_TRIES; tries++) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        result = group_open_whole(address, count, sockets);
+    }
     if (result < 0) {
-        while (opened > 0) {
-            close(sockets[--opened]);
-        }
         return listen_failed(address, -result, why);
     }
     *steered = count == 1 || group_steer(sockets[0], count);

@@ -341,6 +341,26 @@ class Signals(OperatorCase):
             harness.wait_until(lambda: self.log().count("SIGHUP") >= 1, self.log)
         self.assert_stops(process)
 
+    def test_kill__with_connections_and_started_again_at_once__gets_its_port(self):
+        path = None
+        for _ in range(5):
+            process = self.start() if path is None else self.again(path)
+            path = os.path.join(self.folder, "weft.yaml")
+            clients = [self.opened(twin_client.Client((SELF, self.plain_port))) for _ in range(5)]
+            for client in clients:
+                client.negotiate()
+                self.assertEqual(client.echo(b"x"), b"x")
+            process.kill()
+            process.wait()
+
+    def again(self, path):
+        with open(self.log_path, "wb") as log:
+            process = subprocess.Popen([WEFT, "node", path], stdin=subprocess.DEVNULL, stderr=log)
+        self.addCleanup(self.end, process)
+        harness.wait_until(lambda: process.poll() is not None or "listening" in self.log(), self.log)
+        self.assertIsNone(process.poll(), self.log())
+        return process
+
     def test_sigterm__three_times_with_a_call_running__answered_and_exit_0(self):
         process = self.start()
         with twin_client.Client((SELF, self.plain_port)) as client:

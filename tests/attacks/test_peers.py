@@ -56,8 +56,6 @@ class FixedPort(harness.WeftNode):
             file.write(self.config(PORT, TLS_PORT))
         self.plain_port, self.tls_port = PORT, TLS_PORT
         self.log_path = os.path.join(self.folder, "log")
-        # The kernel lets go of a killed process' sockets a few milliseconds after its end.
-        harness.wait_until(lambda: harness.port_is_free(self.address, PORT), "a free port")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([self.weft, "node", path, *self.arguments], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)

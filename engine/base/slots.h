@@ -130,6 +130,12 @@ static inline void *slots_find(const struct slots *slots, uint32_t index, uint32
     return slots_at(slots, index);
 }
 
+/* The object in use with this index; NULL if there is none. */
+static inline void *slots_in_use_at(const struct slots *slots, uint32_t index)
+{
+    return index < slots->count_touched && slots->books[index].next == SLOTS_IN_USE ? slots_at(slots, index) : NULL;
+}
+
 /* The object in use with the lowest index not below this one, for walks over all; NULL when there is none.  Continue
  * with slots_index_of(object) + 1. */
 void *slots_next_in_use(const struct slots *slots, uint32_t index);

@@ -46,7 +46,6 @@ void call_finish(struct call *call, enum weft_err err, const struct weft_reply *
     weft_reply_fn *fn = call->fn;
     void *ctx = call->ctx;
     list_remove(&call->link);
-    timer_wheel_stop(&rpc->shard->wheel, &call->timer);
     if (WEFT_UNLIKELY(call->args != NULL || call->payload != NULL)) {
         call_drop_args(call);
     }
@@ -92,10 +91,8 @@ void call_fail(struct call *call, const struct weft_error *why, enum weft_execut
     call_tell_failed(call, why, executed);
 }
 
-static void call_deadline_passed(struct timer *timer, void *ctx)
+void call_expire(struct call *call)
 {
-    (void)timer;
-    struct call *call = ctx;
     struct weft_error why = {0};
     weft_error_set(&why, WEFT_ERR_TIMEOUT, "no answer before the deadline");
     TALLY(call->tally, calls_expired);
@@ -111,7 +108,6 @@ static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
         return NULL;
     }
     list_node_init(&call->link);
-    call->timer = (struct timer){.fn = call_deadline_passed, .ctx = call};
     call->rpc = rpc;
     call->tally = tally;
     call->channel = NULL;
@@ -129,7 +125,8 @@ static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
     call->cancelled = false;
     call->away = NULL;
     call->lent = false;
-    timer_wheel_start(&rpc->shard->wheel, &call->timer, rpc->shard->now_ns + request->timeout_ns);
+    call->deadline_ns = rpc->shard->now_ns + request->timeout_ns;
+    call_deadline_start(call);
     TALLY(tally, calls_started);
     return call;
 }
@@ -138,7 +135,7 @@ static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
 static uint64_t call_timeout_ms(const struct call *call)
 {
     uint64_t now_ns = call->rpc->shard->now_ns;
-    uint64_t left_ns = call->timer.deadline_ns > now_ns ? call->timer.deadline_ns - now_ns : 0;
+    uint64_t left_ns = call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 0;
     return left_ns / NS_PER_MS;
 }
 

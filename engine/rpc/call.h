@@ -11,7 +11,7 @@
 
 struct call {
     struct list_node link; /* of the waiting list, or of the channel's calls or one-ways */
-    struct timer timer;
+    uint64_t deadline_ns;
     struct rpc *rpc;
     struct weft_peer_counters *tally;
     struct channel *channel; /* NULL while waiting */
@@ -90,5 +90,16 @@ void call_finish(struct call *call, enum weft_err err, const struct weft_reply *
 void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed);
 /* The same for an end that is counted otherwise. */
 void call_tell_failed(struct call *call, const struct weft_error *why, enum weft_executed executed);
+void call_expire(struct call *call);
+void call_deadline_arm(struct call *call);
+
+/* Have the call expire at its deadline_ns: by the timer that its slot has, if that fires early enough. */
+static inline void call_deadline_start(struct call *call)
+{
+    const struct timer *timer = &call->rpc->deadlines[call->index];
+    if (WEFT_UNLIKELY(!timer_armed(timer) || timer->deadline_ns > call->deadline_ns)) {
+        call_deadline_arm(call);
+    }
+}
 
 #endif

@@ -153,7 +153,6 @@ enum weft_err call_cancel(struct rpc *rpc, weft_call_id id)
     struct channel *channel = call->channel;
     call->executed = call_executed(call);
     call->cancelled = true;
-    timer_wheel_stop(&rpc->shard->wheel, &call->timer);
     if (channel != NULL) {
         call_leave(call);
     } else {

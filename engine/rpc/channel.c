@@ -301,6 +301,7 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->tally = options->tally != NULL ? options->tally : &rpc->own_tally;
     call_cancel_init(rpc);
     WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
+    WEFT_TRY(call_deadlines_init(rpc));
     WEFT_TRY(slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request)));
     return requests_init(rpc);
 }
@@ -326,6 +327,7 @@ void rpc_fini(struct rpc *rpc)
     WEFT_ASSERT(slots_in_use(&rpc->calls) == 0);
     rpc->shard->held.calls = NULL;
     rpc->shard->held.requests = NULL;
+    call_deadlines_fini(rpc);
     slots_fini(&rpc->calls);
     slots_fini(&rpc->requests);
     requests_fini(rpc);

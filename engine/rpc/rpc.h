@@ -22,6 +22,7 @@ struct rpc {
     struct weft_shard *shard;
     struct net *net;
     struct slots calls;
+    struct timer *deadlines; /* of each slot of calls; call_deadline.c */
     struct slots requests;
     uint32_t *kept; /* heads of chains of kept requests, by connection and id: index plus one, 0 for none */
     uint32_t kept_bits;
@@ -45,6 +46,12 @@ WEFT_NODISCARD enum weft_err rpc_init(struct rpc *rpc, struct net *net, const st
 struct weft_buf *rpc_take_payload(struct rpc *rpc, struct weft_span payload);
 /* No call may be left; asserted.  Requests that nobody answered are dropped. */
 void rpc_fini(struct rpc *rpc);
+
+/* For rpc_init, and fini. */
+WEFT_NODISCARD enum weft_err call_deadlines_init(struct rpc *rpc);
+void call_deadlines_fini(struct rpc *rpc);
+/* No call will be made any more, and none is left that a deadline could end. */
+void call_deadlines_stop(struct rpc *rpc);
 
 /* A block of the shard's arena for what may wait, such as a frame that is yet to be read; NULL: not now.  What is kept
  * for bytes that arrived already is left alone. */

@@ -261,6 +261,7 @@ static void node_forget(struct cluster_node *node)
         share->shard->io->backend->close(share->shard->io); /* first: its operations lie in what goes next */
         share->shard->io = NULL;
         share->rpc.calls.count_in_use = 0;
+        memset(share->rpc.deadlines, 0, share->rpc.calls.count * sizeof *share->rpc.deadlines);
         share->net.conn_count = 0;
         share->net.handshake_count = 0;
         share->shard->send_pool.free_count = share->shard->send_pool.count;

@@ -104,6 +104,7 @@ static void drain_look(struct timer *timer, void *ctx)
         atomic_fetch_add(&share->node->drained, 1);
     }
     if (atomic_load(&share->node->drained) >= node_shards_running(share->node)) {
+        call_deadlines_stop(&share->rpc);
         shard->stop_asked = true;
         return;
     }

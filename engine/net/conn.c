@@ -83,6 +83,8 @@ static void conn_count_end(struct weft_shard *shard, enum weft_reason reason)
 static void conn_free(struct conn *conn)
 {
     struct net *net = conn->net;
+    WEFT_ASSERT(!timer_armed(&conn->deadline));
+    WEFT_ASSERT(!timer_armed(&conn->watch));
     conn_drop_output(conn);
     if (conn->secure != NULL) {
         conn->secure->ops->close(conn->secure);

@@ -113,9 +113,12 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
 }
 
 /* A frame that began must end in time, unless it is us who do not read; and an accepted connection must bring one. */
-static void channel_watch(struct channel *channel)
+void channel_watch(struct channel *channel)
 {
     struct conn *conn = &channel->conn;
+    if (!conn_is_open(conn)) {
+        return; /* what came last ended it */
+    }
     if (WEFT_UNLIKELY(channel->stalled || channel->state != CHANNEL_UP)) {
         conn_owed_stop(conn);
     } else if (frame_reader_partial(&channel->reader)) {
@@ -161,6 +164,7 @@ static void channel_landed(struct conn *conn, uint32_t bytes)
     struct weft_span nothing = weft_span_of("");
     frame_reader_landed(&channel->reader, bytes);
     channel_frames_received(channel, &nothing, channel_shard(channel)->now_ns);
+    channel_watch(channel);
 }
 
 static void channel_opened(struct conn *conn)

@@ -137,6 +137,8 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
 void channel_hold(struct channel *channel, struct weft_span bytes, uint64_t arrived_ns);
 void channel_stall(struct channel *channel, enum channel_stall why);
 void channel_go_on(struct channel *channel);
+/* See to the deadline of what the peer owes, after frames were taken or reading went on. */
+void channel_watch(struct channel *channel);
 /* All that is held, whatever this turn has seen: the connection is about to end. */
 void channel_take_held(struct channel *channel);
 void channel_retry(struct task *task);

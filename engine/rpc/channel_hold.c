@@ -102,6 +102,7 @@ void channel_go_on(struct channel *channel)
         channel->resumed_ns = channel->rpc->shard->now_ns;
         conn_resume(&channel->conn);
     }
+    channel_watch(channel);
 }
 
 void channel_take_held(struct channel *channel)

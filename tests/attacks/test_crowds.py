@@ -32,6 +32,9 @@ MEMORY_PER_CONNECTION = 8 * 1024
 CONNECTIONS_MAX = 1500
 HANDSHAKE_S = 2.0
 SOURCE_BYTES = 64 * 1024
+PATIENCE_S = 1
+IDLE_READERS = 8  # the answers of as many find room
+HOGS = 24  # twice as many as there is room for frames of 1 MiB
 
 
 def descriptors_for(count):
@@ -237,6 +240,61 @@ class Crowds(AttackCase):
                 self.assertEqual(client.echo(b"still"), b"still")
         self.assertLess(beat.stall, STALL_MAX_US, beat)
         self.assert_over()
+
+
+class Slow(AttackCase):
+    """One node with little patience."""
+
+    growth = budget_for(CONNECTIONS_MAX)
+
+    @classmethod
+    def setUpClass(cls):
+        descriptors_for(4096)
+        more = (f"    memory_per_shard: {MEMORY_PER_SHARD // MIB}MiB\n    frame_timeout: {PATIENCE_S}s\n"
+                f"    send_timeout: {PATIENCE_S}s\n")
+        cls.aim(lambda plain, tls: config_text(plain, tls, more=more))
+
+    def test_writers__of_frames_that_never_end__cut_at_the_deadline_and_large_frames_pass_again(self):
+        claim = features() + rpc.request(rpc.VERB_SINK, 1, b"x", 0, length=MIB)
+        with Crowd(self.target.node.plain) as crowd:
+            writers = crowd.come(HOGS, claim)
+            with self.target.dial() as client:
+                client.negotiate()
+                self.assertEqual(client.echo(bytes(100_000)), bytes(100_000))
+                harness.wait_until(lambda: self.dribble(writers), "all are cut off", 15)
+                self.assertEqual(client.echo(bytes(MIB)), bytes(MIB))
+        self.assert_over(["frame_timeout"] * HOGS)
+
+    def test_client__silent_after_a_large_frame__is_not_cut(self):
+        with self.target.dial() as client:
+            client.negotiate()
+            self.assertEqual(client.echo(bytes(MIB)), bytes(MIB))
+            end = time.monotonic() + 2 * PATIENCE_S
+            harness.wait_until(lambda: time.monotonic() > end, "the time")
+            self.assertEqual(client.echo(b"still here"), b"still here")
+        self.assert_over([])
+
+    def dribble(self, writers):
+        """A byte more from each; whether all of them were cut off."""
+        gone = 0
+        for sock in writers:
+            try:
+                sock.sendall(b"y")
+            except OSError:
+                gone += 1
+        end = time.monotonic() + 0.1
+        harness.wait_until(lambda: time.monotonic() > end, "the time")
+        return gone == len(writers)
+
+    def test_readers__that_never_read__cut_at_the_deadline(self):
+        ask = rpc.request(rpc.VERB_SOURCE, 1, struct.pack("<I", SOURCE_BYTES), 0)
+        with Crowd(self.target.node.plain) as crowd:
+            for sock in crowd.come(IDLE_READERS, features()):
+                sock.sendall(ask * 100)
+            harness.wait_until(
+                lambda: self.target.counted()["send_timeout"] - self.counted["send_timeout"] == IDLE_READERS,
+                lambda: self.target.last, 15)
+        self.assert_over(["send_timeout"] * IDLE_READERS)
 
 
 if __name__ == "__main__":

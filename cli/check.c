@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/check_bounds.h"
 #include "config/config.h"
 #include "engine/base/error.h"
+#include "engine/io/process.h"
 #include "topology/cluster/node.h"
 #include "topology/cluster/policy.h"
 
@@ -225,7 +227,8 @@ static void lines_print(FILE *to, const char *before, const struct config_report
     }
 }
 
-static void config_print(const struct config *config, const char *file, const struct config_report *report)
+static void config_print(const struct config *config, const char *file, const struct config_report *report,
+                         const struct check_bounds *bounds)
 {
     printf("%s: ok\n  cluster      ", file);
     name_print(config_cluster_name(config));
@@ -241,6 +244,7 @@ static void config_print(const struct config *config, const char *file, const st
     printf("control lane %s\n", policy_verdict_name(kind_outgoing(config, KIND_SAME_RACK, WEFT_LANE_CONTROL).verdict));
     tls_print(config);
     peers_print(config);
+    check_bounds_print(bounds);
     printf("  warnings     %u\n", report->warnings.count);
     lines_print(stdout, "    ", &report->warnings);
 }
@@ -340,13 +344,15 @@ static void json_config(json_t *object, const struct config *config)
     json_object_set_new(object, "peers", peers);
 }
 
-static bool check_print_json(const struct config *config, const char *file, const struct config_report *report)
+static bool check_print_json(const struct config *config, const char *file, const struct config_report *report,
+                             const struct check_bounds *bounds)
 {
     json_t *object =
         json_pack("{s:b, s:o, s:o, s:o}", "ok", config != NULL ? 1 : 0, "errors", json_lines(&report->errors),
                   "warnings", json_lines(&report->warnings), "file", json_name(file));
     if (config != NULL && object != NULL) {
         json_config(object, config);
+        json_object_set_new(object, "bounds", check_bounds_json(bounds));
     }
     bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;
     json_decref(object);
@@ -363,7 +369,8 @@ static void check_log(void *ctx, char level, const char *line)
 
 /* What the file alone does not show: whether key, certificate and trust store fit, and this machine offers what is
  * asked of it.  Asks the node itself, short of starting it. */
-static enum weft_err check_node(const struct config *config, const char *file, struct config_report *report)
+static enum weft_err check_node(const struct config *config, const char *file, struct config_report *report,
+                                struct check_bounds *bounds)
 {
     struct weft_node_options options = config->options;
     struct node_placement placement;
@@ -373,6 +380,12 @@ static enum weft_err check_node(const struct config *config, const char *file, s
     enum weft_err err = weft_node_create(&node, &options, &why);
     if (err == WEFT_OK) {
         err = node_place(node, &placement, &why);
+    }
+    if (err == WEFT_OK) {
+        err = node_budget(node, &placement, &bounds->budget, &why);
+        bounds->shards = placement.shard_count;
+        bounds->backend = placement.place.backend->name;
+        bounds->locked_bytes = process_locked_bytes_max();
     }
     weft_node_destroy(node);
     if (err != WEFT_OK) {
@@ -386,10 +399,11 @@ static enum weft_err check_node(const struct config *config, const char *file, s
 static int check_run(const struct check_arguments *arguments, struct config_report *report)
 {
     struct config *config = NULL;
+    struct check_bounds bounds;
     bool written = true;
     enum weft_err err = config_load(&config, arguments->file, report);
     if (err == WEFT_OK) {
-        err = check_node(config, arguments->file, report);
+        err = check_node(config, arguments->file, report, &bounds);
         if (err != WEFT_OK) {
             config_destroy(config);
             config = NULL;
@@ -399,9 +413,9 @@ static int check_run(const struct check_arguments *arguments, struct config_repo
         lines_print(stderr, "", &report->errors);
     }
     if (arguments->json) {
-        written = check_print_json(config, arguments->file, report);
+        written = check_print_json(config, arguments->file, report, &bounds);
     } else if (config != NULL) {
-        config_print(config, arguments->file, report);
+        config_print(config, arguments->file, report, &bounds);
     } else {
         lines_print(stderr, "warning: ", &report->warnings);
     }

@@ -163,8 +163,8 @@ enum weft_err config_machine_directory(struct config_arena *arena, const char *p
     if (path[0] != '/' && getcwd(working, sizeof working) == NULL) {
         return WEFT_ERR_CONFIG;
     }
-    int written = snprintf(text, sizeof text, "%s%s%.*s", working, path[0] == '/' || slash == NULL ? "" : "/",
-                           path_bytes, path);
+    int written =
+        snprintf(text, sizeof text, "%s%s%.*s", working, path[0] == '/' || slash == NULL ? "" : "/", path_bytes, path);
     if (written < 0 || (size_t)written >= sizeof text) {
         return WEFT_ERR_CONFIG;
     }

@@ -10,9 +10,8 @@
 #include "config/config_decoder.h"
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
+#include "topology/cluster/budget.h"
 
-/* What a shard costs before any connection. */
-#define MEMORY_PER_SHARD_MIN (UINT64_C(128) * 1024)
 /* 20 bits of a connection handle. */
 #define CONNECTIONS_MAX (UINT64_C(1) << 20)
 /* TCP_CA_NAME_MAX, without its NUL. */
@@ -85,7 +84,7 @@ static void weft_memory_per_shard(struct config_decoder *decoder, const struct y
     if (!decoder_size(decoder, value, &bytes)) {
         return;
     }
-    if (bytes != 0 && bytes < MEMORY_PER_SHARD_MIN) {
+    if (bytes != 0 && bytes < BUDGET_MEMORY_BYTES_MIN) {
         decoder_error(decoder, value, "\"%.64s\" is too small for a shard; 128KiB is the least", value->text);
     } else {
         decoder->config->options.memory_per_shard_bytes = bytes;

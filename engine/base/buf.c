@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pools of buffers and the transitions of the registry.
  *
- * Owns two lazily touched mappings: the bytes, and the records that describe them.  A record is written when its
- * buffer is taken for the first time, so a large pool costs what it used at its peak and not what it may grow to.
+ * Owns one lazily touched mapping: the bytes, and behind them the records that describe them.  A record is written when
+ * its buffer is taken for the first time, so a large pool costs what it used at its peak and not what it may grow to.
  *
  * Happy path: the buffer given back last is taken first, since its bytes are the ones still in the cache.
  * Failure modes: a mapping that the system refuses (NO_MEMORY); a used-up pool (NULL from buf_take).  A buffer that
@@ -18,6 +18,8 @@
 
 /* Buffers start on a cache line of their own; it is also a multiple of ASan's granule of 8 bytes. */
 #define BUF_ALIGN_BYTES 64u
+/* No machine has more; sums stay far below 2^64. */
+#define POOL_BYTES_MAX (UINT64_C(1) << 48)
 
 static uint64_t pool_records_bytes(const struct buf_pool *pool)
 {
@@ -32,18 +34,15 @@ enum weft_err buf_pool_init(struct buf_pool *pool, uint32_t count, uint32_t byte
         return WEFT_ERR_INVALID;
     }
     uint64_t stride = ((uint64_t)bytes_each + BUF_ALIGN_BYTES - 1) & ~(uint64_t)(BUF_ALIGN_BYTES - 1);
-    uint8_t *memory = mapping_make(stride * count);
+    if (stride > POOL_BYTES_MAX / count) {
+        return WEFT_ERR_NO_MEMORY;
+    }
+    uint8_t *memory = mapping_make(stride * count + (uint64_t)count * sizeof(struct buf));
     if (memory == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    struct buf *bufs = mapping_make((uint64_t)count * sizeof(struct buf));
-    if (bufs == NULL) {
-        mapping_drop(memory, stride * count);
-        return WEFT_ERR_NO_MEMORY;
-    }
-    /* The first record carries the size each, which the others copy. */
-    bufs[0].bytes_max = bytes_each;
-    pool->bufs = bufs;
+    pool->bufs = (struct buf *)(void *)(memory + stride * count);
+    pool->bytes_each = bytes_each;
     pool->memory = memory;
     pool->memory_bytes = stride * count;
     pool->count = count;
@@ -60,8 +59,7 @@ void buf_pool_fini(struct buf_pool *pool)
     WEFT_ASSERT(pool->free_count == pool->count);
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(pool->memory, (size_t)pool->memory_bytes);
-    mapping_drop(pool->memory, pool->memory_bytes);
-    mapping_drop(pool->bufs, pool_records_bytes(pool));
+    mapping_drop(pool->memory, pool->memory_bytes + pool_records_bytes(pool));
     memset(pool, 0, sizeof *pool);
 }
 
@@ -75,7 +73,7 @@ static struct buf *buf_first_use(struct buf_pool *pool)
     WEFT_ASSERT(buf->data == NULL);
     list_node_init(&buf->link);
     buf->data = pool->memory + stride * index;
-    buf->bytes_max = pool->bufs[0].bytes_max;
+    buf->bytes_max = pool->bytes_each;
     buf->index = index;
     return buf;
 }

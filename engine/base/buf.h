@@ -38,6 +38,7 @@ struct buf_pool {
     struct buf *bufs;
     uint8_t *memory; /* one mapping; pages are touched on first use only */
     uint64_t memory_bytes;
+    uint32_t bytes_each;
     uint32_t count;
     uint32_t free_count;
     struct list free;

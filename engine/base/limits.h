@@ -25,11 +25,9 @@
  * nothing must not cost the shard its heartbeats. */
 #define SEND_RESERVE_PARTS 8u
 
-/* Counted payloads of a shard (weft_buf): as many as requests that can be in flight. */
+/* Counted payloads of a shard (weft_buf), and parts of them that queues refer to: as many as requests that can be in
+ * flight.  Parts are of at least 16 KiB when they are queued, so together they are more than may be queued. */
 #define PAYLOADS_MAX 16384u
-/* Parts of them that queues refer to: each of at least 16 KiB when it is queued, so that together they are more than
- * the bytes that may be queued. */
-#define REFERENCES_MAX 16384u
 /* Bytes that one send operation takes: as much as its buffers hold. */
 #define SEND_BYTES_MAX (SEND_BUFS_MAX * SEND_BUF_BYTES)
 

@@ -15,14 +15,15 @@
 /* Of the arena one part in so many may be in payloads: the rest is for frames that arrive. */
 #define PAYLOAD_ARENA_PARTS 2u
 
-enum weft_err payload_pool_init(struct payload_pool *pool, struct arena *arena, uint64_t queued_bytes_max)
+enum weft_err payload_pool_init(struct payload_pool *pool, struct arena *arena, uint32_t count,
+                                uint64_t queued_bytes_max)
 {
     memset(pool, 0, sizeof *pool);
     pool->arena = arena;
     pool->arena_bytes_max = arena->bytes / PAYLOAD_ARENA_PARTS;
     pool->queued_bytes_max = queued_bytes_max;
-    WEFT_TRY(slots_init(&pool->payloads, PAYLOADS_MAX, sizeof(struct weft_buf)));
-    return slots_init(&pool->references, REFERENCES_MAX, sizeof(struct buf));
+    WEFT_TRY(slots_init(&pool->payloads, count, sizeof(struct weft_buf)));
+    return slots_init(&pool->references, count, sizeof(struct buf));
 }
 
 static void payload_end(struct weft_buf *payload)

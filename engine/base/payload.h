@@ -37,8 +37,9 @@ struct weft_buf {
     void *ctx;
 };
 
-/* queued_bytes_max bounds what all references together refer to. */
-WEFT_NODISCARD enum weft_err payload_pool_init(struct payload_pool *pool, struct arena *arena,
+/* @param count of payloads, and of references
+ * @param queued_bytes_max bounds what all references together refer to */
+WEFT_NODISCARD enum weft_err payload_pool_init(struct payload_pool *pool, struct arena *arena, uint32_t count,
                                                uint64_t queued_bytes_max);
 /* No reference may be left; payloads that somebody kept are dropped. */
 void payload_pool_fini(struct payload_pool *pool);

@@ -23,6 +23,12 @@ static uint64_t inverse_of_odd(uint64_t odd)
     return inverse;
 }
 
+/* The books stand behind the objects: a small map is one page. */
+static uint64_t slots_bytes(uint32_t count, uint32_t stride)
+{
+    return (uint64_t)count * (stride + sizeof(struct slot_books));
+}
+
 enum weft_err slots_init(struct slots *slots, uint32_t count, uint32_t object_bytes)
 {
     memset(slots, 0, sizeof *slots);
@@ -30,17 +36,12 @@ enum weft_err slots_init(struct slots *slots, uint32_t count, uint32_t object_by
         return WEFT_ERR_INVALID;
     }
     uint32_t stride = (object_bytes + SLOTS_ALIGN_BYTES - 1) & ~(SLOTS_ALIGN_BYTES - 1);
-    uint8_t *objects = mapping_make((uint64_t)count * stride);
+    uint8_t *objects = mapping_make(slots_bytes(count, stride));
     if (objects == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    struct slot_books *books = mapping_make((uint64_t)count * sizeof(struct slot_books));
-    if (books == NULL) {
-        mapping_drop(objects, (uint64_t)count * stride);
-        return WEFT_ERR_NO_MEMORY;
-    }
     slots->objects = objects;
-    slots->books = books;
+    slots->books = (struct slot_books *)(void *)(objects + (uint64_t)count * stride);
     slots->count = count;
     slots->stride = stride;
     slots->stride_shift = (uint32_t)__builtin_ctz(stride);
@@ -56,8 +57,7 @@ void slots_fini(struct slots *slots)
     }
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(slots->objects, (size_t)slots->count * slots->stride);
-    mapping_drop(slots->objects, (uint64_t)slots->count * slots->stride);
-    mapping_drop(slots->books, (uint64_t)slots->count * sizeof(struct slot_books));
+    mapping_drop(slots->objects, slots_bytes(slots->count, slots->stride));
     memset(slots, 0, sizeof *slots);
 }
 

@@ -4,7 +4,7 @@
  * Whoever holds only the two numbers (a handle, an id on the wire) gets the object while it lives and NULL ever after,
  * also when the slot serves somebody else by then: giving back raises the slot's generation.  The objects never move.
  *
- * Objects and books are two lazily touched mappings.  Slots that never were in use are taken in order and only when no
+ * Objects and books are one lazily touched mapping.  Slots that never were in use are taken in order and only when no
  * used one is free, so the memory costs what the peak needed; of used ones the last given back is taken first.  An
  * object has all zero bytes on its first use and what its last holder left there afterwards.
  */

@@ -6,9 +6,9 @@
 #include "engine/base/spsc.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mapping.h"
 
 _Static_assert(sizeof(struct spsc) == 3 * (size_t)SPSC_LINE_BYTES, "constants, producer and consumer: a line each");
 
@@ -19,9 +19,8 @@ enum weft_err spsc_init(struct spsc *spsc, uint32_t count)
     if (count == 0 || (count & (count - 1)) != 0 || count > SPSC_ENTRIES_MAX) {
         return WEFT_ERR_INVALID;
     }
-    void *entries = mmap(NULL, count * sizeof(struct spsc_entry), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (entries == MAP_FAILED) {
+    void *entries = mapping_make(count * sizeof(struct spsc_entry));
+    if (entries == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
     spsc->entries = entries;
@@ -36,6 +35,6 @@ void spsc_fini(struct spsc *spsc)
     if (spsc == NULL || spsc->entries == NULL) {
         return;
     }
-    munmap(spsc->entries, ((size_t)spsc->mask + 1) * sizeof(struct spsc_entry));
+    mapping_drop(spsc->entries, ((size_t)spsc->mask + 1) * sizeof(struct spsc_entry));
     memset(spsc, 0, sizeof *spsc);
 }

@@ -189,6 +189,7 @@ static enum weft_err conn_make(struct net *net, struct secure_factory *factory, 
     uint32_t index;
     uint32_t generation;
     struct secure *secure = NULL;
+    WEFT_ASSERT(factory == NULL || net->options.secure);
     if (factory != NULL) {
         WEFT_TRY(factory->make(factory, accepted, &secure, why));
     }
@@ -361,8 +362,10 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     }
     shard->held.connections = &net->conn_count;
     shard->place.backend->port_range(shard->place.host, &net->ports);
-    net->plaintext = arena_take(&shard->arena, SECURE_RECORD_BYTES);
-    return net->plaintext != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
+    if (options->secure) {
+        net->plaintext = arena_take(&shard->arena, SECURE_RECORD_BYTES);
+    }
+    return net->plaintext != NULL || !options->secure ? WEFT_OK : WEFT_ERR_NO_MEMORY;
 }
 
 void net_fini(struct net *net)

@@ -80,10 +80,11 @@ static bool outbox_fits(const struct conn *conn, uint64_t message_bytes, uint64_
     if (conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH && conn->outbox_bytes + message_bytes > SEND_QUEUE_BYTES_MAX) {
         return false;
     }
+    const struct buf_pool *pool = &conn_shard(conn)->send_pool;
     struct list_node *node = list_last(&conn->outbox);
     uint64_t room = node != NULL ? buf_room(list_buf(node)) : 0;
-    return bytes <= room || (bytes - room + SEND_BUF_BYTES - 1) / SEND_BUF_BYTES + conn->send_bufs_left <=
-                                conn_shard(conn)->send_pool.free_count;
+    return bytes <= room ||
+           (bytes - room + pool->bytes_each - 1) / pool->bytes_each + conn->send_bufs_left <= pool->free_count;
 }
 
 /* A whole message was queued. */

@@ -11,6 +11,7 @@
 struct net_options {
     uint32_t conns_max;
     uint32_t conn_object_bytes; /* the user's object that begins with a struct conn */
+    bool secure;                /* connections may have a record layer */
     uint64_t handshake_timeout_ns;
     /* 0 is no limit. */
     uint64_t frame_timeout_ns; /* from the first byte of a frame to its last */
@@ -32,7 +33,7 @@ struct net {
     uint32_t handshake_count;       /* of accepted connections, in flight */
     struct list handshakes_waiting; /* struct conn, by handshake_link */
     struct task handshake_next;
-    uint8_t *plaintext; /* scratch for opened records, one record long */
+    uint8_t *plaintext; /* scratch for opened records, one record long; NULL unless secure */
 };
 
 WEFT_NODISCARD enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct net_options *options);

@@ -102,11 +102,15 @@ static void engine_free(struct engine *engine)
 
 static enum weft_err engine_make_shard(struct engine *engine, uint32_t index)
 {
-    struct weft_shard *shard = aligned_alloc(64, (sizeof *shard + 63) / 64 * 64);
+    const struct shard_options *options = &engine->options.shard;
+    uint32_t events_max = options->events_max != 0 ? options->events_max : TURN_COMPLETIONS_MAX;
+    size_t bytes = sizeof(struct weft_shard) + events_max * sizeof(struct io_event);
+    struct weft_shard *shard = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (shard == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    memset(shard, 0, sizeof *shard);
+    memset(shard, 0, bytes);
+    shard->events_max = events_max;
     engine->shards[index] = shard;
     shard->engine = engine;
     shard->index = index;
@@ -122,7 +126,8 @@ static enum weft_err engine_make_shard(struct engine *engine, uint32_t index)
     memset(shard->inboxes, 0, sizeof(struct spsc) * inboxes);
     shard->inbox_count = inboxes;
     for (uint32_t from = 0; from < inboxes; from++) {
-        WEFT_TRY(spsc_init(&shard->inboxes[from], MAILBOX_SLOTS));
+        WEFT_TRY(
+            spsc_init(&shard->inboxes[from], options->mailbox_slots != 0 ? options->mailbox_slots : MAILBOX_SLOTS));
     }
     return WEFT_OK;
 }

@@ -7,12 +7,19 @@
 /* The smallest block of the arena: a short argument list that waits for a connection. */
 #define ARENA_BLOCK_BYTES 512u
 
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
 static enum weft_err shard_open_memory(struct weft_shard *shard, const struct shard_options *options,
                                        struct weft_error *why)
 {
-    if (buf_pool_init(&shard->send_pool, options->send_bufs, SEND_BUF_BYTES) != WEFT_OK ||
+    uint32_t send_buf_bytes = or_default(options->send_buf_bytes, SEND_BUF_BYTES);
+    if (buf_pool_init(&shard->send_pool, options->send_bufs, send_buf_bytes) != WEFT_OK ||
         arena_init(&shard->arena, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK ||
-        payload_pool_init(&shard->payloads, &shard->arena, (uint64_t)options->send_bufs * SEND_BUF_BYTES) != WEFT_OK) {
+        payload_pool_init(&shard->payloads, &shard->arena, or_default(options->payloads_max, PAYLOADS_MAX),
+                          (uint64_t)options->send_bufs * send_buf_bytes) != WEFT_OK) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY,
                               "shard %u: no memory for %u send buffers and an arena of %llu bytes", shard->index,
                               options->send_bufs, (unsigned long long)options->arena_bytes);
@@ -24,7 +31,7 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
 {
     const struct io_options io_options = {
         .recv_bufs = options->recv_bufs,
-        .recv_buf_bytes = RECV_BUF_BYTES,
+        .recv_buf_bytes = or_default(options->recv_buf_bytes, RECV_BUF_BYTES),
         .operations_max = options->operations_max,
         .busy_poll = options->busy_poll,
         .clock = options->clock,

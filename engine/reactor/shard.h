@@ -39,9 +39,14 @@ struct task {
 };
 
 struct shard_options {
-    uint32_t recv_bufs;
+    uint32_t recv_bufs;      /* a power of two */
+    uint32_t recv_buf_bytes; /* 0: RECV_BUF_BYTES */
     uint32_t send_bufs;
-    uint64_t arena_bytes; /* a power of two */
+    uint32_t send_buf_bytes; /* 0: SEND_BUF_BYTES */
+    uint64_t arena_bytes;    /* a power of two */
+    uint32_t payloads_max;   /* 0: PAYLOADS_MAX */
+    uint32_t mailbox_slots;  /* a power of two; 0: MAILBOX_SLOTS */
+    uint32_t events_max;     /* of a turn; 0: TURN_COMPLETIONS_MAX */
     uint32_t operations_max;
     bool busy_poll;
     struct io_clock clock;
@@ -100,7 +105,8 @@ struct weft_shard {
         const uint32_t *requests;
     } held; /* where the layers above keep their numbers, to be published; NULL: nobody does */
     void *user;
-    struct io_event events[TURN_COMPLETIONS_MAX];
+    uint32_t events_max;
+    struct io_event events[]; /* events_max */
 };
 
 /* Count on a shard's own counters. */

@@ -67,7 +67,7 @@ static void turn_completions(struct weft_shard *shard, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         io_deliver(shard->io, &shard->events[i]);
     }
-    if (count == TURN_COMPLETIONS_MAX) {
+    if (count == shard->events_max) {
         shard->work_left = true;
     }
 }
@@ -157,7 +157,7 @@ void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
         timeout_ns = turn_announce_sleep(shard, timeout_ns);
     }
     shard->work_left = false;
-    uint32_t count = shard->io->backend->wait(shard->io, timeout_ns, shard->events, TURN_COMPLETIONS_MAX);
+    uint32_t count = shard->io->backend->wait(shard->io, timeout_ns, shard->events, shard->events_max);
     atomic_store_explicit(&shard->sleeping, false, memory_order_relaxed);
     shard->now_ns = shard->io->backend->now_ns(shard->io);
 

@@ -127,7 +127,7 @@ void sim_wire_recv(struct sim_world *world, struct sim_socket *socket)
             return; /* a poke follows */
         }
         bool lands = flight->op->kind == IO_LAND;
-        uint32_t room = lands ? buf_room(flight->op->land.buf) : pool->bufs[0].bytes_max;
+        uint32_t room = lands ? buf_room(flight->op->land.buf) : pool->bytes_each;
         uint32_t bytes = sim_stream_arrived(&socket->inbound, world->now_ns, room);
         if (bytes == 0) {
             recv_finish(world, socket, flight);

@@ -164,6 +164,7 @@ static enum weft_err end_open(void *ctx, struct weft_shard *shard, struct weft_e
         .conns_max = options->conns_max,
         .conn_object_bytes = options->object_bytes,
         .handshake_timeout_ns = 2 * PAIR_SECOND_NS,
+        .secure = true,
         .frame_timeout_ns = options->frame_timeout_ns,
         .send_timeout_ns = options->send_timeout_ns,
         .first_timeout_ns = options->first_timeout_ns,

@@ -33,7 +33,7 @@ static void fixture_open(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof *fixture);
     assert_int_equal(arena_init(&fixture->arena, ARENA_BYTES, 512), WEFT_OK);
-    assert_int_equal(payload_pool_init(&fixture->pool, &fixture->arena, QUEUED_BYTES_MAX), WEFT_OK);
+    assert_int_equal(payload_pool_init(&fixture->pool, &fixture->arena, PAYLOADS_MAX, QUEUED_BYTES_MAX), WEFT_OK);
 }
 
 static void fixture_close(struct fixture *fixture)

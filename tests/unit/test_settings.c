@@ -155,7 +155,7 @@ static void option__wrong__error_names_it(void **state)
         {{.shards = long_text}, WEFT_ERR_TOO_LARGE, "shards"},
         {{.backend = long_text}, WEFT_ERR_TOO_LARGE, "backend"},
         {{.tcp_congestion = "sixteen-bytes-it"}, WEFT_ERR_TOO_LARGE, "tcp_congestion"},
-        {{.memory_per_shard_bytes = (64u << 20) - 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
+        {{.memory_per_shard_bytes = (128u << 10) - 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
         {{.memory_per_shard_bytes = (UINT64_C(1) << 40) + 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
         {{.connections_max = (1u << 20) + 1}, WEFT_ERR_INVALID, "connections_max"},
         {{.connections_per_peer_max = 2}, WEFT_ERR_CONFIG, "connections_per_peer_max"},

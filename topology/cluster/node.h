@@ -17,6 +17,7 @@
 #include "engine/rpc/channel.h"
 #include "tls/context.h"
 #include "tls/credentials.h"
+#include "topology/cluster/budget.h"
 #include "topology/cluster/link.h"
 #include "topology/cluster/log.h"
 #include "topology/cluster/peer.h"
@@ -37,7 +38,7 @@ struct node_shard {
     struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener plain;
     struct listener secure;
-    struct peer_links **peers; /* WEFT_PEERS_MAX, by the peer's index */
+    struct peer_links **peers; /* by the peer's index */
     struct slots links;        /* struct link, of all peers */
     struct log log;
     struct timer drain_timer;
@@ -96,11 +97,19 @@ struct node_placement {
     bool pinned; /* node->plan says where */
     bool driven; /* the caller steps the shards: the simulator */
     bool hosted; /* threads of the host's attach to the shards */
+    /* Of this process; 0: not known, or nobody's concern. */
+    uint64_t descriptors_max;
+    uint32_t descriptors_open;
+    uint32_t ports; /* that dials get */
 };
 
 /* Where this machine would run the node's shards, checked as far as possible without starting. */
 WEFT_NODISCARD enum weft_err node_place(struct weft_node *node, struct node_placement *placement,
                                         struct weft_error *why);
+
+/* The sum of what this node guarantees where it would run.  @return ok | CONFIG: it does not fit; why is the sum */
+WEFT_NODISCARD enum weft_err node_budget(const struct weft_node *node, const struct node_placement *placement,
+                                         struct budget *budget, struct weft_error *why);
 
 /* The machine was looked at for the last time. */
 void node_forget_machine(struct weft_node *node);

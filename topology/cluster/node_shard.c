@@ -34,17 +34,17 @@ struct link *node_shard_next_link(struct node_shard *share, uint32_t *index)
 }
 
 /* A link that backs off has no connection, so there can be more links than connections: one of each lane for all. */
-static uint32_t share_links_max(const struct settings *settings)
+static uint32_t share_links_max(const struct weft_node *node)
 {
-    uint32_t most = settings->connections_max + WEFT_PEERS_MAX * WEFT_LANE_COUNT;
+    uint32_t most = node->settings.connections_max + node->peer_count * WEFT_LANE_COUNT;
     return most < SLOTS_COUNT_MAX ? most : SLOTS_COUNT_MAX;
 }
 
 static enum weft_err share_open_links(struct node_shard *share, struct weft_error *why)
 {
     struct weft_node *node = share->node;
-    uint32_t most = share_links_max(&node->settings);
-    share->peers = calloc(WEFT_PEERS_MAX, sizeof(struct peer_links *));
+    uint32_t most = share_links_max(node);
+    share->peers = calloc(node->peer_count + 1, sizeof(struct peer_links *));
     enum weft_err err =
         share->peers != NULL ? slots_init(&share->links, most, sizeof(struct link)) : WEFT_ERR_NO_MEMORY;
     for (uint32_t p = 0; p < node->peer_count && err == WEFT_OK; p++) {
@@ -60,6 +60,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
     const struct net_options net_options = {
         .conns_max = settings->connections_max,
         .conn_object_bytes = sizeof(struct channel),
+        .secure = node_uses_tls(share->node),
         .handshake_timeout_ns = settings->handshake_timeout_ns,
         .frame_timeout_ns = settings->frame_timeout_ns,
         .send_timeout_ns = settings->send_timeout_ns,
@@ -144,7 +145,7 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     }
     tls_context_destroy(share->tls);
     slots_fini(&share->links);
-    for (uint32_t p = 0; share->peers != NULL && p < WEFT_PEERS_MAX; p++) {
+    for (uint32_t p = 0; share->peers != NULL && p < node->peer_count; p++) {
         free(share->peers[p]);
     }
     free(share->peers);

@@ -7,26 +7,10 @@
 
 #include "engine/base/error.h"
 #include "engine/io/io_uring_probe.h"
+#include "engine/io/process.h"
 #include "engine/io/socket.h"
 #include "topology/cluster/node.h"
 #include "topology/machine/machine.h"
-
-/* A shard's memory, shared out: a quarter for what is sent, a quarter (a power of two) for what is assembled, the rest
- * for receive buffers, slots and the record layer. */
-#define SEND_SHARE 4u
-#define ARENA_SHARE 4u
-#define ARENA_BYTES_MOST (UINT64_C(1) << 30)
-/* Operations in flight per connection: receive, send, and one of its life. */
-#define OPERATIONS_PER_CONNECTION 3u
-
-static uint64_t power_of_two_below(uint64_t value)
-{
-    uint64_t power = 1;
-    while (power * 2 <= value) {
-        power *= 2;
-    }
-    return power;
-}
 
 static void node_pin(void *ctx, uint32_t shard)
 {
@@ -37,11 +21,57 @@ static void node_pin(void *ctx, uint32_t shard)
     }
 }
 
+enum weft_err node_budget(const struct weft_node *node, const struct node_placement *placement, struct budget *budget,
+                          struct weft_error *why)
+{
+    const struct settings *settings = &node->settings;
+    uint32_t dials = 0;
+    for (uint32_t p = 0; p < node->peer_count; p++) {
+        uint32_t most = placement->shard_count * node->peers[p].connections + WEFT_LANE_COUNT;
+        dials = most > dials ? most : dials;
+    }
+    bool plain = !settings->client_only && policy_has_plain_listener(settings->encryption);
+    bool secure =
+        !settings->client_only && policy_has_tls_listener(settings->encryption, settings->certificate_in_block);
+    const struct budget_input input = {
+        .memory_bytes = settings->memory_per_shard_bytes,
+        .shards = placement->shard_count,
+        .connections = settings->connections_max,
+        .connections_given = settings->connections_given,
+        .calls = settings->calls_max,
+        .requests = settings->requests_max,
+        .listeners = (plain ? 1u : 0u) + (secure ? 1u : 0u),
+        .tls = node_uses_tls(node),
+        .zero_copy = settings->send_zerocopy != WEFT_SEND_ZEROCOPY_OFF,
+        .descriptors = placement->descriptors_max,
+        .descriptors_open = placement->descriptors_open,
+        .ports = placement->ports,
+        .dials = dials,
+    };
+    return budget_make(&input, budget, why);
+}
+
+/* What was asked for, as far as it fits; said in one line each. */
+static enum weft_err node_settle_budget(struct weft_node *node, const struct node_placement *placement,
+                                        struct budget *budget, struct weft_error *why)
+{
+    char text[WEFT_ERROR_TEXT_BYTES];
+    WEFT_TRY(node_budget(node, placement, budget, why));
+    node->settings.connections_max = budget->connections;
+    budget_print(budget, text, sizeof text);
+    log_event(&node->log, 0, LOG_START, 'I', "guaranteed: %s", text);
+    if (budget->lowered[0] != '\0') {
+        log_event(&node->log, 0, LOG_START, 'W', "%s", budget->lowered);
+    }
+    return WEFT_OK;
+}
+
 static enum weft_err node_make_engine(struct weft_node *node, const struct node_placement *placement,
                                       struct weft_error *why)
 {
     const struct settings *settings = &node->settings;
-    uint64_t arena_bytes = power_of_two_below(settings->memory_per_shard_bytes / ARENA_SHARE);
+    struct budget budget;
+    WEFT_TRY(node_settle_budget(node, placement, &budget, why));
     const struct engine_options options = {
         .place = placement->place,
         .shard_count = placement->shard_count,
@@ -55,10 +85,15 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
         .hosted = placement->hosted,
         .shard =
             {
-                .recv_bufs = RECV_BUFS_DEFAULT,
-                .send_bufs = (uint32_t)(settings->memory_per_shard_bytes / SEND_SHARE / SEND_BUF_BYTES),
-                .arena_bytes = arena_bytes < ARENA_BYTES_MOST ? arena_bytes : ARENA_BYTES_MOST,
-                .operations_max = settings->connections_max * OPERATIONS_PER_CONNECTION,
+                .recv_bufs = budget.recv_bufs,
+                .recv_buf_bytes = budget.recv_buf_bytes,
+                .send_bufs = budget.send_bufs,
+                .send_buf_bytes = budget.send_buf_bytes,
+                .arena_bytes = budget.arena_bytes,
+                .payloads_max = budget.payloads,
+                .mailbox_slots = budget.mailbox_slots,
+                .events_max = budget.events,
+                .operations_max = budget.operations,
                 .busy_poll = settings->busy_poll,
                 .clock = settings->clock,
                 .pollable = placement->hosted,
@@ -261,6 +296,11 @@ enum weft_err node_place(struct weft_node *node, struct node_placement *placemen
     placement->driven = false;
     placement->hosted = false;
     placement->shard_count = node->plan.shard_count;
+    placement->descriptors_max = process_descriptors_max();
+    placement->descriptors_open = process_descriptors_open();
+    struct landing_range ports;
+    socket_port_range(&ports);
+    placement->ports = ports.last > ports.first ? ports.last - ports.first + 1u : 0;
     if (node->settings.tcp_congestion[0] != '\0') {
         WEFT_TRY(socket_congestion_check(node->settings.tcp_congestion, why));
     }

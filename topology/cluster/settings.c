@@ -7,18 +7,15 @@
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
+#include "topology/cluster/budget.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
 #define DEFAULT_STORAGE_PORT 7000
 #define DEFAULT_SSL_STORAGE_PORT 7001
 #define DEFAULT_MEMORY_BYTES (UINT64_C(256) << 20)
-/* Below this a shard cannot hold one largest frame beside its send buffers. */
-#define MEMORY_BYTES_MIN (UINT64_C(64) << 20)
-#define MEMORY_BYTES_MAX (UINT64_C(1) << 40)
 #define DEFAULT_CONNECTIONS_MAX 4096u
 #define CONNECTIONS_MAX (1u << 20)
-#define DEFAULT_CALLS_MAX 16384u
 #define CALLS_MAX (1u << 20)
 #define DEFAULT_HANDSHAKE_TIMEOUT_MS 5000u
 #define DEFAULT_HEARTBEAT_MS 1000u
@@ -129,14 +126,17 @@ static enum weft_err settings_init_bounds(struct settings *settings, const struc
 {
     settings->memory_per_shard_bytes =
         options->memory_per_shard_bytes != 0 ? options->memory_per_shard_bytes : DEFAULT_MEMORY_BYTES;
-    if (settings->memory_per_shard_bytes < MEMORY_BYTES_MIN || settings->memory_per_shard_bytes > MEMORY_BYTES_MAX) {
-        return weft_error_set(why, WEFT_ERR_CONFIG, "memory_per_shard: %llu bytes; from 64MiB to 1024GiB",
+    if (settings->memory_per_shard_bytes < BUDGET_MEMORY_BYTES_MIN ||
+        settings->memory_per_shard_bytes > BUDGET_MEMORY_BYTES_MAX) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "memory_per_shard: %llu bytes; from 128KiB to 1024GiB",
                               (unsigned long long)settings->memory_per_shard_bytes);
     }
+    uint32_t calls = budget_calls(settings->memory_per_shard_bytes);
+    settings->connections_given = options->connections_max != 0;
     WEFT_TRY(choose(&settings->connections_max, options->connections_max, DEFAULT_CONNECTIONS_MAX, CONNECTIONS_MAX,
                     "connections_max", why));
-    WEFT_TRY(choose(&settings->calls_max, options->calls_max, DEFAULT_CALLS_MAX, CALLS_MAX, "calls_max", why));
-    WEFT_TRY(choose(&settings->requests_max, options->requests_max, DEFAULT_CALLS_MAX, CALLS_MAX, "requests_max", why));
+    WEFT_TRY(choose(&settings->calls_max, options->calls_max, calls, CALLS_MAX, "calls_max", why));
+    WEFT_TRY(choose(&settings->requests_max, options->requests_max, calls, CALLS_MAX, "requests_max", why));
     settings->handshake_timeout_ns = choose_ns(options->handshake_timeout_ms, DEFAULT_HANDSHAKE_TIMEOUT_MS);
     settings->heartbeat_ns =
         options->heartbeat_ms == UINT32_MAX ? 0 : choose_ns(options->heartbeat_ms, DEFAULT_HEARTBEAT_MS);

@@ -67,7 +67,7 @@ static void hello__drop_by_drop__hello_timeout(void **state)
     uint32_t sent = 0;
     raw_pair(&pair, 801);
     while (pair.sides[DIALER].raws[0] != NULL && sent < NEGOTIATION_MAGIC_BYTES - 1) {
-        channel_pair_raw_send(&pair, DIALER, 0, NEGOTIATION_MAGIC + sent, 1);
+        channel_pair_raw_send(&pair, DIALER, 0, &NEGOTIATION_MAGIC[sent], 1);
         conn_pair_run(&pair.conns, 150 * MS);
         sent++;
     }

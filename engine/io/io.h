@@ -140,6 +140,8 @@ struct io {
     struct list queued;  /* operations to start at the next wait */
     struct list cancels; /* in-flight operations whose cancel was asked since the last wait */
     struct io_counters counters;
+    uint32_t queue_entries; /* of a ring: as many as memory could be locked for */
+    uint32_t queue_wanted;
 };
 
 struct io_options {

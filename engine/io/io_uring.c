@@ -43,6 +43,7 @@ struct io_ring {
     struct buf_pool recv_pool;
     struct io_uring_buf_ring *recv_ring;
     uint64_t recv_ring_bytes;
+    bool open;
     struct list stillborn; /* operations that failed before the kernel saw them */
     int wake_socket;       /* eventfd */
     uint64_t wake_value;   /* read target of the eventfd */
@@ -435,7 +436,7 @@ static enum weft_err ring_open_pollable(struct io_ring *ring, struct weft_error 
     return err;
 }
 
-static enum weft_err ring_open_recv(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
+static enum weft_err ring_open_memory(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
 {
     if (buf_pool_init(&ring->recv_pool, options->recv_bufs, options->recv_buf_bytes) != WEFT_OK) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u receive buffers", options->recv_bufs);
@@ -447,15 +448,6 @@ static enum weft_err ring_open_recv(struct io_ring *ring, const struct io_option
     }
     ring->recv_ring = memory;
     io_uring_buf_ring_init(ring->recv_ring);
-    struct io_uring_buf_reg registration = {
-        .ring_addr = (uint64_t)(uintptr_t)memory, .ring_entries = options->recv_bufs, .bgid = RECV_GROUP};
-    int result = io_uring_register_buf_ring(&ring->ring, &registration, 0);
-    if (result < 0) {
-        return weft_error_set_errno(why, WEFT_ERR_UNSUPPORTED, -result, "io_uring: registering the receive buffers");
-    }
-    for (uint32_t i = 0; i < options->recv_bufs; i++) {
-        ring_lend_return(&ring->io, buf_take(&ring->recv_pool, ring));
-    }
     return WEFT_OK;
 }
 
@@ -471,16 +463,33 @@ static int ring_init(struct io_ring *ring, uint32_t entries)
     return result;
 }
 
+/* A ring with its receive buffers registered; or -errno, and there is none. */
+static int ring_try(struct io_ring *ring, uint32_t entries, uint32_t recv_bufs)
+{
+    int result = ring_init(ring, entries);
+    if (result < 0) {
+        return result;
+    }
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uint64_t)(uintptr_t)ring->recv_ring, .ring_entries = recv_bufs, .bgid = RECV_GROUP};
+    result = io_uring_register_buf_ring(&ring->ring, &registration, 0);
+    if (result < 0) {
+        io_uring_queue_exit(&ring->ring);
+    }
+    return result;
+}
+
 static enum weft_err ring_open_queue(struct io_ring *ring, const struct io_options *options, struct weft_error *why)
 {
     uint32_t entries = SUBMISSIONS_MIN;
     while (entries < options->operations_max && entries < SUBMISSIONS_MAX) {
         entries *= 2;
     }
-    int result = ring_init(ring, entries);
+    ring->io.queue_wanted = entries;
+    int result = ring_try(ring, entries, options->recv_bufs);
     while (result == -ENOMEM && entries > SUBMISSIONS_MIN) {
         entries /= 2; /* little memory may be locked here: a smaller queue is only submitted more often */
-        result = ring_init(ring, entries);
+        result = ring_try(ring, entries, options->recv_bufs);
     }
     if (result < 0) {
         char text[256];
@@ -488,8 +497,13 @@ static enum weft_err ring_open_queue(struct io_ring *ring, const struct io_optio
         return weft_error_set_errno(why, WEFT_ERR_UNSUPPORTED, -result, "io_uring: %s",
                                     err != WEFT_OK ? text : "opening the ring");
     }
+    ring->io.queue_entries = entries;
+    ring->open = true;
     io_uring_ring_dontfork(&ring->ring);
     io_uring_register_ring_fd(&ring->ring); /* saves a lookup per enter; nothing is lost if it fails */
+    for (uint32_t i = 0; i < options->recv_bufs; i++) {
+        ring_lend_return(&ring->io, buf_take(&ring->recv_pool, ring));
+    }
     return WEFT_OK;
 }
 
@@ -497,7 +511,9 @@ static void ring_close(struct io *io)
 {
     struct io_ring *ring = ring_of(io);
     WEFT_ASSERT(list_empty(&ring->io.queued));
-    io_uring_queue_exit(&ring->ring); /* ends the wake-up read; nothing writes to the receive buffers any more */
+    if (ring->open) {
+        io_uring_queue_exit(&ring->ring); /* ends the wake-up read; nothing writes to the receive buffers any more */
+    }
     if (ring->recv_ring != NULL) {
         munmap(ring->recv_ring, ring->recv_ring_bytes);
     }
@@ -535,13 +551,10 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
         free(ring);
         return err;
     }
-    enum weft_err err = ring_open_queue(ring, options, why);
-    if (err != WEFT_OK) {
-        close(ring->wake_socket);
-        free(ring);
-        return err;
+    enum weft_err err = ring_open_memory(ring, options, why);
+    if (err == WEFT_OK) {
+        err = ring_open_queue(ring, options, why);
     }
-    err = ring_open_recv(ring, options, why);
     if (err == WEFT_OK && options->pollable) {
         err = ring_open_pollable(ring, why);
     }

@@ -2,6 +2,7 @@
 """Running the program as a careless operator would: short runs with strange arguments, files, limits and streams."""
 
 import ctypes
+import errno
 import os
 import resource
 import struct
@@ -18,7 +19,7 @@ NOBODY = 65534
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 IO_URING_SETUP = 425  # on every architecture
 BPF_LOAD_NUMBER, BPF_JUMP_EQUAL, BPF_RETURN = 0x20, 0x15, 0x06
-SECCOMP_ALLOW, SECCOMP_EPERM = 0x7FFF0000, 0x00050001
+SECCOMP_ALLOW, SECCOMP_ERRNO = 0x7FFF0000, 0x00050000
 
 
 def run(*arguments, **how):
@@ -40,11 +41,12 @@ def close_streams():
         os.close(number)
 
 
-def forbid_io_uring():
-    """For preexec_fn: the system call that opens a ring fails with EPERM, as where an administrator turned it off."""
+def forbid_io_uring(error=errno.EPERM):
+    """For preexec_fn: the system call that opens a ring fails with EPERM, as where an administrator turned it off, or
+    with ENOSYS, as under gVisor or an old kernel."""
     program = b"".join(struct.pack("=HBBI", *line) for line in (
         (BPF_LOAD_NUMBER, 0, 0, 0), (BPF_JUMP_EQUAL, 0, 1, IO_URING_SETUP),
-        (BPF_RETURN, 0, 0, SECCOMP_EPERM), (BPF_RETURN, 0, 0, SECCOMP_ALLOW)))
+        (BPF_RETURN, 0, 0, SECCOMP_ERRNO | error), (BPF_RETURN, 0, 0, SECCOMP_ALLOW)))
     filter_bytes = ctypes.create_string_buffer(program, len(program))
     head = struct.pack("@HP", len(program) // 8, ctypes.addressof(filter_bytes))
     libc = ctypes.CDLL(None, use_errno=True)

@@ -26,7 +26,7 @@ import seastar_rpc as rpc
 
 CROWD = 1000
 IDLERS = CROWD // 10  # of the crowd: those who never read
-MEMORY_PER_SHARD = 64 * MIB
+MEMORY_PER_SHARD = 72 * MIB
 # Beside its budget a node may take this much for each connection: its slot, its negotiation, a kernel's share excluded.
 MEMORY_PER_CONNECTION = 8 * 1024
 CONNECTIONS_MAX = 1500

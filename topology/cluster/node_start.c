@@ -220,6 +220,26 @@ void node_begin(struct weft_node *node)
     }
 }
 
+/* Rings for which less memory could be locked than wanted work, with more system calls. */
+static void node_tell_small_queues(struct weft_node *node)
+{
+    uint32_t small = 0;
+    uint32_t least = UINT32_MAX;
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        const struct io *io = node->engine->shards[i]->io;
+        small += io->queue_entries < io->queue_wanted;
+        least = io->queue_entries < least ? io->queue_entries : least;
+        wanted = io->queue_wanted;
+    }
+    if (small > 0) {
+        log_event(&node->log, 0, LOG_START, 'W',
+                  "io_uring queues of %u entries instead of %u on %u shard%s: little memory may be locked; raise "
+                  "RLIMIT_MEMLOCK (ulimit -l)",
+                  least, wanted, small, small == 1 ? "" : "s");
+    }
+}
+
 enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement, weft_task_fn *on_ready,
                             void *ctx, struct weft_error *why)
 {
@@ -243,6 +263,7 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
     }
     node->state = NODE_STARTED;
     if (!placement->hosted) {
+        node_tell_small_queues(node);
         node_begin(node);
     }
     if (atomic_load(&node->drain_asked)) { /* while it started: nobody was there to be told */

@@ -619,16 +619,11 @@ static void node__started_and_destroyed_often__leaves_nothing(void **state)
 static void node__two_shards__each_calls_and_serves(void **state)
 {
     struct pair *pair = *state;
-    pair->a.options.shards = "2";
-    pair->b.options.shards = "2";
-    struct weft_error why = {0};
-    assert_int_equal(weft_node_create(&pair->b.node, &pair->b.options, &why), WEFT_OK);
-    enum weft_err err = weft_node_start(pair->b.node, NULL, NULL, &why);
-    if (err != WEFT_OK) { /* a machine with one core */
-        assert_non_null(strstr(why.text, "shard"));
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) { /* no CPU for a second shard */
         skip();
     }
-    host_stop(&pair->b);
+    pair->a.options.shards = "2";
+    pair->b.options.shards = "2";
     pair_start(pair);
     assert_int_equal(weft_node_shard_count(pair->a.node), 2);
     for (uint32_t i = 0; i < 20; i++) {

@@ -2,6 +2,7 @@
 /* Prints results.  Failure modes: no memory, or a stdout that cannot be written; both are told to the caller. */
 #include "bench/report.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <weft/version.h>
 
 #define US 1e3
+#define MIB 1048576.0
 #define CONGESTION_BYTES 32
 
 double bench_result_rate(const struct bench_result *result)
@@ -57,6 +59,35 @@ static void print_cost(const char *name, const struct bench_cost *cost)
     }
 }
 
+static void print_sums(const struct bench_settings *settings, const struct bench_result *result)
+{
+    const struct bench_sums *sums = &result->sums;
+    const struct bench_served *served = &result->served;
+    if (settings->rate == 0) {
+        return;
+    }
+    printf("  %-12s offered %" PRIu64 " = not accepted %" PRIu64 " + sent %" PRIu64 "\n", "load", sums->offered,
+           sums->not_accepted, sums->sent);
+    printf("  %-12s sent %" PRIu64 " = answered %" PRIu64 " + busy %" PRIu64 " + expired %" PRIu64
+           " + expired at the server %" PRIu64 " + failed %" PRIu64 "\n",
+           "", sums->sent, sums->answered, sums->busy, sums->expired, sums->expired_at_peer, sums->failed);
+    if (settings->to == NULL) {
+        printf("  %-12s sent %" PRIu64 " - never left %" PRIu64 " = received %" PRIu64 " = answered %" PRIu64
+               " + busy %" PRIu64 " + expired %" PRIu64 " + failed %" PRIu64 " + aborted %" PRIu64 "\n",
+               "", sums->sent, sums->never_left, served->received, served->answered, served->busy, served->expired,
+               served->failed, served->aborted);
+    }
+}
+
+static void print_memory(const struct bench_result *result)
+{
+    if (result->memory_budget_bytes > 0 && result->client_memory.most_bytes > 0) {
+        printf("  %-12s client %.1f MiB, server %.1f MiB resident at most; a shard may have %.1f MiB\n", "memory",
+               (double)result->client_memory.most_bytes / MIB, (double)result->server_memory.most_bytes / MIB,
+               (double)result->memory_budget_bytes / MIB);
+    }
+}
+
 static double beside_rate(const struct bench_result *result)
 {
     return result->end_ns <= result->begin_ns
@@ -68,10 +99,14 @@ bool bench_report_print(const struct bench_settings *settings, const struct benc
 {
     char congestion[CONGESTION_BYTES];
     double rate = bench_result_rate(result);
-    printf("%s: %s, closed loop, %u B, %u in flight over %u connection%s, %s, %s, %s\n", result->program,
-           settings->one_way ? "one-way" : "echo", settings->size, settings->in_flight, settings->connections,
-           settings->connections == 1 ? "" : "s", text_or(result->backend, "no backend"),
-           settings->busy_poll ? "busy-polling" : "sleeping when idle",
+    char loop[48] = "closed loop";
+    if (settings->rate > 0) {
+        snprintf(loop, sizeof loop, "open loop of %u calls/s", settings->rate);
+    }
+    printf("%s: %s, %s, %u B, %s%u in flight over %u connection%s, %s, %s, %s\n", result->program,
+           settings->one_way ? "one-way" : "echo", loop, settings->size, settings->rate > 0 ? "at most " : "",
+           settings->in_flight, settings->connections, settings->connections == 1 ? "" : "s",
+           text_or(result->backend, "no backend"), settings->busy_poll ? "busy-polling" : "sleeping when idle",
            text_or(congestion_of(settings, congestion), "congestion control unknown"));
     if (settings->tls) {
         printf("  %-12s %s %s by OpenSSL\n", "security", text_or(result->tls_version, "TLS"),
@@ -90,6 +125,8 @@ bool bench_report_print(const struct bench_settings *settings, const struct benc
         printf("  %-12s %8.1f MB/s of bulk writes, %u of %u B under way\n", "beside",
                beside_rate(result) * settings->beside_size / 1e6, settings->beside_count, settings->beside_size);
     }
+    print_sums(settings, result);
+    print_memory(result);
     print_cost("client", &result->client);
     print_cost("server", &result->server);
     printf("  %-12s %llu in %.3f s, %llu error%s\n", "calls", (unsigned long long)result->calls, seconds_of(result),
@@ -105,16 +142,18 @@ static json_t *json_text(const char *text)
 static json_t *json_settings(const struct bench_settings *settings, const struct bench_result *result)
 {
     char congestion[CONGESTION_BYTES];
-    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:f, s:f, s:o, s:i, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "target",
-                     settings->to != NULL ? "to" : "local", "to", json_text(settings->to), "size", (int)settings->size,
-                     "in_flight", (int)settings->in_flight, "connections", (int)settings->connections, "seconds",
-                     settings->seconds, "warmup_seconds", settings->warmup_seconds, "server_cpu",
-                     settings->to != NULL ? json_null() : json_integer(settings->server_cpu), "client_cpu",
-                     (int)settings->client_cpu, "security", settings->tls ? "tls" : "plain", "crypto",
-                     settings->tls ? json_string("openssl") : json_null(), "tls_version",
-                     json_text(result->tls_version), "tls_cipher", json_text(result->tls_cipher), "one_way",
-                     settings->one_way ? 1 : 0, "busy_poll", settings->busy_poll ? 1 : 0, "congestion",
-                     json_text(congestion_of(settings, congestion)), "backend", json_text(result->backend));
+    return json_pack(
+        "{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o, s:i, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:o}",
+        "target", settings->to != NULL ? "to" : "local", "to", json_text(settings->to), "size", (int)settings->size,
+        "in_flight", (int)settings->in_flight, "connections", (int)settings->connections, "rate", (int)settings->rate,
+        "handler_us", (int)settings->handler_us, "timeout_ms", (int)settings->timeout_ms, "seconds", settings->seconds,
+        "warmup_seconds", settings->warmup_seconds, "server_cpu",
+        settings->to != NULL ? json_null() : json_integer(settings->server_cpu), "client_cpu",
+        (int)settings->client_cpu, "security", settings->tls ? "tls" : "plain", "crypto",
+        settings->tls ? json_string("openssl") : json_null(), "tls_version", json_text(result->tls_version),
+        "tls_cipher", json_text(result->tls_cipher), "one_way", settings->one_way ? 1 : 0, "busy_poll",
+        settings->busy_poll ? 1 : 0, "congestion", json_text(congestion_of(settings, congestion)), "backend",
+        json_text(result->backend));
 }
 
 static json_t *json_beside(const struct bench_settings *settings, const struct bench_result *result)
@@ -125,6 +164,47 @@ static json_t *json_beside(const struct bench_settings *settings, const struct b
     return json_pack("{s:i, s:i, s:I, s:f}", "in_flight", (int)settings->beside_count, "size",
                      (int)settings->beside_size, "calls", (json_int_t)result->beside_calls, "bytes_per_s",
                      beside_rate(result) * settings->beside_size);
+}
+
+static json_t *json_sums(const struct bench_settings *settings, const struct bench_result *result)
+{
+    const struct bench_sums *sums = &result->sums;
+    if (settings->rate == 0) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "offered", (json_int_t)sums->offered,
+                     "not_accepted", (json_int_t)sums->not_accepted, "sent", (json_int_t)sums->sent, "answered",
+                     (json_int_t)sums->answered, "busy", (json_int_t)sums->busy, "expired", (json_int_t)sums->expired,
+                     "expired_at_peer", (json_int_t)sums->expired_at_peer, "failed", (json_int_t)sums->failed,
+                     "never_left", (json_int_t)sums->never_left);
+}
+
+static json_t *json_served(const struct bench_settings *settings, const struct bench_result *result)
+{
+    const struct bench_served *served = &result->served;
+    if (settings->rate == 0 || settings->to != NULL) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "received", (json_int_t)served->received, "answered",
+                     (json_int_t)served->answered, "busy", (json_int_t)served->busy, "expired",
+                     (json_int_t)served->expired, "failed", (json_int_t)served->failed, "aborted",
+                     (json_int_t)served->aborted);
+}
+
+static json_t *json_side_memory(const struct bench_memory *memory)
+{
+    return memory->most_bytes == 0 ? json_null()
+                                   : json_pack("{s:I, s:I}", "before", (json_int_t)memory->before_bytes, "most",
+                                               (json_int_t)memory->most_bytes);
+}
+
+static json_t *json_memory(const struct bench_result *result)
+{
+    if (result->memory_budget_bytes == 0) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:o, s:o}", "budget", (json_int_t)result->memory_budget_bytes, "client",
+                     json_side_memory(&result->client_memory), "server", json_side_memory(&result->server_memory));
 }
 
 static json_t *json_latency(const struct bench_result *result)
@@ -149,13 +229,14 @@ bool bench_report_json(const struct bench_settings *settings, const struct bench
 {
     double rate = bench_result_rate(result);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:I, s:I}, s:{s:o, s:o}, s:{s:o, s:o}, s:o, s:f, s:{s:I, "
-        "s:I}, s:o}",
-        "bench", result->program, "version", weft_version(), "loop", "closed", "calls", (json_int_t)result->calls,
-        "errors", (json_int_t)result->errors, "rate_per_s", rate, "bytes_per_s", rate * settings->size, "latency_ns",
-        json_latency(result), "beside_bulk", json_beside(settings, result), "zero_copy", "sends",
-        (json_int_t)result->zero_copy_sends, "copied", (json_int_t)result->zero_copy_copied, "enters_per_call",
-        "client", json_cost(&result->client, result->client.enters_per_call), "server",
+        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:o, "
+        "s:f, s:{s:I, s:I}, s:o}",
+        "bench", result->program, "version", weft_version(), "loop", settings->rate > 0 ? "open" : "closed", "calls",
+        (json_int_t)result->calls, "errors", (json_int_t)result->errors, "rate_per_s", rate, "bytes_per_s",
+        rate * settings->size, "latency_ns", json_latency(result), "beside_bulk", json_beside(settings, result),
+        "zero_copy", "sends", (json_int_t)result->zero_copy_sends, "copied", (json_int_t)result->zero_copy_copied,
+        "sums", json_sums(settings, result), "served", json_served(settings, result), "memory", json_memory(result),
+        "enters_per_call", "client", json_cost(&result->client, result->client.enters_per_call), "server",
         json_cost(&result->server, result->server.enters_per_call), "cpu_ns_per_call", "client",
         json_cost(&result->client, result->client.cpu_ns_per_call), "server",
         json_cost(&result->server, result->server.cpu_ns_per_call), "error", json_text(result->error.text),

@@ -106,6 +106,7 @@ static enum weft_err node_make(struct rpc_run *run, struct weft_error *why)
     rpc_node_options(&options, settings, settings->tls ? &run->client_files : NULL);
     snprintf(shards, sizeof shards, "%u-%u", settings->client_cpu, settings->client_cpu);
     options.client_only = true;
+    run->result->memory_budget_bytes = options.memory_per_shard_bytes;
     options.shards = shards;
     /* From whatever address the route has; a local server's certificate check wants the one that it knows. */
     options.listen_address = settings->to == NULL ? "127.0.0.1" : strchr(address, ':') != NULL ? "::" : "0.0.0.0";
@@ -184,11 +185,35 @@ static void costs_compute(struct rpc_run *run, const struct rpc_costs *begin, co
     }
 }
 
+/* Both sides' sums of the whole load, when nothing of it is on its way any more. */
+static void sums_take(struct rpc_run *run, const struct rpc_costs *begin, const struct rpc_costs *end)
+{
+    struct bench_result *result = run->result;
+    const struct weft_counters *from = &begin->server.counters;
+    const struct weft_counters *until = &end->server.counters;
+    uint64_t fences = run->settings->connections;
+    result->client_memory = (struct bench_memory){begin->client.resident_bytes, end->client.resident_bytes_max};
+    result->server_memory = (struct bench_memory){begin->server.resident_bytes, end->server.resident_bytes_max};
+    if (run->settings->rate > 0 && run->server.pid != 0) {
+        result->served = (struct bench_served){
+            .received = until->requests_received - from->requests_received - fences,
+            .answered = until->requests_answered - from->requests_answered - fences,
+            .busy = until->requests_busy - from->requests_busy,
+            .expired = until->requests_expired - from->requests_expired,
+            .failed = until->requests_failed - from->requests_failed,
+            .aborted = until->requests_aborted - from->requests_aborted,
+        };
+    }
+}
+
 static enum weft_err run_measure(struct rpc_run *run, struct weft_error *why)
 {
+    struct rpc_costs before;
     struct rpc_costs begin;
     struct rpc_costs end;
+    struct rpc_costs after;
     struct rpc_client *client = &run->client;
+    WEFT_TRY(costs_take(run, &before, why));
     rpc_client_order(client, RPC_LOAD);
     WEFT_TRY(run_wait(run, RPC_LOAD, WAIT_FOREVER, why));
     enum weft_err err = run_wait(run, RPC_STOP, (int64_t)(run->settings->warmup_seconds * NS_PER_S), why);
@@ -210,7 +235,11 @@ static enum weft_err run_measure(struct rpc_run *run, struct weft_error *why)
             err = run_wait(run, RPC_STOP, WAIT_FOREVER, why);
         }
         if (err == WEFT_OK) {
+            err = costs_take(run, &after, why);
+        }
+        if (err == WEFT_OK) {
             costs_compute(run, &begin, &end);
+            sums_take(run, &before, &after);
         }
     }
     return err;

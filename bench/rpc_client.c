@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/rpc_server.h"
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/error.h"
@@ -61,15 +62,21 @@ enum weft_err rpc_client_init(struct rpc_client *client, const struct bench_sett
     }
     client->options = (struct weft_call_options)WEFT_CALL_OPTIONS_INIT;
     client->options.one_way = settings->one_way;
-    client->verb = settings->one_way ? VERB_SINK : VERB_ECHO;
+    client->options.timeout_ms = settings->timeout_ms;
+    client->verb = settings->one_way ? VERB_SINK : settings->handler_us > 0 ? RPC_VERB_BURN : VERB_ECHO;
     atomic_init(&client->reached, -1);
-    return WEFT_OK;
+    enum weft_err err = rpc_open_init(client, why);
+    if (err != WEFT_OK) {
+        rpc_client_fini(client);
+    }
+    return err;
 }
 
 void rpc_client_fini(struct rpc_client *client)
 {
     free(client->payload);
     free(client->slots);
+    rpc_open_fini(client);
     close(client->event);
     memset(client, 0, sizeof *client);
 }
@@ -111,7 +118,8 @@ void rpc_client_fail(struct rpc_client *client, enum weft_err err, const char *w
 
 static void client_count(struct rpc_client *client);
 
-/* After STOP: when nothing is on its way any more, the last one-way messages are counted, and then it is over. */
+/* After STOP: when nothing is on its way any more, the last one-way messages are counted, or the last calls of a
+ * schedule are seen to have arrived, and then it is over. */
 void rpc_client_check_done(struct rpc_client *client)
 {
     if (client->phase != RPC_STOP || client->outstanding != 0 || client->bulk.outstanding != 0) {
@@ -120,6 +128,10 @@ void rpc_client_check_done(struct rpc_client *client)
     if (client->count_at_end) {
         client->count_at_end = false;
         client_count(client);
+        return;
+    }
+    if (client->open.fence_due && client->result->errors == 0) {
+        rpc_open_fence(client);
         return;
     }
     if (!rpc_client_reached(client, RPC_STOP)) {
@@ -315,6 +327,11 @@ static void slot_done(void *ctx, enum weft_err err, const struct weft_reply *rep
 static void client_fill(struct rpc_client *client, uint64_t now_ns)
 {
     rpc_bulk_start(client);
+    if (client->settings->rate > 0) {
+        rpc_open_start(client, now_ns);
+        client_announce(client, RPC_LOAD);
+        return;
+    }
     for (uint32_t i = 0; i < client->settings->in_flight && client->phase == RPC_LOAD; i++) {
         if (!slot_issue(client, &client->slots[i], now_ns)) {
             slot_park(client, &client->slots[i]);

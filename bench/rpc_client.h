@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The load of a run: one shard that keeps a window of calls full, and measures.
+/* The load of a run: one shard that keeps a window of calls full, or makes them by a schedule, and measures.
  *
  * Two threads share this struct.  The control thread orders phases, one after the other; the shard follows and says
  * when it has got there, on an eventfd.  Everything that the data path needs is allocated before it starts.
  *
  *     PROBE     one small call over each connection: it opens with the call, which fails with the reason if it cannot
- *     LOAD      the window is full
+ *     LOAD      the window is full, or the schedule runs
  *     MEASURE   latencies and calls count; one-way: from the receiver's own count on
  *     STOP      no new calls; done when the last one ended */
 #ifndef BENCH_RPC_CLIENT_H
@@ -17,6 +17,7 @@
 
 #include "bench/report.h"
 #include "bench/rpc_bulk.h"
+#include "bench/rpc_open.h"
 
 enum rpc_phase { RPC_PROBE = 0, RPC_LOAD, RPC_MEASURE, RPC_STOP };
 
@@ -45,6 +46,7 @@ struct rpc_client {
     weft_shard *shard;
     weft_buf *payload_buf; /* the payload by reference; NULL: it is too small */
     struct rpc_bulk bulk;
+    struct rpc_open open;
     struct weft_timer timer;
     struct weft_call_options options;
     uint64_t verb;

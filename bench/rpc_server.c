@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -76,12 +77,32 @@ void rpc_node_options(struct weft_node_options *options, const struct bench_sett
     }
 }
 
+/* "VmHWM:   1234 kB" of this process; 0 where the kernel does not say. */
+static uint64_t status_bytes(const char *name)
+{
+    char line[128];
+    uint64_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0 && sscanf(line + strlen(name), ": %" SCNu64, &kib) == 1) {
+            break;
+        }
+    }
+    fclose(file);
+    return kib * 1024;
+}
+
 void rpc_snapshot_take(struct rpc_snapshot *snapshot, const weft_node *node)
 {
     struct timespec time;
     weft_node_counters(node, &snapshot->counters);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
     snapshot->cpu_ns = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    snapshot->resident_bytes = status_bytes("VmRSS");
+    snapshot->resident_bytes_max = status_bytes("VmHWM");
 }
 
 /* A port that was free a moment ago. */
@@ -103,10 +124,29 @@ static enum weft_err port_choose(uint16_t *port, struct weft_error *why)
     return WEFT_OK;
 }
 
-static enum weft_err node_listen(weft_node **node, const struct weft_node_options *options, struct weft_error *why)
+/* A handler with work to do: so much time of its shard, then the answer. */
+static void on_burn(void *ctx, weft_request *request)
+{
+    const struct bench_settings *settings = ctx;
+    struct timespec begin;
+    struct timespec now;
+    int64_t burnt_ns;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        burnt_ns = (int64_t)(now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec - begin.tv_nsec;
+    } while (burnt_ns < (int64_t)settings->handler_us * 1000);
+    weft_reply(request, weft_request_payload(request));
+}
+
+static enum weft_err node_listen(weft_node **node, const struct weft_node_options *options,
+                                 struct bench_settings *settings, struct weft_error *why)
 {
     WEFT_TRY(weft_node_create(node, options, why));
     enum weft_err err = weft_node_handle_standard(*node, why);
+    if (err == WEFT_OK) {
+        err = weft_node_handle(*node, RPC_VERB_BURN, on_burn, settings, why);
+    }
     if (err == WEFT_OK) {
         err = weft_node_start(*node, NULL, NULL, why);
     }
@@ -117,8 +157,8 @@ static enum weft_err node_listen(weft_node **node, const struct weft_node_option
     return err;
 }
 
-static enum weft_err child_start(weft_node **node, const struct bench_settings *settings,
-                                 const struct rpc_tls_files *files, struct server_hello *hello)
+static enum weft_err child_start(weft_node **node, struct bench_settings *settings, const struct rpc_tls_files *files,
+                                 struct server_hello *hello)
 {
     struct weft_node_options options;
     char shards[32];
@@ -132,7 +172,7 @@ static enum weft_err child_start(weft_node **node, const struct bench_settings *
         WEFT_TRY(port_choose(&options.storage_port, &hello->error));
         WEFT_TRY(port_choose(&options.ssl_storage_port, &hello->error));
         hello->port = files != NULL ? options.ssl_storage_port : options.storage_port;
-        err = node_listen(node, &options, &hello->error);
+        err = node_listen(node, &options, settings, &hello->error);
         if (hello->error.os_errno != EADDRINUSE) {
             return err;
         }
@@ -144,11 +184,12 @@ static enum weft_err child_start(weft_node **node, const struct bench_settings *
 static _Noreturn void child_run(int socket, const struct bench_settings *settings, const struct rpc_tls_files *files)
 {
     struct server_hello hello;
+    struct bench_settings own = *settings; /* the handlers' context */
     weft_node *node = NULL;
     char question;
     memset(&hello, 0, sizeof hello);
     prctl(PR_SET_NAME, "weft-server");
-    hello.err = child_start(&node, settings, files, &hello);
+    hello.err = child_start(&node, &own, files, &hello);
     bool told = send(socket, &hello, sizeof hello, MSG_NOSIGNAL) == (ssize_t)sizeof hello;
     while (told && hello.err == WEFT_OK && recv(socket, &question, sizeof question, 0) == (ssize_t)sizeof question) {
         struct rpc_snapshot snapshot;

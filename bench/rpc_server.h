@@ -15,7 +15,12 @@
 struct rpc_snapshot {
     struct weft_counters counters;
     uint64_t cpu_ns;
+    uint64_t resident_bytes;
+    uint64_t resident_bytes_max; /* since the process began */
 };
+
+/* Of the local server alone: burns CPU, then answers with what it got. */
+#define RPC_VERB_BURN 1000u
 
 struct rpc_server {
     pid_t pid;

@@ -123,6 +123,21 @@ enum weft_err bench_settings_beside(struct bench_settings *settings, const char 
     return WEFT_OK;
 }
 
+static enum weft_err load_check(const struct bench_settings *settings, struct weft_error *why)
+{
+    if (settings->rate > 0 && (settings->one_way || settings->beside_count > 0)) {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "--rate is a load of calls alone: use it without --oneway and "
+                              "--beside-bulk");
+    }
+    if (settings->handler_us > 0 && (settings->one_way || settings->to != NULL)) {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "--handler-us is for calls to the server of this run: use it with --local, and without "
+                              "--oneway");
+    }
+    return WEFT_OK;
+}
+
 static enum weft_err cpu_check(uint32_t cpu, const char *side, struct weft_error *why)
 {
     cpu_set_t allowed;
@@ -141,6 +156,7 @@ enum weft_err bench_settings_check(const struct bench_settings *settings, struct
         WEFT_TRY(cpu_check(settings->server_cpu, "server", why));
     }
     WEFT_TRY(cpu_check(settings->client_cpu, "client", why));
+    WEFT_TRY(load_check(settings, why));
     if (settings->in_flight < settings->connections) {
         return weft_error_set(why, WEFT_ERR_INVALID,
                               "--in-flight %u is in total, and less than one for each of %u connections",

@@ -14,6 +14,11 @@
 #define BENCH_SIZE_MAX WEFT_PAYLOAD_BYTES_MAX
 /* As many calls as one shard of a node can be told to keep. */
 #define BENCH_IN_FLIGHT_MAX 65536u
+/* Of an open loop, where nothing else is said: more than a second's worth of waiting at common rates. */
+#define BENCH_IN_FLIGHT_OPEN 16384u
+#define BENCH_RATE_MAX 10000000u
+#define BENCH_HANDLER_US_MAX 100000u
+#define BENCH_TIMEOUT_MS_MAX 3600000u
 #define BENCH_CONNECTIONS_MAX 1024u
 #define BENCH_BESIDE_MAX 1024u
 #define BENCH_SECONDS_MAX 86400.0
@@ -26,8 +31,11 @@ struct bench_settings {
     const char *crypto;     /* "auto" or "openssl" */
     double seconds;
     double warmup_seconds;
-    uint32_t size;      /* bytes of payload, both ways */
-    uint32_t in_flight; /* over all connections */
+    uint32_t size;       /* bytes of payload, both ways */
+    uint32_t in_flight;  /* over all connections; of an open loop the most */
+    uint32_t rate;       /* calls a second, by a schedule that waits for nobody; 0: a closed loop */
+    uint32_t handler_us; /* CPU that the local server burns for each call */
+    uint32_t timeout_ms; /* of a call; 0: the library's default */
     uint32_t connections;
     uint32_t beside_count; /* calls under way on the bulk lane meanwhile; 0: none */
     uint32_t beside_size;  /* bytes of each */
@@ -53,7 +61,8 @@ WEFT_NODISCARD enum weft_err bench_settings_cpus(struct bench_settings *settings
 /* "4x1M": calls, and the bytes of each, with K or M for powers of 1024. */
 WEFT_NODISCARD enum weft_err bench_settings_beside(struct bench_settings *settings, const char *text,
                                                    struct weft_error *why);
-/* What no single option can know: CPUs that are not ours, fewer calls in flight than connections. */
+/* What no single option can know: CPUs that are not ours, fewer calls in flight than connections, loads that exclude
+ * each other. */
 WEFT_NODISCARD enum weft_err bench_settings_check(const struct bench_settings *settings, struct weft_error *why);
 
 #endif

@@ -19,6 +19,9 @@ enum {
     KEY_SIZE,
     KEY_IN_FLIGHT,
     KEY_CONNECTIONS,
+    KEY_RATE,
+    KEY_HANDLER,
+    KEY_TIMEOUT,
     KEY_SECONDS,
     KEY_CPUS,
     KEY_SECURITY,
@@ -35,6 +38,7 @@ struct bench_arguments {
     struct bench_settings settings;
     bool local;
     bool json;
+    bool in_flight_given;
 };
 
 static const struct argp_option rpc_options[] = {
@@ -58,6 +62,12 @@ static const struct argp_option rpc_options[] = {
      "the "
      "calls beside them",
      2},
+    {"rate", KEY_RATE, "N", 0,
+     "Make N calls a second by a schedule that waits for no answer (an open loop); N of --in-flight is then the most "
+     "that are under way (default 16384), and a latency counts from the scheduled time",
+     2},
+    {"handler-us", KEY_HANDLER, "US", 0, "The handler burns US microseconds of the local server's CPU (default 0)", 2},
+    {"timeout-ms", KEY_TIMEOUT, "MS", 0, "Timeout of a call (default 5000)", 2},
     {"seconds", KEY_SECONDS, "S", 0, "How long to measure, after 0.3 s of warm-up (default 3)", 2},
     {NULL, 0, NULL, 0, "The sides, both alike:", 3},
     {"cpus", KEY_CPUS, "SERVER,CLIENT", 0, "CPU of each side (default: the first two that there are)", 3},
@@ -81,17 +91,25 @@ static const char rpc_doc[] =
     "The client keeps a window of calls full: each reply starts the next call (a closed loop). A latency is the time "
     "from making a call to its reply, so it grows with the window; --in-flight 1 shows what one call takes alone.\n"
     "\n"
+    "With --rate calls are made by a schedule that waits for nobody (an open loop): beyond what the server can do, "
+    "calls end busy or expired, and the result says how each of them ended, by the count of either side.\n"
+    "\n"
     "Examples:\n"
     "  weft bench rpc --local\n"
     "  weft bench rpc --local --in-flight 1 --busy-poll\n"
     "  weft bench rpc --local --security tls --size 1024 --json\n"
     "  weft bench rpc --local --in-flight 1 --beside-bulk 4x1M\n"
     "  weft bench rpc --oneway --size 1048576 --in-flight 8 --congestion cubic\n"
+    "  weft bench rpc --rate 80000 --handler-us 20 --timeout-ms 100 --seconds 10\n"
+    "  weft bench rpc --connections 1000 --in-flight 2000\n"
     "  weft bench rpc --to 10.0.0.2:7000 --connections 4 --seconds 10\n"
     "\n"
     "JSON: rate_per_s, bytes_per_s (payload, one way), latency_ns {p50 p90 p99 p999 max mean} (null for --oneway), "
     "beside_bulk {in_flight size calls bytes_per_s} (null without), zero_copy {sends copied} (of the client), "
-    "calls, errors, enters_per_call and cpu_ns_per_call {client, server} (server null for --to), interval_ns, "
+    "sums {offered not_accepted sent answered busy expired expired_at_peer failed never_left} and served {received "
+    "answered busy expired failed aborted} of the whole load (null without --rate; served null for --to), memory "
+    "{budget client server}, calls, errors, enters_per_call and cpu_ns_per_call {client, server} (server null for "
+    "--to), interval_ns, "
     "settings.\n"
     "\n"
     "Exit codes: 0 measured, 1 it failed or a call did, 2 usage.";
@@ -145,10 +163,20 @@ static bool rpc_parse_value(int key, const char *text, struct argp_state *state)
         err = bench_settings_number(&settings->size, "--size", text, 0, BENCH_SIZE_MAX, &why);
         break;
     case KEY_IN_FLIGHT:
+        ((struct bench_arguments *)state->input)->in_flight_given = true;
         err = bench_settings_number(&settings->in_flight, "--in-flight", text, 1, BENCH_IN_FLIGHT_MAX, &why);
         break;
     case KEY_CONNECTIONS:
         err = bench_settings_number(&settings->connections, "--connections", text, 1, BENCH_CONNECTIONS_MAX, &why);
+        break;
+    case KEY_RATE:
+        err = bench_settings_number(&settings->rate, "--rate", text, 1, BENCH_RATE_MAX, &why);
+        break;
+    case KEY_HANDLER:
+        err = bench_settings_number(&settings->handler_us, "--handler-us", text, 0, BENCH_HANDLER_US_MAX, &why);
+        break;
+    case KEY_TIMEOUT:
+        err = bench_settings_number(&settings->timeout_ms, "--timeout-ms", text, 1, BENCH_TIMEOUT_MS_MAX, &why);
         break;
     case KEY_SECONDS:
         err = bench_settings_seconds(&settings->seconds, text, &why);
@@ -220,6 +248,9 @@ static error_t rpc_parse(int key, char *text, struct argp_state *state)
         }
         if (settings->cluster != NULL && settings->to == NULL) {
             argp_error(state, "--cluster names the cluster of a node that runs: use it with --to");
+        }
+        if (settings->rate > 0 && !arguments->in_flight_given) {
+            settings->in_flight = BENCH_IN_FLIGHT_OPEN;
         }
         must(state, bench_settings_check(settings, &why), &why);
         return 0;

@@ -145,6 +145,26 @@ class Result(unittest.TestCase):
         result = measure("--local", "--connections", "16", "--size", "20000", *SHORT)
         self.assertEqual((result["errors"], result["settings"]["connections"]), (0, 16))
 
+    def test_rate__open_loop__schedule_kept_and_sums_of_both_sides_agree(self):
+        for extra in ((), ("--connections", "16"), ("--security", "tls"), ("--backend", "epoll")):
+            with self.subTest(extra=extra):
+                result = measure("--local", "--rate", "2000", *extra, "--seconds", "0.5")
+                sums, served = result["sums"], result["served"]
+                self.assertEqual((result["loop"], result["errors"]), ("open", 0))
+                self.assertAlmostEqual(sums["offered"] / 2000, result["settings"]["warmup_seconds"] + 0.5, delta=0.2)
+                self.assertEqual(sums["offered"], sums["sent"] + sums["not_accepted"])
+                self.assertEqual(sums["sent"], sum(sums[end] for end in ("answered", "busy", "expired",
+                                                                         "expired_at_peer", "failed")))
+                self.assertEqual(served["received"], sums["sent"] - sums["never_left"])
+                self.assertGreater(result["memory"]["client"]["most"], result["memory"]["client"]["before"] // 2)
+
+    def test_rate__one_place_and_a_slow_handler__calls_left_out_are_counted(self):
+        # 20 calls are due while one runs: without a place they are not made, now or later.
+        result = measure("--local", "--rate", "200", "--handler-us", "100000", "--in-flight", "1", "--seconds", "0.5")
+        self.assertGreater(result["sums"]["not_accepted"], 10)
+        self.assertGreater(result["latency_ns"]["p50"], 99_000_000)
+        self.assertIsNone(measure("--local", *SHORT)["sums"])
+
     def test_tls__suite_in_the_result__certificates_gone(self):
         with tempfile.TemporaryDirectory(prefix="weft-bench-test-") as folder:
             done = subprocess.run([WEFT, "bench", "rpc", "--security", "tls", "--json", *SHORT], capture_output=True,
@@ -188,6 +208,10 @@ class Result(unittest.TestCase):
                 (("--zerocopy", "often"), "off, auto, always"),
                 (("--beside-bulk", "4"), "such as 4x1M"),
                 (("--beside-bulk", "4x17M"), "such as 4x1M"),
+                (("--rate", "0"), "from 1 to"),
+                (("--rate", "5", "--oneway"), "without --oneway"),
+                (("--handler-us", "5", "--to", "127.0.0.1:7000"), "--local"),
+                (("--timeout-ms", "0"), "from 1 to"),
                 (("--to", "localhost:7000"), "numeric"),
                 (("--to", "127.0.0.1"), "numeric"),
                 (("--to", "127.0.0.1:7000", "--security", "tls"), "--local"),

@@ -42,7 +42,7 @@ static void root_listen_address(struct config_decoder *decoder, const struct yam
     }
     if (!decoder_resolve(decoder, text, &address, &why)) {
         decoder_error(decoder, value, "%s", why.text);
-    } else if (decoder_address_is_group(&address)) {
+    } else if (address_is_group(&address)) {
         decoder_error(decoder, value, "\"%.64s\" is no address to listen on; write one of this machine's own", text);
     } else {
         decoder->config->options.listen_address = decoder_address_text(decoder, &address);
@@ -55,6 +55,7 @@ static void root_broadcast_address(struct config_decoder *decoder, const struct 
     struct address address;
     if (!yaml_node_is_null(value) && decoder_host(decoder, value, &address)) {
         decoder->broadcast_address = value;
+        decoder->broadcast = address;
         decoder_own_address_add(decoder, &address);
     }
 }
@@ -230,6 +231,7 @@ static enum weft_err decoder_run(struct config_decoder *decoder, const char *tex
     }
     decoder->root = root;
     decoder_root(decoder, root);
+    decoder_snitch_finish(decoder);
     decoder_peers_finish(decoder);
     decoder_listen_finish(decoder);
     decoder_location_finish(decoder);
@@ -251,6 +253,7 @@ enum weft_err config_decode(struct config **config, const char *file, const char
     made->options = (struct weft_node_options)WEFT_NODE_OPTIONS_INIT;
     struct config_decoder decoder = {.config = made, .report = report, .surroundings = surroundings, .file = file};
     enum weft_err err = decoder_run(&decoder, text, bytes);
+    decoder_snitch_fini(&decoder);
     if (err != WEFT_OK) {
         if (report->errors.count == 0) {
             struct config_place place = {file, 1, 1, "file"};
@@ -326,6 +329,10 @@ const char *config_location_source_name(enum config_location_source source)
         return "the own entry of weft: nodes";
     case CONFIG_LOCATION_RACKDC:
         return "cassandra-rackdc.properties";
+    case CONFIG_LOCATION_TOPOLOGY:
+        return "cassandra-topology.properties";
+    case CONFIG_LOCATION_ADDRESS:
+        return "RackInferringSnitch, by the own address";
     case CONFIG_LOCATION_SNITCH:
         return "SimpleSnitch";
     case CONFIG_LOCATION_UNKNOWN:

@@ -19,10 +19,12 @@
 /* Where the own location comes from. */
 enum config_location_source {
     CONFIG_LOCATION_UNKNOWN = 0,
-    CONFIG_LOCATION_WEFT,   /* weft: dc and rack */
-    CONFIG_LOCATION_NODES,  /* the own entry of weft: nodes */
-    CONFIG_LOCATION_RACKDC, /* cassandra-rackdc.properties */
-    CONFIG_LOCATION_SNITCH  /* SimpleSnitch, which knows only datacenter1/rack1 */
+    CONFIG_LOCATION_WEFT,     /* weft: dc and rack */
+    CONFIG_LOCATION_NODES,    /* the own entry of weft: nodes */
+    CONFIG_LOCATION_RACKDC,   /* cassandra-rackdc.properties */
+    CONFIG_LOCATION_TOPOLOGY, /* cassandra-topology.properties */
+    CONFIG_LOCATION_ADDRESS,  /* RackInferringSnitch: octets of the own address */
+    CONFIG_LOCATION_SNITCH    /* SimpleSnitch, which knows only datacenter1/rack1 */
 };
 
 struct config {

@@ -213,15 +213,6 @@ bool decoder_resolve(struct config_decoder *decoder, const char *text, struct ad
     return surroundings->resolve(surroundings->ctx, text, out, why) == WEFT_OK;
 }
 
-bool decoder_address_is_group(const struct address *address)
-{
-    static const uint8_t broadcast[4] = {255, 255, 255, 255};
-    if (address->family == 4) {
-        return (address->ip[0] & 0xf0) == 0xe0 || memcmp(address->ip, broadcast, sizeof broadcast) == 0;
-    }
-    return address->ip[0] == 0xff;
-}
-
 bool decoder_host(struct config_decoder *decoder, const struct yaml_node *value, struct address *out)
 {
     struct weft_error why = {0};
@@ -233,7 +224,7 @@ bool decoder_host(struct config_decoder *decoder, const struct yaml_node *value,
         decoder_error(decoder, value, "%s", why.text);
         return false;
     }
-    if (address_is_any(out) || decoder_address_is_group(out)) {
+    if (address_is_any(out) || address_is_group(out)) {
         decoder_error(decoder, value, "\"%.64s\" is no address of a single node; write the node's own", text);
         return false;
     }

@@ -8,12 +8,14 @@
 
 #include "config/config.h"
 #include "config/config_scalar.h"
+#include "config/config_snitch.h"
 #include "config/yaml_tree.h"
+#include "topology/cluster/topology_file.h"
 
 /* listen_address, broadcast_address and dial_address. */
 #define DECODER_OWN_ADDRESSES_MAX 3u
 
-/* An entry of weft: nodes. */
+/* An entry of weft: nodes, or a line of the topology file. */
 struct decoder_entry {
     const struct yaml_node *node;
     struct address addresses[WEFT_PEER_ADDRESSES_MAX];
@@ -23,6 +25,9 @@ struct decoder_entry {
     const struct yaml_node *rack;
     struct weft_peer_options peer;
     bool own;
+    bool by_name;   /* some address was given as a host name, which proves no location */
+    bool from_file; /* the topology file's alone */
+    bool completed; /* by a line of the topology file */
 };
 
 struct config_decoder {
@@ -41,6 +46,10 @@ struct config_decoder {
     const struct yaml_node *ssl_storage_port;
     bool ssl_storage_port_off; /* written as 0 */
     const struct yaml_node *snitch;
+    enum snitch snitch_kind;
+    struct address broadcast; /* family 0: not given */
+    bool topology_read;
+    struct topology_file topology; /* of PropertyFileSnitch */
     const struct yaml_node *seeds;
 
     /* server_encryption_options */
@@ -108,8 +117,6 @@ const char *decoder_address_text(struct config_decoder *decoder, const struct ad
 void *decoder_take(struct config_decoder *decoder, size_t bytes);
 /* directory/name, or name if it is absolute. */
 const char *decoder_path(struct config_decoder *decoder, const char *name);
-/* Whether nothing can listen on or be reached at it. */
-bool decoder_address_is_group(const struct address *address);
 
 /* One of the node's own addresses. */
 bool decoder_is_own_address(const struct config_decoder *decoder, const struct address *address);
@@ -134,7 +141,20 @@ void decoder_weft_tcp_unsent_bytes_max(struct config_decoder *decoder, const str
 void decoder_nodes(struct config_decoder *decoder, const struct yaml_node *value);
 /* Own entry, doubles, and the peers of entries and seeds. */
 void decoder_peers_finish(struct config_decoder *decoder);
+/* endpoint_snitch: what its file or the addresses say of the entries. */
+void decoder_snitch_finish(struct config_decoder *decoder);
+void decoder_snitch_fini(struct config_decoder *decoder);
 void decoder_location_finish(struct config_decoder *decoder);
+/* A file beside the configuration: its name in messages, and its text.  located: the own location is known without, so
+ * that a missing file is only a warning */
+const char *decoder_beside(struct config_decoder *decoder, const char *name);
+bool decoder_read_beside(struct config_decoder *decoder, const char *name, bool located, char **text, size_t *bytes);
+struct properties_faults decoder_properties_faults(struct config_decoder *decoder);
+/* Two sources of one name; here may be NULL. */
+void decoder_names_agree(struct config_decoder *decoder, const struct yaml_node *here, const char *there,
+                         const char *source);
+/* What RackInferringSnitch reads from an address.  @return false: nothing */
+bool decoder_octets(struct config_decoder *decoder, const struct address *address, const char **dc, const char **rack);
 /* Add the seeds behind the listed peers. */
 void decoder_seeds_finish(struct config_decoder *decoder, struct weft_peer_options *peers, uint32_t peers_max);
 /* Seeds written, listed or not. */

@@ -4,32 +4,14 @@
  * Happy path: the first of these that is there names the location; the others, where there, say the same.
  *
  * Failure modes: two that differ, a snitch whose source weft cannot read, a properties file that cannot be read or
- * understood.  SimpleSnitch knows nothing: its datacenter1 and rack1 yield to everything. */
+ * understood.  SimpleSnitch knows nothing: its datacenter1 and rack1 yield to everything.  What only the default line
+ * of a topology file covers stays unknown. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/config_decoder.h"
+#include "topology/cluster/policy.h"
 #include "topology/cluster/rackdc.h"
-
-#define SNITCH_PACKAGE "org.apache.cassandra.locator."
-#define RACKDC_FILE "cassandra-rackdc.properties"
-
-enum snitch { SNITCH_SIMPLE, SNITCH_GOSSIPING, SNITCH_OTHER };
-
-static enum snitch snitch_of(const struct yaml_node *value)
-{
-    if (value == NULL) {
-        return SNITCH_SIMPLE;
-    }
-    const char *name = value->text;
-    if (strncmp(name, SNITCH_PACKAGE, strlen(SNITCH_PACKAGE)) == 0) {
-        name += strlen(SNITCH_PACKAGE);
-    }
-    if (strcmp(name, "SimpleSnitch") == 0) {
-        return SNITCH_SIMPLE;
-    }
-    return strcmp(name, "GossipingPropertyFileSnitch") == 0 ? SNITCH_GOSSIPING : SNITCH_OTHER;
-}
 
 static const struct decoder_entry *own_entry(const struct config_decoder *decoder)
 {
@@ -41,37 +23,23 @@ static const struct decoder_entry *own_entry(const struct config_decoder *decode
     return NULL;
 }
 
-/* Read the properties beside the configuration.  located: the location is known without, so that a missing file does no
- * harm */
+/* located: the location is known without, so that a missing file does no harm */
 static bool rackdc_read(struct config_decoder *decoder, bool located, struct rackdc *rackdc)
 {
-    const struct config_surroundings *surroundings = decoder->surroundings;
-    struct weft_error why = {0};
+    struct properties_faults faults = decoder_properties_faults(decoder);
     char *text = NULL;
     size_t bytes = 0;
-    const char *path = decoder_path(decoder, RACKDC_FILE);
-    if (path == NULL) {
+    const char *file = decoder_beside(decoder, RACKDC_FILE);
+    if (file == NULL || !decoder_read_beside(decoder, RACKDC_FILE, located, &text, &bytes)) {
         return false;
     }
-    if (surroundings->read_file(surroundings->ctx, path, &text, &bytes, &why) != WEFT_OK) {
-        if (located) {
-            decoder_warning(decoder, decoder->snitch, "%s; weft: dc and rack are used", why.text);
-        } else {
-            decoder_error(decoder, decoder->snitch, "%s; write the file, or set weft: dc and rack", why.text);
-        }
-        return false;
-    }
-    enum weft_err err = rackdc_parse(rackdc, path, text, bytes, &why);
+    enum weft_err err = rackdc_parse(rackdc, file, text, bytes, &faults);
     free(text);
-    if (err != WEFT_OK) {
-        config_report_add_line(&decoder->report->errors, why.text);
-    }
     return err == WEFT_OK;
 }
 
-/* Two sources of one name. */
-static void names_agree(struct config_decoder *decoder, const struct yaml_node *here, const char *there,
-                        const char *source)
+void decoder_names_agree(struct config_decoder *decoder, const struct yaml_node *here, const char *there,
+                         const char *source)
 {
     if (here != NULL && there != NULL && here->kind == YAML_TREE_SCALAR && strcmp(here->text, there) != 0) {
         decoder_error(decoder, here, "\"%.64s\", but %s says \"%.64s\"; make them equal, or remove one", here->text,
@@ -100,13 +68,133 @@ static void location_from_file(struct config_decoder *decoder, const struct deco
     if (rackdc == NULL || !rackdc_read(decoder, located, rackdc)) {
         return;
     }
-    names_agree(decoder, decoder->dc, rackdc->dc, RACKDC_FILE);
-    names_agree(decoder, decoder->rack, rackdc->rack, RACKDC_FILE);
+    decoder_names_agree(decoder, decoder->dc, rackdc->dc, RACKDC_FILE);
+    decoder_names_agree(decoder, decoder->rack, rackdc->rack, RACKDC_FILE);
     if (entry != NULL) {
-        names_agree(decoder, entry->dc, rackdc->dc, RACKDC_FILE);
-        names_agree(decoder, entry->rack, rackdc->rack, RACKDC_FILE);
+        decoder_names_agree(decoder, entry->dc, rackdc->dc, RACKDC_FILE);
+        decoder_names_agree(decoder, entry->rack, rackdc->rack, RACKDC_FILE);
     }
     location_offer(config, rackdc->dc, rackdc->rack, CONFIG_LOCATION_RACKDC);
+}
+
+/* The line of an own address; NULL: there is none, or two differ. */
+static const struct topology_entry *own_line(struct config_decoder *decoder)
+{
+    const struct topology_entry *found = NULL;
+    for (uint32_t i = 0; i < decoder->own_address_count; i++) {
+        const struct topology_entry *line = topology_file_find(&decoder->topology, &decoder->own_addresses[i]);
+        if (line == NULL) {
+            continue;
+        }
+        if (found != NULL && (strcmp(found->dc, line->dc) != 0 || strcmp(found->rack, line->rack) != 0)) {
+            decoder_error(decoder, decoder->snitch,
+                          "lines %u and %u of " TOPOLOGY_FILE " give this node's own addresses different locations; "
+                          "make them equal",
+                          found->line, line->line);
+            return NULL;
+        }
+        found = line;
+    }
+    return found;
+}
+
+static void location_from_topology(struct config_decoder *decoder, bool located)
+{
+    char address[ADDRESS_TEXT_BYTES] = "its address";
+    if (!decoder->topology_read) {
+        return;
+    }
+    const struct topology_entry *line = own_line(decoder);
+    if (line != NULL) {
+        struct topology_entry *kept = decoder_take(decoder, sizeof *kept);
+        if (kept != NULL) {
+            *kept = *line;
+            decoder_names_agree(decoder, decoder->dc, kept->dc, TOPOLOGY_FILE);
+            decoder_names_agree(decoder, decoder->rack, kept->rack, TOPOLOGY_FILE);
+            location_offer(decoder->config, kept->dc, kept->rack, CONFIG_LOCATION_TOPOLOGY);
+        }
+        return;
+    }
+    if (located || decoder->report->errors.count > 0) {
+        return;
+    }
+    if (decoder->own_address_count > 0) {
+        address_print_ip(&decoder->own_addresses[0], address);
+    }
+    if (decoder->topology.others.line == 0) {
+        decoder_error(decoder, decoder->snitch, TOPOLOGY_FILE " has no line for this node; add one such as %s=DC:RACK",
+                      address);
+    } else {
+        decoder_warning(decoder, decoder->snitch,
+                        "only the default of " TOPOLOGY_FILE " covers this node, which proves no location, so its own "
+                        "is unknown; add a line such as %s=DC:RACK",
+                        address);
+    }
+}
+
+static void location_from_address(struct config_decoder *decoder, bool located)
+{
+    struct address own = decoder->broadcast;
+    const char *dc = NULL;
+    const char *rack = NULL;
+    if (own.family == 0 &&
+        (address_parse(&own, config_listen_address(decoder->config), 0) != WEFT_OK || address_is_any(&own))) {
+        own.family = 0;
+    }
+    if (decoder_octets(decoder, &own, &dc, &rack)) {
+        location_offer(decoder->config, dc, rack, CONFIG_LOCATION_ADDRESS);
+    } else if (!located) {
+        decoder_error(decoder, decoder->snitch,
+                      "RackInferringSnitch needs this node's own IPv4 address; set broadcast_address, or weft: dc and "
+                      "rack");
+        return;
+    }
+    if (policy_uses_location(decoder->config->options.encryption)) {
+        decoder_warning(
+            decoder, decoder->snitch,
+            "locations are guessed from octets 2 and 3 of the addresses of weft: nodes, and decide what goes "
+            "in plaintext; name dc and rack instead");
+    }
+}
+
+/* A cloud is not asked. */
+static void location_from_cloud(struct config_decoder *decoder, bool located)
+{
+    if (located) {
+        decoder_warning(decoder, decoder->snitch, "\"%.64s\" is not asked; weft: dc, rack and nodes are used",
+                        decoder->snitch->text);
+    } else {
+        decoder_error(decoder, decoder->snitch,
+                      "\"%.64s\" asks a cloud where this node is, which weft does not; set weft: dc and rack",
+                      decoder->snitch->text);
+    }
+}
+
+static void location_from_snitch(struct config_decoder *decoder, const struct decoder_entry *entry)
+{
+    struct config *config = decoder->config;
+    bool located = config->options.dc != NULL && config->options.rack != NULL;
+    switch (decoder->snitch_kind) {
+    case SNITCH_SIMPLE:
+        if (config->options.dc == NULL && decoder->rack == NULL) {
+            location_offer(config, "datacenter1", "rack1", CONFIG_LOCATION_SNITCH);
+        }
+        break;
+    case SNITCH_GOSSIPING:
+        location_from_file(decoder, entry, located);
+        break;
+    case SNITCH_PROPERTY_FILE:
+        location_from_topology(decoder, located);
+        break;
+    case SNITCH_RACK_INFERRING:
+        location_from_address(decoder, located);
+        break;
+    case SNITCH_CLOUD:
+        location_from_cloud(decoder, located);
+        break;
+    case SNITCH_UNKNOWN:
+        break;
+    }
 }
 
 void decoder_location_finish(struct config_decoder *decoder)
@@ -115,29 +203,15 @@ void decoder_location_finish(struct config_decoder *decoder)
     const struct decoder_entry *entry = own_entry(decoder);
     const char *dc = decoder->dc != NULL ? decoder->dc->text : NULL;
     const char *rack = decoder->rack != NULL ? decoder->rack->text : NULL;
-    enum snitch snitch = snitch_of(decoder->snitch);
     if (entry != NULL) {
-        names_agree(decoder, entry->dc, dc, "weft: dc");
-        names_agree(decoder, entry->rack, rack, "weft: rack");
+        decoder_names_agree(decoder, entry->dc, dc, "weft: dc");
+        decoder_names_agree(decoder, entry->rack, rack, "weft: rack");
     }
     location_offer(config, dc, rack, CONFIG_LOCATION_WEFT);
-    if (entry != NULL) {
+    if (entry != NULL && !entry->from_file && !entry->completed) {
         location_offer(config, entry->peer.dc, entry->peer.rack, CONFIG_LOCATION_NODES);
     }
-    bool located = config->options.dc != NULL && config->options.rack != NULL;
-    if (snitch == SNITCH_GOSSIPING) {
-        location_from_file(decoder, entry, located);
-    } else if (snitch == SNITCH_OTHER && !located) {
-        decoder_error(decoder, decoder->snitch,
-                      "\"%.64s\" cannot be read here; write SimpleSnitch or GossipingPropertyFileSnitch, or set weft: "
-                      "dc and rack",
-                      decoder->snitch->text);
-    } else if (snitch == SNITCH_OTHER) {
-        decoder_warning(decoder, decoder->snitch, "\"%.64s\" is not asked; weft: dc, rack and nodes are used",
-                        decoder->snitch->text);
-    } else if (snitch == SNITCH_SIMPLE && config->options.dc == NULL && decoder->rack == NULL) {
-        location_offer(config, "datacenter1", "rack1", CONFIG_LOCATION_SNITCH);
-    }
+    location_from_snitch(decoder, entry);
     if (decoder->rack != NULL && config->options.dc == NULL) {
         decoder_error(decoder, decoder->rack, "stands without dc; racks are compared only inside one data centre");
     }

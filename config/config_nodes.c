@@ -12,14 +12,17 @@
 
 #include "config/config_decoder.h"
 #include "engine/base/error.h"
+#include "topology/cluster/policy.h"
 
 static void entry_address_add(struct config_decoder *decoder, const struct yaml_node *value)
 {
     struct decoder_entry *entry = decoder->entry;
     struct address address;
+    struct address numeric;
     if (!decoder_host(decoder, value, &address)) {
         return;
     }
+    entry->by_name = entry->by_name || address_parse(&numeric, value->text, 0) != WEFT_OK;
     for (uint32_t i = 0; i < entry->address_count; i++) {
         if (address_same_ip(&entry->addresses[i], &address)) {
             decoder_error(decoder, value, "\"%.64s\" is given twice for this node; keep one", value->text);
@@ -242,6 +245,21 @@ static void entry_find_own(struct config_decoder *decoder, struct decoder_entry 
     }
 }
 
+/* Whoever answers for a name says where it is: that must not decide what goes in plaintext. */
+static void entry_drop_unproven(struct config_decoder *decoder, struct decoder_entry *entry)
+{
+    if (!entry->by_name || entry->own || entry->peer.dc == NULL) {
+        return;
+    }
+    if (policy_uses_location(decoder->config->options.encryption)) {
+        decoder_warning(decoder, entry->addresses_from,
+                        "a host name proves no location, so this node's dc and rack are not used, and its links are "
+                        "encrypted; write its address");
+    }
+    entry->peer.dc = NULL;
+    entry->peer.rack = NULL;
+}
+
 void decoder_peers_finish(struct config_decoder *decoder)
 {
     struct weft_node_options *options = &decoder->config->options;
@@ -255,6 +273,7 @@ void decoder_peers_finish(struct config_decoder *decoder)
     for (uint32_t i = 0; i < decoder->entry_count; i++) {
         struct decoder_entry *entry = &decoder->entries[i];
         entry_find_own(decoder, entry);
+        entry_drop_unproven(decoder, entry);
         for (uint32_t j = 0; j < i; j++) {
             entries_compare(decoder, &decoder->entries[j], entry);
         }

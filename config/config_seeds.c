@@ -106,7 +106,7 @@ static bool seed_resolve(struct config_decoder *decoder, const char *text, size_
         }
         return false;
     }
-    if (address_is_any(address) || decoder_address_is_group(address)) {
+    if (address_is_any(address) || address_is_group(address)) {
         decoder_error(decoder, decoder->seeds, "\"%.64s\" is no address of a single node; write a node's own", seed);
         return false;
     }

@@ -270,6 +270,15 @@ bool address_is_any(const struct address *address)
     return address->family != 0 && memcmp(address->ip, any, address->family == 4 ? 4 : 16) == 0;
 }
 
+bool address_is_group(const struct address *address)
+{
+    static const uint8_t broadcast[4] = {255, 255, 255, 255};
+    if (address->family == 4) {
+        return (address->ip[0] & 0xf0) == 0xe0 || memcmp(address->ip, broadcast, sizeof broadcast) == 0;
+    }
+    return address->family == 6 && address->ip[0] == 0xff;
+}
+
 bool address_is_loopback(const struct address *address)
 {
     static const uint8_t loopback[16] = {[15] = 1};

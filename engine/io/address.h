@@ -31,6 +31,8 @@ void address_print_ip(const struct address *address, char text[ADDRESS_TEXT_BYTE
 /* The same IP, whatever the port. */
 bool address_same_ip(const struct address *a, const struct address *b);
 bool address_is_any(const struct address *address);
+/* Multicast or broadcast: no single node has it. */
+bool address_is_group(const struct address *address);
 bool address_is_loopback(const struct address *address);
 
 /* To and from the system's form.  from returns false for other families. */

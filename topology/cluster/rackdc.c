@@ -7,19 +7,15 @@
  *     dc_suffix = _backup      (appended to dc)
  *     prefer_local = true      (of no use here)
  *
- * Happy path: each line is empty, a comment or key=value; spaces around key and value do not count.
+ * Happy path: four keys, read as Cassandra and Scylla both read them.
  *
- * Failure modes: a line of another form, an unknown key, a key given twice, an empty or too long name, control
- * characters, dc or rack missing.  The first of them ends the parse. */
+ * Failure modes: whatever the two read differently, an unknown key, a key given twice, an empty or too long name, dc or
+ * rack missing.  All of them are told. */
 #include "topology/cluster/rackdc.h"
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "engine/base/assert.h"
-#include "engine/base/error.h"
+#include <strings.h>
 
 /* A file of four keys and its comments. */
 #define RACKDC_FILE_BYTES_MAX (64u * 1024)
@@ -28,154 +24,94 @@ enum rackdc_key { RACKDC_DC = 0, RACKDC_RACK, RACKDC_SUFFIX, RACKDC_PREFER_LOCAL
 
 static const char *const key_names[RACKDC_KEY_COUNT] = {"dc", "rack", "dc_suffix", "prefer_local"};
 
-/* A part of a line. */
-struct rackdc_part {
-    const char *text;
-    size_t bytes;
-};
-
 struct rackdc_reader {
-    const char *file;
-    struct weft_error *why;
-    const char *line_text;
-    uint32_t line;
-    struct rackdc_part values[RACKDC_KEY_COUNT];
+    struct properties properties;
+    char values[RACKDC_KEY_COUNT][WEFT_NAME_BYTES_MAX + 1];
     uint32_t lines[RACKDC_KEY_COUNT]; /* 0: not given */
 };
 
-static uint32_t reader_column(const struct rackdc_reader *reader, const char *at)
+static bool key_find(const struct rackdc_reader *reader, const struct property *property, uint32_t *which)
 {
-    return (uint32_t)(at - reader->line_text) + 1;
-}
-
-static bool byte_is_space(char byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\f';
-}
-
-static struct rackdc_part part_trim(struct rackdc_part part)
-{
-    while (part.bytes > 0 && byte_is_space(part.text[0])) {
-        part.text++;
-        part.bytes--;
-    }
-    while (part.bytes > 0 && byte_is_space(part.text[part.bytes - 1])) {
-        part.bytes--;
-    }
-    return part;
-}
-
-static enum weft_err value_check(const struct rackdc_reader *reader, const char *key, struct rackdc_part value)
-{
-    uint32_t column = reader_column(reader, value.text);
-    if (value.bytes > WEFT_NAME_BYTES_MAX) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG, "%s:%u:%u: %s: a name of %zu bytes; %d are the most",
-                              reader->file, reader->line, column, key, value.bytes, WEFT_NAME_BYTES_MAX);
-    }
-    for (size_t i = 0; i < value.bytes; i++) {
-        unsigned char byte = (unsigned char)value.text[i];
-        if (byte < 0x20 || byte == 0x7f) {
-            return weft_error_set(reader->why, WEFT_ERR_CONFIG,
-                                  "%s:%u:%u: %s: a control character; names are plain text", reader->file, reader->line,
-                                  column + (uint32_t)i, key);
+    uint32_t alike = RACKDC_KEY_COUNT;
+    for (*which = 0; *which < RACKDC_KEY_COUNT; (*which)++) {
+        if (strcmp(key_names[*which], property->key) == 0) {
+            return true;
         }
-        if (byte == '#' && i > 0 && value.text[i - 1] == ' ') {
-            return weft_error_set(
-                reader->why, WEFT_ERR_CONFIG,
-                "%s:%u:%u: %s: a comment behind a value would become part of the name; give it a line "
-                "of its own",
-                reader->file, reader->line, column + (uint32_t)i, key);
-        }
+        alike = strcasecmp(key_names[*which], property->key) == 0 ? *which : alike;
     }
-    return WEFT_OK;
+    if (alike < RACKDC_KEY_COUNT) {
+        properties_fault(&reader->properties, property->line, property->column, property->key,
+                         "Cassandra passes over a key in this case, and Scylla refuses it; write %s", key_names[alike]);
+    } else {
+        properties_fault(&reader->properties, property->line, property->column, property->key,
+                         "is no key of this file: Cassandra passes over it, and Scylla refuses it; write dc, rack, "
+                         "dc_suffix or prefer_local");
+    }
+    return false;
 }
 
-static enum weft_err reader_pair(struct rackdc_reader *reader, struct rackdc_part key, struct rackdc_part value)
+static void reader_pair(struct rackdc_reader *reader, const struct property *property)
 {
-    uint32_t column = reader_column(reader, key.text);
-    uint32_t which = 0;
-    while (which < RACKDC_KEY_COUNT &&
-           (strlen(key_names[which]) != key.bytes || memcmp(key_names[which], key.text, key.bytes) != 0)) {
-        which++;
-    }
-    if (which == RACKDC_KEY_COUNT) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG,
-                              "%s:%u:%u: %.*s: not a key of this file; write dc, rack, dc_suffix or prefer_local",
-                              reader->file, reader->line, column, (int)(key.bytes < 64 ? key.bytes : 64), key.text);
+    const struct properties *properties = &reader->properties;
+    uint32_t which;
+    if (!key_find(reader, property, &which)) {
+        return;
     }
     if (reader->lines[which] != 0) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG, "%s:%u:%u: %s: is given twice, first in line %u; keep one",
-                              reader->file, reader->line, column, key_names[which], reader->lines[which]);
+        properties_fault(
+            properties, property->line, property->column, property->key,
+            "is given twice, first in line %u: Cassandra takes the last, and Scylla refuses both; keep one",
+            reader->lines[which]);
+        return;
     }
-    if (value.bytes == 0 && (which == RACKDC_DC || which == RACKDC_RACK)) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG, "%s:%u:%u: %s: is empty; write a name", reader->file,
-                              reader->line, column, key_names[which]);
+    reader->lines[which] = property->line;
+    if (property->value_bytes == 0) {
+        properties_fault(properties, property->line, property->column, property->key, "is empty; %s",
+                         which == RACKDC_DC || which == RACKDC_RACK ? "write a name" : "write a value or remove it");
+    } else if (which == RACKDC_PREFER_LOCAL && strcmp(property->value, "true") != 0 &&
+               strcmp(property->value, "false") != 0) {
+        properties_fault(properties, property->value_line, property->value_column, property->key,
+                         "\"%.64s\" is neither true nor false, and Scylla refuses it; write one of them",
+                         property->value);
+    } else if (properties_name(properties, property, 0, property->value_bytes, "name")) {
+        memcpy(reader->values[which], property->value, property->value_bytes);
     }
-    reader->values[which] = value;
-    reader->lines[which] = reader->line;
-    return value_check(reader, key_names[which], value);
 }
 
-static enum weft_err reader_line(struct rackdc_reader *reader, size_t bytes)
+static void reader_finish(const struct rackdc_reader *reader, struct rackdc *rackdc)
 {
-    struct rackdc_part line = part_trim((struct rackdc_part){reader->line_text, bytes});
-    if (line.bytes == 0 || line.text[0] == '#') {
-        return WEFT_OK;
-    }
-    const char *sign = memchr(line.text, '=', line.bytes);
-    if (sign == NULL) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG, "%s:%u:%u: %.*s: not of the form key=value", reader->file,
-                              reader->line, reader_column(reader, line.text), (int)(line.bytes < 64 ? line.bytes : 64),
-                              line.text);
-    }
-    size_t key_bytes = (size_t)(sign - line.text);
-    struct rackdc_part key = part_trim((struct rackdc_part){line.text, key_bytes});
-    struct rackdc_part value = part_trim((struct rackdc_part){sign + 1, line.bytes - key_bytes - 1});
-    return reader_pair(reader, key, value);
-}
-
-static enum weft_err reader_finish(const struct rackdc_reader *reader, struct rackdc *rackdc)
-{
-    const struct rackdc_part *values = reader->values;
     bool dc = reader->lines[RACKDC_DC] != 0;
     bool rack = reader->lines[RACKDC_RACK] != 0;
+    const char *suffix = reader->values[RACKDC_SUFFIX];
+    size_t bytes = strlen(reader->values[RACKDC_DC]) + strlen(suffix);
     if (!dc || !rack) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG, "%s:1:1: %s: %s missing; write both dc=... and rack=...",
-                              reader->file, dc ? "rack" : "dc", dc || rack ? "is" : "and rack are");
+        properties_fault(&reader->properties, 1, 1, dc ? "rack" : "dc", "is missing%s; write both dc=... and rack=...",
+                         dc || rack ? "" : ", and so is rack");
+    } else if (bytes > WEFT_NAME_BYTES_MAX) {
+        properties_fault(&reader->properties, reader->lines[RACKDC_SUFFIX], 1, "dc_suffix",
+                         "dc and its suffix have %zu bytes; %d are the most", bytes, WEFT_NAME_BYTES_MAX);
+    } else {
+        snprintf(rackdc->dc, sizeof rackdc->dc, "%s", reader->values[RACKDC_DC]);
+        snprintf(rackdc->dc + strlen(rackdc->dc), sizeof rackdc->dc - strlen(rackdc->dc), "%s", suffix);
+        snprintf(rackdc->rack, sizeof rackdc->rack, "%s", reader->values[RACKDC_RACK]);
     }
-    if (values[RACKDC_DC].bytes + values[RACKDC_SUFFIX].bytes > WEFT_NAME_BYTES_MAX) {
-        return weft_error_set(reader->why, WEFT_ERR_CONFIG,
-                              "%s:%u:1: dc_suffix: dc and its suffix have %zu bytes; %d are the most", reader->file,
-                              reader->lines[RACKDC_SUFFIX], values[RACKDC_DC].bytes + values[RACKDC_SUFFIX].bytes,
-                              WEFT_NAME_BYTES_MAX);
-    }
-    snprintf(rackdc->dc, sizeof rackdc->dc, "%.*s%.*s", (int)values[RACKDC_DC].bytes, values[RACKDC_DC].text,
-             (int)values[RACKDC_SUFFIX].bytes, values[RACKDC_SUFFIX].bytes > 0 ? values[RACKDC_SUFFIX].text : "");
-    snprintf(rackdc->rack, sizeof rackdc->rack, "%.*s", (int)values[RACKDC_RACK].bytes, values[RACKDC_RACK].text);
-    return WEFT_OK;
 }
 
 enum weft_err rackdc_parse(struct rackdc *rackdc, const char *file, const char *text, size_t bytes,
-                           struct weft_error *why)
+                           struct properties_faults *faults)
 {
-    static const char byte_order_mark[] = "\xef\xbb\xbf";
-    struct rackdc_reader reader = {.file = file, .why = why};
-    if (bytes > RACKDC_FILE_BYTES_MAX) {
-        return weft_error_set(why, WEFT_ERR_CONFIG, "%s:1:1: file: larger than 64 KiB", file);
+    struct rackdc_reader reader = {.lines = {0}};
+    struct property property;
+    uint32_t faults_before = faults->count;
+    *rackdc = (struct rackdc){.dc = ""};
+    if (properties_open(&reader.properties, file, text, bytes, RACKDC_FILE_BYTES_MAX, faults)) {
+        reader.properties.scylla = true;
+        while (properties_next(&reader.properties, &property)) {
+            reader_pair(&reader, &property);
+        }
+        if (faults->count == faults_before) {
+            reader_finish(&reader, rackdc);
+        }
     }
-    if (bytes >= 3 && memcmp(text, byte_order_mark, 3) == 0) {
-        text += 3;
-        bytes -= 3;
-    }
-    while (bytes > 0) {
-        const char *newline = memchr(text, '\n', bytes);
-        size_t line_bytes = newline == NULL ? bytes : (size_t)(newline - text);
-        reader.line_text = text;
-        reader.line++;
-        WEFT_TRY(reader_line(&reader, line_bytes));
-        line_bytes += newline == NULL ? 0 : 1;
-        text += line_bytes;
-        bytes -= line_bytes;
-    }
-    return reader_finish(&reader, rackdc);
+    return faults->count == faults_before ? WEFT_OK : WEFT_ERR_CONFIG;
 }

@@ -7,14 +7,19 @@
 
 #include <weft/error.h>
 
+#include "topology/cluster/properties.h"
+
+/* Its name; it lies beside the configuration. */
+#define RACKDC_FILE "cassandra-rackdc.properties"
+
 struct rackdc {
     char dc[WEFT_NAME_BYTES_MAX + 1]; /* with its suffix */
     char rack[WEFT_NAME_BYTES_MAX + 1];
 };
 
 /* Parse the text of a file.  Pure.  @param file name in messages
- * @return ok | CONFIG: why is one line, file:line:column: key: what is wrong, what would be right */
+ * @return ok | CONFIG: every fault was told */
 WEFT_NODISCARD enum weft_err rackdc_parse(struct rackdc *rackdc, const char *file, const char *text, size_t bytes,
-                                          struct weft_error *why);
+                                          struct properties_faults *faults);
 
 #endif

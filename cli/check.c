@@ -17,11 +17,10 @@
 #include "engine/io/process.h"
 #include "topology/cluster/node.h"
 #include "topology/cluster/policy.h"
+#include "topology/cluster/policy_kind.h"
 
 /* Room for a longest name with every byte escaped. */
 #define NAME_TEXT_BYTES (4 * WEFT_NAME_BYTES_MAX + 1)
-/* A data centre or rack that is certainly another one: configured names hold no control character. */
-#define ANOTHER "\x01"
 
 struct check_arguments {
     const char *file;
@@ -62,45 +61,23 @@ static error_t check_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* The kinds of peers that a scope tells apart. */
-enum check_kind { KIND_SAME_RACK = 0, KIND_SAME_DC, KIND_OTHER_DC, KIND_UNKNOWN, KIND_COUNT };
-
-static const char *const kind_names[KIND_COUNT] = {"same_rack", "same_dc", "other_dc", "unknown"};
-static const char *const kind_words[KIND_COUNT] = {"same rack", "same dc", "other dc", "unknown"};
-
-static struct location kind_location(const struct location *own, enum check_kind kind)
-{
-    switch (kind) {
-    case KIND_SAME_RACK:
-        return *own;
-    case KIND_SAME_DC:
-        return (struct location){own->dc, ANOTHER};
-    case KIND_OTHER_DC:
-        return (struct location){ANOTHER, ANOTHER};
-    case KIND_UNKNOWN:
-    case KIND_COUNT:
-        break;
-    }
-    return (struct location){NULL, NULL};
-}
-
 static struct location config_location(const struct config *config)
 {
     return (struct location){config->options.dc, config->options.rack};
 }
 
-static struct policy_decision kind_outgoing(const struct config *config, enum check_kind kind, enum weft_lane lane)
+static struct policy_decision kind_outgoing(const struct config *config, enum policy_kind kind, enum weft_lane lane)
 {
     struct location own = config_location(config);
-    struct location peer = kind_location(&own, kind);
+    struct location peer = policy_kind_location(&own, kind);
     return policy_outgoing(config->options.encryption, &own, &peer, lane);
 }
 
 /* Whether a plain connection of this kind of peer is admitted. */
-static bool kind_admitted(const struct config *config, enum check_kind kind)
+static bool kind_admitted(const struct config *config, enum policy_kind kind)
 {
     struct location own = config_location(config);
-    struct location peer = kind_location(&own, kind);
+    struct location peer = policy_kind_location(&own, kind);
     const struct policy_incoming in = {.scope = config->options.encryption,
                                        .own = &own,
                                        .peer = &peer,
@@ -169,9 +146,9 @@ static void listeners_print(const struct config *config)
     if (listens_plain(config)) {
         const char *joint = "";
         listener_print(config, config_storage_port(config), "plain, admits ");
-        for (int kind = 0; kind < KIND_COUNT; kind++) {
-            if (kind_admitted(config, (enum check_kind)kind)) {
-                printf("%s%s", joint, kind_words[kind]);
+        for (int kind = 0; kind < POLICY_KINDS; kind++) {
+            if (kind_admitted(config, (enum policy_kind)kind)) {
+                printf("%s%s", joint, policy_kind_words((enum policy_kind)kind));
                 joint = ", ";
             }
         }
@@ -237,11 +214,12 @@ static void config_print(const struct config *config, const char *file, const st
     printf(", from %s\n", config_location_source_name(config->location_source));
     listeners_print(config);
     printf("  encryption   %s\n  dials        ", weft_encryption_name(config->options.encryption));
-    for (int kind = 0; kind < KIND_COUNT; kind++) {
-        struct policy_decision decision = kind_outgoing(config, (enum check_kind)kind, WEFT_LANE_NORMAL);
-        printf("%s %s, ", kind_words[kind], policy_verdict_name(decision.verdict));
+    for (int kind = 0; kind < POLICY_KINDS; kind++) {
+        struct policy_decision decision = kind_outgoing(config, (enum policy_kind)kind, WEFT_LANE_NORMAL);
+        printf("%s %s, ", policy_kind_words((enum policy_kind)kind), policy_verdict_name(decision.verdict));
     }
-    printf("control lane %s\n", policy_verdict_name(kind_outgoing(config, KIND_SAME_RACK, WEFT_LANE_CONTROL).verdict));
+    printf("control lane %s\n",
+           policy_verdict_name(kind_outgoing(config, POLICY_KIND_SAME_RACK, WEFT_LANE_CONTROL).verdict));
     tls_print(config);
     peers_print(config);
     check_bounds_print(bounds);
@@ -282,9 +260,9 @@ static json_t *json_listeners(const struct config *config)
     const char *address = config_listen_address(config);
     if (listens_plain(config)) {
         json_t *admits = json_array();
-        for (int kind = 0; kind < KIND_COUNT; kind++) {
-            if (kind_admitted(config, (enum check_kind)kind)) {
-                json_array_append_new(admits, json_string(kind_names[kind]));
+        for (int kind = 0; kind < POLICY_KINDS; kind++) {
+            if (kind_admitted(config, (enum policy_kind)kind)) {
+                json_array_append_new(admits, json_string(policy_kind_name((enum policy_kind)kind)));
             }
         }
         json_array_append_new(array, json_pack("{s:s, s:i, s:b, s:o}", "address", address, "port",
@@ -300,11 +278,12 @@ static json_t *json_listeners(const struct config *config)
 static json_t *json_dials(const struct config *config)
 {
     json_t *object = json_object();
-    for (int kind = 0; kind < KIND_COUNT; kind++) {
-        struct policy_decision decision = kind_outgoing(config, (enum check_kind)kind, WEFT_LANE_NORMAL);
-        json_object_set_new(object, kind_names[kind], json_string(policy_verdict_name(decision.verdict)));
+    for (int kind = 0; kind < POLICY_KINDS; kind++) {
+        struct policy_decision decision = kind_outgoing(config, (enum policy_kind)kind, WEFT_LANE_NORMAL);
+        json_object_set_new(object, policy_kind_name((enum policy_kind)kind),
+                            json_string(policy_verdict_name(decision.verdict)));
     }
-    struct policy_decision control = kind_outgoing(config, KIND_SAME_RACK, WEFT_LANE_CONTROL);
+    struct policy_decision control = kind_outgoing(config, POLICY_KIND_SAME_RACK, WEFT_LANE_CONTROL);
     json_object_set_new(object, "control_lane", json_string(policy_verdict_name(control.verdict)));
     return object;
 }

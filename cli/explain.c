@@ -178,14 +178,10 @@ static error_t explain_parse(int key, char *argument, struct argp_state *state)
 static uint16_t explain_port(const struct config *config, const struct explain_arguments *arguments,
                              const struct peer *peer, enum policy_verdict verdict)
 {
-    if (verdict == POLICY_REFUSE) {
-        return 0;
-    }
-    bool tls = verdict == POLICY_TLS;
     if (arguments->direction == DIRECTION_OUT && peer != NULL) {
-        return tls ? peer->ssl_storage_port : peer->storage_port;
+        return policy_port(verdict, peer->storage_port, peer->ssl_storage_port);
     }
-    return tls ? config_ssl_storage_port(config) : config_storage_port(config);
+    return policy_port(verdict, config_storage_port(config), config_ssl_storage_port(config));
 }
 
 /* The topology as the node would hold it; NULL without memory.  The configuration was checked, so entries are fine. */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "engine/base/prng.h"
 #include "topology/cluster/peer.h"
 
 static void peer__described__taken(void **state)
@@ -154,6 +155,78 @@ static void match__second_address_of_an_entry__counts(void **state)
     assert_string_equal(match.location.dc, "dc1");
 }
 
+static void match__address_of_several_entries__counts_where_all_agree(void **state)
+{
+    (void)state;
+    const struct weft_peer_options entries[] = {
+        {.addresses = {"127.0.1.1", "127.0.2.1"}, .dc = "dc1", .rack = "r1"},
+        {.addresses = {"127.0.1.2"}, .dc = "dc1", .rack = "r1"},
+        {.addresses = {"127.0.1.2"}, .dc = "dc1", .rack = "r2"},
+        {.addresses = {"127.0.1.3"}, .dc = "dc1", .rack = "r1"},
+        {.addresses = {"127.0.1.3"}, .dc = "dc2", .rack = "r1"},
+        {.addresses = {"127.0.1.3"}, .dc = "dc1", .rack = "r1"},
+        {.addresses = {"127.0.1.4"}},
+        {.addresses = {"127.0.1.4"}, .dc = "dc1", .rack = "r1"},
+        {.addresses = {"::1"}, .dc = "dc6", .rack = "r6"},
+    };
+    static const struct {
+        const char *address, *dc, *rack;
+    } cases[] = {{"127.0.1.1", "dc1", "r1"}, {"127.0.2.1", "dc1", "r1"}, {"127.0.1.2", "dc1", ""},
+                 {"127.0.1.3", "", ""},      {"127.0.1.4", "", ""},      {"127.0.9.9", "", ""},
+                 {"::1", "dc6", "r6"}};
+    struct peer peers[(sizeof entries / sizeof entries[0])];
+    for (size_t i = 0; i < (sizeof entries / sizeof entries[0]); i++) {
+        struct weft_peer_options entry = entries[i];
+        entry.size = sizeof entry;
+        assert_int_equal(peer_init(&peers[i], &entry, 7000, 7001, NULL), WEFT_OK);
+    }
+    for (size_t i = 0; i < (sizeof cases / sizeof cases[0]); i++) {
+        struct address address;
+        assert_int_equal(address_parse(&address, cases[i].address, 1234), WEFT_OK);
+        struct location found = peer_match_address(peers, (sizeof peers / sizeof peers[0]), &address).location;
+        bool rack_known = location_rack_known(&found);
+        assert_string_equal(location_dc_known(&found) ? found.dc : "", cases[i].dc);
+        assert_string_equal(rack_known ? found.rack : "", cases[i].rack);
+    }
+}
+
+/* A topology that grows: for an address that has an entry already, another can only take knowledge away. */
+static void match__further_entry_for_an_address__never_adds_knowledge(void **state)
+{
+    (void)state;
+    static const char *const names[] = {NULL, "", "a", "A", "b"};
+    static const char *const addresses[] = {"10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"};
+    struct prng prng;
+    struct peer peers[6];
+    size_t lost = 0;
+    prng_init(&prng, 7);
+    for (int round = 0; round < 500; round++) {
+        struct address from;
+        struct peer_match before = {0};
+        assert_int_equal(address_parse(&from, addresses[prng_below(&prng, 3)], 999), WEFT_OK);
+        for (uint32_t count = 0; count <= sizeof peers / sizeof peers[0]; count++) {
+            struct peer_match match = peer_match_address(peers, count, &from);
+            if (match.entries == 0) {
+                assert_false(location_dc_known(&match.location));
+            } else if (before.entries > 0) {
+                assert_true(!location_dc_known(&match.location) || location_same_dc(&match.location, &before.location));
+                assert_true(!location_rack_known(&match.location) ||
+                            location_same_rack(&match.location, &before.location));
+                lost += location_dc_known(&before.location) && !location_dc_known(&match.location) ? 1 : 0;
+            }
+            before = match;
+            if (count < sizeof peers / sizeof peers[0]) {
+                struct weft_peer_options options = WEFT_PEER_OPTIONS_INIT;
+                options.addresses[0] = addresses[prng_below(&prng, 3)];
+                options.dc = names[prng_below(&prng, 5)];
+                options.rack = names[prng_below(&prng, 5)];
+                assert_int_equal(peer_init(&peers[count], &options, 7000, 7001, NULL), WEFT_OK);
+            }
+        }
+    }
+    assert_true(lost > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +234,8 @@ int main(void)
         cmocka_unit_test(peer__wrong__error_says_what),
         cmocka_unit_test(match__entries_that_share_an_address__what_all_agree_on),
         cmocka_unit_test(match__second_address_of_an_entry__counts),
+        cmocka_unit_test(match__address_of_several_entries__counts_where_all_agree),
+        cmocka_unit_test(match__further_entry_for_an_address__never_adds_knowledge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,7 +174,7 @@ static void link_dial(struct link *link)
         target.shards = remote;
         target.wanted = link->wanted;
     }
-    target.remote.port = tls ? link->peer->ssl_storage_port : link->peer->storage_port;
+    target.remote.port = policy_port(link->decision.verdict, link->peer->storage_port, link->peer->ssl_storage_port);
     if (target.local.family != target.remote.family) {
         target.local.family = 0;
     }

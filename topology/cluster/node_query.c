@@ -55,7 +55,7 @@ static void link_describe_waiting(const struct link *from, struct weft_link *lin
     link->decision = from->decision.reason;
     link->peer_shard = WEFT_SHARD_UNKNOWN;
     link->reason = from->last.reason;
-    remote.port = link->encrypted ? peer->ssl_storage_port : peer->storage_port;
+    remote.port = policy_port(from->decision.verdict, peer->storage_port, peer->ssl_storage_port);
     address_print(&remote, text);
     snprintf(link->peer_address, sizeof link->peer_address, "%.63s", text);
     snprintf(link->dc, sizeof link->dc, "%s", peer->dc);

@@ -114,6 +114,19 @@ struct policy_decision policy_incoming(const struct policy_incoming *in)
     return in->tls ? incoming_tls(in) : incoming_plain(in);
 }
 
+uint16_t policy_port(enum policy_verdict verdict, uint16_t storage_port, uint16_t ssl_storage_port)
+{
+    switch (verdict) {
+    case POLICY_PLAIN:
+        return storage_port;
+    case POLICY_TLS:
+        return ssl_storage_port;
+    case POLICY_REFUSE:
+        break;
+    }
+    return 0;
+}
+
 bool policy_uses_location(enum weft_encryption scope)
 {
     return scope == WEFT_ENCRYPTION_RACK || scope == WEFT_ENCRYPTION_DC;

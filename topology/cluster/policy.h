@@ -17,6 +17,7 @@
 #define TOPOLOGY_CLUSTER_POLICY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <weft/node.h>
 
@@ -45,6 +46,9 @@ struct policy_decision policy_outgoing(enum weft_encryption scope, const struct 
 
 /* Whether to admit a connection; PLAIN and TLS say that it is admitted the way it came. */
 struct policy_decision policy_incoming(const struct policy_incoming *in);
+
+/* Where a connection of this verdict goes, on either side: the plain port, the TLS port, or 0 where it is refused. */
+uint16_t policy_port(enum policy_verdict verdict, uint16_t storage_port, uint16_t ssl_storage_port);
 
 /* The listeners that a scope opens. */
 bool policy_has_plain_listener(enum weft_encryption scope);

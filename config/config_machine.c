@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files and names, as this machine has them.
  *
- * Happy path: a regular file of a sane size is read whole; a host name gives its first IPv4 address, or else its first
- * IPv6 address.
+ * Happy path: a regular file of a sane size is read whole; a host name is the resolver's business.
  *
  * Failure modes: directories, FIFOs, devices, empty, unreadable and huge files are told apart and never waited for; a
- * file that changes while it is read is an error instead of half a configuration; the resolver's own words for a name
- * it does not know. */
+ * file that changes while it is read is an error instead of half a configuration. */
 #include "config/config_machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +22,6 @@
 
 /* A bundle of every public CA has 220 KB. */
 #define PEM_FILE_BYTES_MAX (16 * 1024 * 1024)
-/* Longest host name, by RFC 1035. */
-#define HOST_BYTES_MAX 253u
-/* Addresses looked at for one name. */
-#define RESOLVED_MAX 64u
 
 static enum weft_err file_open(const char *path, off_t bytes_max, int *fd, struct stat *status, struct weft_error *why)
 {
@@ -112,46 +105,9 @@ enum weft_err config_machine_read_file(void *ctx, const char *path, char **text,
     return WEFT_OK;
 }
 
-static const struct addrinfo *addresses_pick(const struct addrinfo *found)
-{
-    const struct addrinfo *other = NULL;
-    uint32_t seen = 0;
-    for (; found != NULL && seen < RESOLVED_MAX; found = found->ai_next, seen++) {
-        if (found->ai_family == AF_INET) {
-            return found;
-        }
-        if (found->ai_family == AF_INET6 && other == NULL) {
-            other = found;
-        }
-    }
-    return other;
-}
-
 enum weft_err config_machine_resolve(void *ctx, const char *name, struct address *address, struct weft_error *why)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    struct sockaddr_storage storage = {0};
-    (void)ctx;
-    if (strlen(name) > HOST_BYTES_MAX) {
-        return weft_error_set(why, WEFT_ERR_INVALID, "a host name of %zu bytes; 253 are the most", strlen(name));
-    }
-    int failed = getaddrinfo(name, NULL, &hints, &found);
-    if (failed != 0) {
-        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "cannot resolve \"%s\": %s", name,
-                              failed == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(failed));
-    }
-    const struct addrinfo *picked = addresses_pick(found);
-    bool usable = picked != NULL && picked->ai_addrlen <= sizeof storage;
-    if (usable) {
-        memcpy(&storage, picked->ai_addr, picked->ai_addrlen);
-        usable = address_from_system(address, &storage);
-    }
-    freeaddrinfo(found);
-    if (!usable) {
-        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%s\" has no IPv4 and no IPv6 address", name);
-    }
-    return WEFT_OK;
+    return resolver_ask(ctx, name, address, why);
 }
 
 enum weft_err config_machine_directory(struct config_arena *arena, const char *path, const char **directory)

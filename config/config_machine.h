@@ -4,8 +4,9 @@
 #define CONFIG_CONFIG_MACHINE_H
 
 #include "config/config.h"
+#include "engine/io/resolver.h"
 
-/* The members of struct config_surroundings; ctx is not used. */
+/* The members of struct config_surroundings; ctx is a struct resolver. */
 WEFT_NODISCARD enum weft_err config_machine_resolve(void *ctx, const char *name, struct address *address,
                                                     struct weft_error *why);
 WEFT_NODISCARD enum weft_err config_machine_check_file(void *ctx, const char *path, struct weft_error *why);

@@ -87,9 +87,10 @@ static struct io_uring_sqe *ring_sqe(struct io_ring *ring)
     return sqe;
 }
 
-/* Fails an operation that the kernel will never see; the event follows from wait. */
+/* Fails an operation that the kernel will never see; the event follows from wait, and cancelling has nothing to do. */
 static void ring_stillborn(struct io_ring *ring, struct io_op *op, int32_t result)
 {
+    op->state = IO_QUEUED;
     op->socket = result;
     list_push_back(&ring->stillborn, &op->link);
 }
@@ -237,7 +238,7 @@ static uint32_t ring_take_stillborn(struct io_ring *ring, struct io_event *event
         struct io_event *event = &events[count++];
         memset(event, 0, sizeof *event);
         event->op = op;
-        event->result = op->state == IO_QUEUED ? -ECANCELED : op->socket;
+        event->result = op->socket;
     }
     return count;
 }

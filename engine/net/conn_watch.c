@@ -18,7 +18,7 @@ static void watch_fired(struct timer *timer, void *ctx)
     struct conn *conn = ctx;
     struct weft_shard *shard = conn->net->shard;
     uint64_t due_ns = UINT64_MAX;
-    if (conn->net->options.send_timeout_ns != 0 && io_op_busy(&conn->send)) {
+    if (conn->net->options.send_timeout_ns != 0 && (io_op_busy(&conn->send) || conn->zero_copy_now != NULL)) {
         due_ns = conn->sending_ns + conn->net->options.send_timeout_ns;
         if (shard->now_ns >= due_ns) {
             watch_failed(conn, WEFT_REASON_SEND_TIMEOUT);

@@ -92,6 +92,7 @@ bool conn_zero_copy_start(struct conn *conn, uint32_t bytes)
     conn->zero_copy_count++;
     COUNT(conn->net->shard, zero_copy_sends);
     io_submit(conn->net->shard->io, &send->op);
+    conn_watch_send(conn);
     return true;
 }
 

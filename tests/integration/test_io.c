@@ -637,6 +637,28 @@ static void wait__room_for_one_event__the_rest_follows(void **state)
     assert_int_equal(receiving.last, -ECANCELED);
 }
 
+/* An operation that failed before the kernel saw it, and whose event found no room yet. */
+static void cancel__failed_already_and_not_told_yet__ends_with_its_error(void **state)
+{
+    struct world *world = *state;
+    struct probe dials[3];
+    world->events_max = 1;
+    for (uint32_t i = 0; i < 3; i++) {
+        dial_init(&dials[i], world);
+        assert_int_equal(address_parse(&dials[i].op.connect.local, "::1", 0), WEFT_OK);
+        submit(&dials[i]);
+    }
+    run_idle(world, &dials[0]);
+    for (uint32_t i = 1; i < 3; i++) {
+        io_cancel(world->io, &dials[i].op);
+    }
+    for (uint32_t i = 1; i < 3; i++) {
+        run_idle(world, &dials[i]);
+        assert_int_equal(dials[i].count, 1);
+        assert_true(dials[i].last == -EAFNOSUPPORT || dials[i].last == -ECANCELED);
+    }
+}
+
 /* Sends that are submitted again in every turn, with hardly any room, while somebody else wants to be heard. */
 static void wait__sends_fill_the_room__receives_get_their_share(void **state)
 {
@@ -981,6 +1003,7 @@ static void congestion__names__known_or_explained(void **state)
         ON(X, cancel__armed_recv__ends_and_keeps_the_data), ON(X, cancel__armed_accept__ends_and_can_be_armed_again),  \
         ON(X, cancel__hanging_connect__ends_without_socket), ON(X, cancel__waiting_send__buffers_come_back),           \
         ON(X, cancel__queued_not_started__ends_untouched), ON(X, wait__room_for_one_event__the_rest_follows),          \
+        ON(X, cancel__failed_already_and_not_told_yet__ends_with_its_error),                                           \
         ON(X, wait__sends_fill_the_room__receives_get_their_share), ON(X, wake__other_thread__wait_returns),           \
         ON(X, wake__before_wait__not_lost_and_not_repeated), ON(X, wait__timeout__not_early),                          \
         ON(X, wait__busy_poll__never_sleeps), ON(X, counters__work_done__counted),                                     \

@@ -38,7 +38,7 @@ static void expect_end(struct channel_pair *pair, enum weft_reason reason, uint6
     assert_in_range(took_ns, from_ns, to_ns);
 }
 
-static void raw_pair(struct channel_pair *pair, uint64_t seed)
+static void raw_pair_init(struct channel_pair *pair, uint64_t seed)
 {
     channel_pair_init(pair, seed);
     pair->sides[DIALER].raw = true;
@@ -46,6 +46,11 @@ static void raw_pair(struct channel_pair *pair, uint64_t seed)
     pair->options.send_timeout_ns = 4 * SECOND;
     pair->options.first_timeout_ns = 5 * SECOND;
     pair->options.sim.window_bytes = 64u << 10;
+}
+
+static void raw_pair(struct channel_pair *pair, uint64_t seed)
+{
+    raw_pair_init(pair, seed);
     channel_pair_open(pair);
     channel_pair_dial(pair); /* a tenth of a second, as each of the following */
 }
@@ -160,16 +165,21 @@ static void do_resume(void *ctx, struct weft_shard *shard)
     conn_resume(((struct side *)ctx)->raws[0]);
 }
 
+static void ask_for(struct channel_pair *pair, int64_t id, uint32_t kib)
+{
+    uint8_t bytes[512];
+    const struct wire_request request = {.verb = VERB_SOURCE, .id = id};
+    uint32_t count = wire_request_write(bytes, true, &request, kib);
+    memset(bytes + count, 1, kib);
+    channel_pair_raw_send(pair, DIALER, 0, bytes, count + kib);
+}
+
 /* Asks for 200 KiB and takes none of it. */
 static void source_and_pause(struct channel_pair *pair)
 {
-    uint8_t bytes[512];
-    const struct wire_request request = {.verb = VERB_SOURCE, .id = 1};
-    uint32_t count = wire_request_write(bytes, true, &request, 200);
-    memset(bytes + count, 1, 200);
     channel_pair_raw_greet(pair, DIALER);
     conn_end_do(&pair->conns.ends[DIALER], do_pause, &pair->sides[DIALER]);
-    channel_pair_raw_send(pair, DIALER, 0, bytes, count + 200);
+    ask_for(pair, 1, 200);
 }
 
 static void reader__takes_nothing__send_timeout(void **state)
@@ -180,6 +190,27 @@ static void reader__takes_nothing__send_timeout(void **state)
     source_and_pause(&pair);
     expect_end(&pair, WEFT_REASON_SEND_TIMEOUT, 3800 * MS, 4000 * MS);
     assert_int_equal(ENDED(&pair, ACCEPTOR, WEFT_REASON_SEND_TIMEOUT), 1);
+    channel_pair_close(&pair);
+}
+
+/* The first answer fills the network, so that of the second nothing is taken. */
+static void reader__takes_nothing_of_a_zero_copy_send__send_timeout(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    raw_pair_init(&pair, 832);
+    pair.options.zero_copy = WEFT_SEND_ZEROCOPY_ALWAYS;
+    pair.options.sim.window_bytes = wire_response_bytes(true) + 32 * 1024;
+    channel_pair_open(&pair);
+    channel_pair_dial(&pair);
+    channel_pair_raw_greet(&pair, DIALER);
+    conn_end_do(&pair.conns.ends[DIALER], do_pause, &pair.sides[DIALER]);
+    ask_for(&pair, 1, 32);
+    conn_pair_run(&pair.conns, 4 * SECOND); /* what was taken in time ends nothing */
+    ask_for(&pair, 2, 100);
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, zero_copy_sends), 1);
+    assert_non_null(pair.sides[ACCEPTOR].channels[0]->conn.zero_copy_now);
+    expect_end(&pair, WEFT_REASON_SEND_TIMEOUT, 3800 * MS, 4000 * MS);
     channel_pair_close(&pair);
 }
 
@@ -268,6 +299,7 @@ int main(void)
         cmocka_unit_test(frame__slow_but_in_time__lives),
         cmocka_unit_test(accepted__brings_nothing__first_request_timeout),
         cmocka_unit_test(reader__takes_nothing__send_timeout),
+        cmocka_unit_test(reader__takes_nothing_of_a_zero_copy_send__send_timeout),
         cmocka_unit_test(reader__stops_for_a_while__lives),
         cmocka_unit_test(handshake__one_is_silent__the_others_wait_their_turn),
         cmocka_unit_test(handshake__more_than_at_once__all_come_up),

@@ -16,6 +16,7 @@
 #include "engine/base/error.h"
 #include "engine/io/io_uring_probe.h"
 #include "engine/reactor/engine.h"
+#include "engine/reactor/foreign.h"
 #include "engine/reactor/mailbox.h"
 
 #define SHARDS 2u
@@ -282,6 +283,23 @@ static void gate_wait(void *ctx, struct weft_shard *shard)
     pthread_mutex_unlock(&gate->lock);
 }
 
+static void gate_await(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (!gate->entered) {
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void gate_open(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->open = true;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 static void post__shard_is_busy__queue_full_and_nothing_lost(void **state)
 {
     (void)state;
@@ -291,26 +309,61 @@ static void post__shard_is_busy__queue_full_and_nothing_lost(void **state)
     struct posted posted = {.run = &run};
     struct post posts[MAILBOX_SLOTS];
     assert_int_equal(engine_post(run.engine, 0, gate_wait, &gate), WEFT_OK);
-    pthread_mutex_lock(&gate.lock);
-    while (!gate.entered) {
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    }
-    pthread_mutex_unlock(&gate.lock);
+    gate_await(&gate);
     for (uint32_t i = 0; i < MAILBOX_SLOTS; i++) {
         posts[i] = (struct post){&posted, i};
         assert_int_equal(engine_post(run.engine, 0, post_run, &posts[i]), WEFT_OK);
     }
     assert_int_equal(engine_post(run.engine, 0, post_run, &posts[0]), WEFT_ERR_QUEUE_FULL);
     assert_false(engine_run(run.engine, 0, post_run, &posts[0])); /* no waiting for what was not taken */
-    pthread_mutex_lock(&gate.lock);
-    gate.open = true;
-    pthread_cond_broadcast(&gate.changed);
-    pthread_mutex_unlock(&gate.lock);
+    gate_open(&gate);
     while (!engine_run(run.engine, 0, nothing, NULL)) {
         sched_yield();
     }
     assert_int_equal(posted.next, MAILBOX_SLOTS);
     assert_int_equal(posted.wrong_order, 0);
+    run_end(&run, 1);
+}
+
+/* What runs beside posts, and after how many of them. */
+struct beside {
+    const struct posted *posted;
+    uint32_t after;
+};
+
+static void beside_run(void *ctx, struct weft_shard *shard)
+{
+    struct beside *beside = ctx;
+    (void)shard;
+    beside->after = beside->posted->next;
+}
+
+/* A mailbox that is full for turns does not keep a foreign thread from its share of each. */
+static void post__by_a_foreign_thread_beside_much_mail__runs_in_the_same_turn(void **state)
+{
+    (void)state;
+    struct run run;
+    run_begin(&run, 0, 1);
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct posted posted = {.run = &run};
+    struct beside beside = {&posted, UINT32_MAX};
+    struct post posts[MAILBOX_SLOTS];
+    struct weft_foreign *foreign;
+    assert_int_equal(foreign_create(run.engine, &foreign, NULL), WEFT_OK);
+    assert_int_equal(engine_post(run.engine, 0, gate_wait, &gate), WEFT_OK);
+    gate_await(&gate);
+    for (uint32_t i = 0; i < MAILBOX_SLOTS; i++) {
+        posts[i] = (struct post){&posted, i};
+        assert_int_equal(engine_post(run.engine, 0, post_run, &posts[i]), WEFT_OK);
+    }
+    assert_int_equal(weft_post(foreign, 0, beside_run, &beside), WEFT_OK);
+    gate_open(&gate);
+    while (!engine_run(run.engine, 0, nothing, NULL)) {
+        sched_yield();
+    }
+    assert_in_range(beside.after, 0, TURN_MAILS_MAX);
+    assert_int_equal(posted.next, MAILBOX_SLOTS);
+    foreign_destroy(foreign);
     run_end(&run, 1);
 }
 
@@ -566,6 +619,7 @@ int main(void)
         cmocka_unit_test(start__memory_cannot_be_reserved__error_and_nothing_left),
         cmocka_unit_test(post__from_outside__each_runs_once_in_order),
         cmocka_unit_test(post__shard_is_busy__queue_full_and_nothing_lost),
+        cmocka_unit_test(post__by_a_foreign_thread_beside_much_mail__runs_in_the_same_turn),
         cmocka_unit_test(run__by_many_threads_at_once__each_waits_for_its_own),
         cmocka_unit_test(mail__both_ways_at_once__all_of_it_in_order),
         cmocka_unit_test(sleep__work_comes__taken_at_once),

@@ -182,10 +182,11 @@ static void descriptor__nothing_to_do__quiet_until_the_timer(void **state)
     guests_settle(one, 1);
     assert_int_equal(guest.ready, 1);
     assert_false(guests_poll(one, 1, 20)); /* nothing came, so nothing is due */
+    uint64_t due_ns = weft_shard_now_ns(guest.shards[0]) + 30000000;
     weft_timer_start(guest.shards[0], &timers[0], 30000000, count_timer, &fired);
     weft_timer_start(guest.shards[0], &timers[1], 31000000, count_timer, &fired);
     assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
-    assert_int_equal(fired, 0);
+    assert_true(fired == 0 || weft_shard_now_ns(guest.shards[0]) >= due_ns); /* a busy machine may come late */
     uint32_t runs = 0;
     while (fired < 2) {
         assert_true(guests_poll(one, 1, POLL_MS));
@@ -235,6 +236,35 @@ static void descriptor__mail_of_another_thread__readable(void **state)
     }
     pthread_join(thread, NULL);
     guests_settle(one, 1);
+    guest_end(&guest);
+}
+
+static void post_to_oneself(void *ctx, weft_shard *shard)
+{
+    struct poster *poster = ctx;
+    (void)shard;
+    assert_int_equal(engine_post(poster->guest->host.node->engine, 0, poster_count, poster), WEFT_OK);
+}
+
+/* Behind the turn's own look into the mailbox: the descriptor must tell of it as soon as the turn is over. */
+static void descriptor__mail_from_inside_a_turn__readable_at_once(void **state)
+{
+    static struct guest guest;
+    struct guest *const one[] = {&guest};
+    struct poster poster = {.guest = &guest};
+    struct weft_timer timer = {0};
+    memset(&guest, 0, sizeof guest);
+    host_init(&guest.host, 1, *state);
+    guest_start(&guest);
+    guest_attach(&guest);
+    for (uint32_t round = 1; round <= 3; round++) {
+        guests_settle(one, 1);
+        weft_timer_start(guest.shards[0], &timer, 0, post_to_oneself, &poster);
+        assert_int_equal(weft_shard_run_once(guest.shards[0], 1000000), WEFT_OK);
+        while (guests_poll(one, 1, 0)) {
+        }
+        assert_int_equal(atomic_load(&poster.ran), round);
+    }
     guest_end(&guest);
 }
 
@@ -420,6 +450,7 @@ static void clock__of_the_host__timers_follow_it_and_lateness_is_counted(void **
     HOSTED_TEST(calls__two_nodes_in_one_poll_loop__all_answered, backend),                                             \
         HOSTED_TEST(descriptor__nothing_to_do__quiet_until_the_timer, backend),                                        \
         HOSTED_TEST(descriptor__mail_of_another_thread__readable, backend),                                            \
+        HOSTED_TEST(descriptor__mail_from_inside_a_turn__readable_at_once, backend),                                   \
         HOSTED_TEST(threads__of_the_host__serve_a_node_of_ours_until_drained, backend),                                \
         HOSTED_TEST(misuse__each_call_in_a_wrong_state__said_so, backend),                                             \
         HOSTED_TEST(clock__of_the_host__timers_follow_it_and_lateness_is_counted, backend),                            \

@@ -118,6 +118,23 @@ static void land__peer_closes_or_resets__zero_or_error(void **state)
     }
 }
 
+/* Bytes and end are announced together, and the bytes do not fill the landing. */
+static void land__peer_closed_before_it_was_read__data_then_zero(void **state)
+{
+    struct world *world = *state;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    struct landing *landing = landing_new(world, accepted);
+    send_range(world, dialed, 0, 1000, 1000);
+    socket_shut(world, dialed);
+    while (landing->offset < 1000) {
+        assert_true(landing_once(landing) > 0);
+    }
+    assert_int_equal(landing_once(landing), 0);
+    landing_free(landing);
+}
+
 static void land__cancelled__ends_and_keeps_the_data(void **state)
 {
     struct world *world = *state;
@@ -180,7 +197,8 @@ static void recv__once__one_buffer_at_a_time(void **state)
 
 #define BACKEND_TESTS(X)                                                                                               \
     ON(X, land__more_than_fits__fills_and_the_rest_waits), ON(X, land__nothing_there__waits_in_the_kernel_s_hands),    \
-        ON(X, land__peer_closes_or_resets__zero_or_error), ON(X, land__cancelled__ends_and_keeps_the_data),            \
+        ON(X, land__peer_closes_or_resets__zero_or_error),                                                             \
+        ON(X, land__peer_closed_before_it_was_read__data_then_zero), ON(X, land__cancelled__ends_and_keeps_the_data),  \
         ON(X, recv__once__one_buffer_at_a_time)
 
 int main(void)

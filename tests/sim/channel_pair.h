@@ -15,7 +15,7 @@
 
 #define CHANNELS_MAX 8u
 #define KEPT_MAX 64u
-#define RAW_BYTES_MAX (1u << 20)
+#define RAW_BYTES_MAX (2u << 20)
 
 enum { ACCEPTOR = 0, DIALER = 1 };
 enum { VERB_ECHO = 2, VERB_FAIL, VERB_KEEP, VERB_SINK, VERB_SOURCE, VERB_NOBODY, VERB_TAKE };

@@ -230,6 +230,49 @@ static void deadline__body_arrives_too_late__expired_and_never_run(void **state)
     }
 }
 
+static void do_pause(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    conn_pause(((struct side *)ctx)->raws[0]);
+}
+
+static void do_resume(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    conn_resume(((struct side *)ctx)->raws[0]);
+}
+
+/* Requests that came together with those whose answers pile up: their time runs while they are held. */
+static void deadline__passes_while_requests_are_held__expired_and_never_run(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    uint8_t bytes[4096];
+    uint32_t count = 0;
+    raw_pair(&pair, 711, true);
+    conn_end_do(&pair.conns.ends[DIALER], do_pause, &pair.sides[DIALER]);
+    pair.sides[DIALER].raw_used = 0;
+    for (int64_t id = 1; id <= 2; id++) { /* 1.2 MiB of answers stop the reading */
+        count += request_write(bytes + count, 0, VERB_SOURCE, id, 600);
+    }
+    count += request_write(bytes + count, 300, VERB_KEEP, 3, 10);
+    count += request_write(bytes + count, 60000, VERB_KEEP, 4, 10);
+    channel_pair_raw_send(&pair, DIALER, 0, bytes, count);
+    const struct side *acceptor = &pair.sides[ACCEPTOR];
+    assert_true(acceptor->channels[0]->stalled);
+    assert_true(acceptor->channels[0]->held_bytes >= 2 * (28 + 10));
+    assert_int_equal(acceptor->kept_count, 0);
+    conn_pair_run(&pair.conns, SECOND);
+    conn_end_do(&pair.conns.ends[DIALER], do_resume, &pair.sides[DIALER]);
+    pair.sides[DIALER].raw_used = 0;
+    conn_pair_run(&pair.conns, SECOND);
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_expired), 1);
+    assert_int_equal(acceptor->kept_count, 1);
+    assert_in_range(acceptor->remaining_ns, 57 * SECOND, 59 * SECOND);
+    channel_pair_answer_kept(&pair, WEFT_OK);
+    channel_pair_close(&pair);
+}
+
 /* --- memory for a request --- */
 
 #define LARGE 200000u
@@ -289,6 +332,26 @@ static void memory__none_until_the_deadline__dropped_and_the_next_one_runs(void 
     channel_pair_close(&pair);
 }
 
+/* The deadline until which a request waited for memory means nothing to the next one. */
+static void memory__found_in_time__the_next_large_request_runs_too(void **state)
+{
+    (void)state;
+    static uint8_t request[LARGE + FRAME_HEADER_BYTES_MAX];
+    struct channel_pair pair;
+    large_pair(&pair, 722, request, 2000);
+    uint32_t half = (LARGE + FRAME_HEADER_BYTES_MAX) / 2;
+    channel_pair_raw_send(&pair, DIALER, 0, request + half, LARGE + FRAME_HEADER_BYTES_MAX - half);
+    conn_pair_run(&pair.conns, SECOND / 2);
+    assert_int_equal(pair.sides[ACCEPTOR].kept_count, 2);
+    channel_pair_answer_kept(&pair, WEFT_OK);
+    conn_pair_run(&pair.conns, 3 * SECOND);
+    uint32_t count = request_write(request, 2000, VERB_KEEP, 6, LARGE);
+    channel_pair_raw_send(&pair, DIALER, 1, request, count);
+    assert_int_equal(pair.sides[ACCEPTOR].kept_count, 1);
+    channel_pair_answer_kept(&pair, WEFT_OK);
+    channel_pair_close(&pair);
+}
+
 /* --- a turn's share --- */
 
 struct share_seen {
@@ -343,8 +406,10 @@ int main(void)
         cmocka_unit_test(answers__connection_ends_while_they_wait__nothing_left),
         cmocka_unit_test(answers__callers_gave_up_while_they_wait__dropped),
         cmocka_unit_test(deadline__body_arrives_too_late__expired_and_never_run),
+        cmocka_unit_test(deadline__passes_while_requests_are_held__expired_and_never_run),
         cmocka_unit_test(memory__none_for_a_seastar_request__read_when_there_is),
         cmocka_unit_test(memory__none_until_the_deadline__dropped_and_the_next_one_runs),
+        cmocka_unit_test(memory__found_in_time__the_next_large_request_runs_too),
         cmocka_unit_test(turn__many_requests_of_one_connection__a_bounded_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

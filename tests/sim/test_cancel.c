@@ -327,14 +327,20 @@ static void cancel__on_the_wire__names_the_request(void **state)
 
 /* --- the handler's side --- */
 
-static void raw_request(struct channel_pair *pair, uint64_t verb, int64_t id, uint64_t timeout_ms,
-                        struct weft_span payload)
+static void raw_request_by(struct channel_pair *pair, uint32_t raw, uint64_t verb, int64_t id, uint64_t timeout_ms,
+                           struct weft_span payload)
 {
     uint8_t frame[64];
     const struct wire_request request = {.timeout_ms = timeout_ms, .verb = verb, .id = id};
     uint32_t bytes = wire_request_write(frame, true, &request, payload.bytes);
     memcpy(frame + bytes, payload.data, payload.bytes);
-    channel_pair_raw_send(pair, DIALER, 0, frame, bytes + payload.bytes);
+    channel_pair_raw_send(pair, DIALER, raw, frame, bytes + payload.bytes);
+}
+
+static void raw_request(struct channel_pair *pair, uint64_t verb, int64_t id, uint64_t timeout_ms,
+                        struct weft_span payload)
+{
+    raw_request_by(pair, 0, verb, id, timeout_ms, payload);
 }
 
 static void acceptor__cancel_of_anything__stops_one_request_at_most(void **state)
@@ -371,6 +377,32 @@ static void acceptor__cancel_of_anything__stops_one_request_at_most(void **state
     assert_int_equal(COUNTER(&pair, ACCEPTOR, cancels_received), 7);
     raw_request(&pair, VERB_ECHO, 20, 0, weft_span_of("still here"));
     assert_true(pair.sides[DIALER].raw_used == answered + 16 + 10);
+    channel_pair_close(&pair);
+}
+
+/* Two peers number their requests alike, and with two chains for all of them every other pair shares one. */
+static void acceptor__cancel_of_another_peer_s_id__stops_nothing(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    uint8_t payload[8];
+    channel_pair_init(&pair, 11);
+    pair.sides[DIALER].raw = true;
+    pair.sides[ACCEPTOR].watch_aborts = true;
+    pair.sides[ACCEPTOR].requests_max = 2;
+    channel_pair_open(&pair);
+    for (uint32_t i = 0; i < 2; i++) {
+        channel_pair_dial(&pair);
+        channel_pair_raw_greet(&pair, DIALER);
+    }
+    for (int64_t id = 1; id <= 16; id++) {
+        bytes_store64(payload, (uint64_t)id);
+        raw_request_by(&pair, 0, VERB_KEEP, id, 0, weft_span_of("k"));
+        raw_request_by(&pair, 1, WIRE_VERB_CANCEL, 100 + id, 0, (struct weft_span){payload, 8});
+        assert_int_equal(pair.sides[ACCEPTOR].aborts, 0);
+        channel_pair_answer_kept(&pair, WEFT_OK);
+    }
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, cancels_received), 16);
     channel_pair_close(&pair);
 }
 
@@ -602,6 +634,7 @@ int main(void)
         cmocka_unit_test(cancel__peer_without_a_hello__is_not_told),
         cmocka_unit_test(cancel__on_the_wire__names_the_request),
         cmocka_unit_test(acceptor__cancel_of_anything__stops_one_request_at_most),
+        cmocka_unit_test(acceptor__cancel_of_another_peer_s_id__stops_nothing),
         cmocka_unit_test(abort__connection_ends__told_once),
         cmocka_unit_test(abort__deadline_passes__told_then),
         cmocka_unit_test(abort__after_the_answer__never),

@@ -257,6 +257,46 @@ static void handshake__one_is_silent__the_others_wait_their_turn(void **state)
     channel_pair_close(&pair);
 }
 
+static void dial_two(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    side_dial_now(ctx);
+    side_dial_now(ctx);
+}
+
+static bool third_is_up(void *ctx)
+{
+    const struct channel_pair *pair = ctx;
+    return pair->sides[ACCEPTOR].up == 1 && pair->sides[DIALER].up == 1;
+}
+
+/* The first two say nothing, and their time is over in the same turn: the one that waited must not hold up the third,
+ * for whom nobody else would make room any more. */
+static void handshake__one_that_waits_ends_with_the_silent_one__next_in_line_begins(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    channel_pair_init(&pair, 842);
+    pair.options.sim.latency_ns_min = pair.options.sim.latency_ns_max = MS;
+    pair.options.secure[ACCEPTOR] = true;
+    pair.options.secure[DIALER] = true;
+    pair.options.handshakes_max = 1;
+    channel_pair_open(&pair);
+    struct side *dialer = &pair.sides[DIALER];
+    dialer->raw = true;
+    pair.conns.ends[DIALER].secure = false;
+    conn_end_do(&pair.conns.ends[DIALER], dial_two, dialer);
+    conn_pair_run(&pair.conns, SECOND);
+    dialer->raw = false;
+    pair.conns.ends[DIALER].secure = true;
+    channel_pair_dial(&pair);
+    assert_int_equal(COUNTER(&pair, ACCEPTOR, handshakes_waited), 2);
+    conn_pair_until(&pair.conns, third_is_up, &pair);
+    assert_int_equal(pair.sides[ACCEPTOR].down, 2);
+    assert_int_equal(pair.conns.ends[ACCEPTOR].net.handshake_count, 0);
+    channel_pair_close(&pair);
+}
+
 static bool all_up(void *ctx)
 {
     const struct channel_pair *pair = ctx;
@@ -302,6 +342,7 @@ int main(void)
         cmocka_unit_test(reader__takes_nothing_of_a_zero_copy_send__send_timeout),
         cmocka_unit_test(reader__stops_for_a_while__lives),
         cmocka_unit_test(handshake__one_is_silent__the_others_wait_their_turn),
+        cmocka_unit_test(handshake__one_that_waits_ends_with_the_silent_one__next_in_line_begins),
         cmocka_unit_test(handshake__more_than_at_once__all_come_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

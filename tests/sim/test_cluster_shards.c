@@ -277,6 +277,28 @@ static void link__nobody_uses_it__closes_and_comes_back(void **state)
     cluster_run_seeds(900, 4, 2, idle, NULL);
 }
 
+/* A call that takes many times as long as a link may be idle keeps it open. */
+static uint64_t long_call(uint64_t seed, struct cluster_totals *totals)
+{
+    static struct cluster cluster;
+    const struct shape shape = {{2, 2}, 0, false};
+    shape_open(&cluster, seed, &shape);
+    struct cluster_call *bulk = call_on(&cluster, 1, WEFT_LANE_BULK);
+    bulk->destiny = DESTINY_LATER;
+    bulk->delay_ns = IDLE_MS * 4 * MS_NS;
+    bulk->timeout_ns = 10 * SECOND_NS;
+    cluster_check(&cluster, cluster_call_start(bulk) == WEFT_OK, "bulk");
+    cluster_check(&cluster, cluster_run_until(&cluster, 3 * SECOND_NS, cluster_no_open_calls), "the call hangs");
+    cluster_check(&cluster, bulk->err == WEFT_OK, "it was cut off: %s", weft_err_name(bulk->err));
+    return cluster_close(&cluster, totals);
+}
+
+static void link__its_call_outlasts_the_idle_time__stays(void **state)
+{
+    (void)state;
+    cluster_run_seeds(910, 2, 2, long_call, NULL);
+}
+
 /* What a test is told of lanes, all peers and shards together. */
 struct lane_news {
     uint32_t ups[WEFT_LANE_COUNT];
@@ -347,6 +369,7 @@ int main(void)
         cmocka_unit_test(budget__link_rests__its_place_is_free_again),
         cmocka_unit_test(bound__acceptor_has_a_lower_one__refuses_the_rest),
         cmocka_unit_test(link__nobody_uses_it__closes_and_comes_back),
+        cmocka_unit_test(link__its_call_outlasts_the_idle_time__stays),
         cmocka_unit_test(lanes__come_and_go__told_each_on_its_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

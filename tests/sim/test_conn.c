@@ -496,6 +496,32 @@ static void close__much_is_queued__everything_arrives_first(void **state)
     }
 }
 
+/* The network is full, so that the last send waits; nothing but it is left when the connection closes. */
+static void close__zero_copy_send_waits__everything_arrives_first(void **state)
+{
+    (void)state;
+    struct conn_pair pair;
+    struct conn_pair_options options;
+    struct witness *acceptor;
+    conn_pair_options_init(&options, 3);
+    options.zero_copy = WEFT_SEND_ZEROCOPY_ALWAYS;
+    options.sim.window_bytes = 100000;
+    conn_pair_open(&pair, &options);
+    struct witness *dialer = conn_pair_connect(&pair, &acceptor);
+    conn_end_do(acceptor->end, do_pause, acceptor);
+    send_now(dialer, options.sim.window_bytes);
+    send_now(dialer, 200000);
+    assert_non_null(dialer->conn->zero_copy_now);
+    conn_end_do(dialer->end, do_close, dialer);
+    conn_pair_run(&pair, PAIR_SECOND_NS / 2);
+    conn_end_do(acceptor->end, do_resume, acceptor);
+    conn_pair_until_closed(&pair);
+    assert_int_equal(acceptor->received_bytes, options.sim.window_bytes + 200000);
+    assert_int_equal(acceptor->error.reason, WEFT_REASON_CLOSED_BY_PEER);
+    assert_int_equal(dialer->error.reason, WEFT_REASON_LOCAL_CLOSE);
+    conn_pair_close(&pair);
+}
+
 static void do_close_then_send(void *ctx, struct weft_shard *shard)
 {
     struct order *order = ctx;
@@ -1005,6 +1031,7 @@ int main(void)
         cmocka_unit_test(send__queue_full__refused_whole_and_drained_once),
         cmocka_unit_test(send__shard_out_of_buffers__refused_whole),
         cmocka_unit_test(close__much_is_queued__everything_arrives_first),
+        cmocka_unit_test(close__zero_copy_send_waits__everything_arrives_first),
         cmocka_unit_test(close__send_behind_it__refused),
         cmocka_unit_test(close__both_at_once__both_end_in_good_order),
         cmocka_unit_test(close__peer_does_not_read__lingers_and_ends),

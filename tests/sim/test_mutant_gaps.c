@@ -18,8 +18,11 @@
 #define SECOND (1000 * MS)
 #define STEPS_MAX 5000000u
 
-/* Verbs that every node serves. */
-enum { ECHO = 2, SLEEP = 7 };
+/* Verbs that every node serves, and one of ours. */
+enum { ECHO = 2, SLEEP = 7, DRAIN = 99 };
+
+/* Of the other node, as far as a test lets the first one believe. */
+#define NAMED_SHARDS 64u
 
 struct side {
     struct weft_node *node; /* NULL once it has ended */
@@ -31,6 +34,7 @@ struct side {
 struct duo {
     struct sim_world *world;
     struct side sides[2];
+    bool named; /* each of NAMED_SHARDS was, by a call */
 };
 
 struct duo_options {
@@ -71,6 +75,13 @@ static void side_told(void *ctx, weft_shard *shard, const struct weft_peer_event
     }
 }
 
+static void verb_drain(void *ctx, weft_request *request)
+{
+    const struct side *side = ctx;
+    weft_node_drain(side->node);
+    assert_int_equal(weft_reply(request, (struct weft_span){NULL, 0}), WEFT_OK);
+}
+
 static struct weft_shard *side_shard(const struct side *side)
 {
     return side->node->engine->shards[0];
@@ -85,6 +96,7 @@ static void side_start(struct duo *duo, uint32_t index, const struct weft_node_o
     struct node_placement placement = {.place = sim_world_node(duo->world, index), .shard_count = 1, .driven = true};
     assert_int_equal(weft_node_create(&side->node, options, &why), WEFT_OK);
     assert_int_equal(weft_node_handle_standard(side->node, &why), WEFT_OK);
+    assert_int_equal(weft_node_handle(side->node, DRAIN, verb_drain, side, &why), WEFT_OK);
     assert_int_equal(weft_node_on_peer(side->node, side_told, side), WEFT_OK);
     peer_options.addresses[0] = peer;
     if (peer != NULL) {
@@ -331,6 +343,103 @@ static void refusal__of_a_peer_and_of_a_stranger__only_the_peer_learns_why(void 
     }
 }
 
+static void name_shards(void *ctx, weft_shard *shard)
+{
+    struct duo *duo = ctx;
+    struct weft_call_options options = WEFT_CALL_OPTIONS_INIT;
+    for (uint32_t named = 1; named <= NAMED_SHARDS; named++) {
+        options.remote_shard = named;
+        enum weft_err err = weft_call(shard, (weft_peer_id){1}, ECHO, weft_span_of("12345678"), &options, NULL, NULL);
+        (void)err; /* those for which there is a link but no connection are refused */
+    }
+    duo->named = true;
+}
+
+static bool shards_were_named(void *ctx)
+{
+    return ((const struct duo *)ctx)->named;
+}
+
+/* More shards of the peer are named than the shard has links: what is refused for that takes no place of the peer. */
+static void links__used_up__the_budget_counts_those_that_there_are(void **state)
+{
+    struct duo duo;
+    struct duo_options options;
+    struct call_made call;
+    (void)state;
+    duo_options_init(&options);
+    duo_open(&duo, &options);
+    duo_call(&duo, &call, ECHO, 1, 1000);
+    assert_true(duo_run(&duo, SECOND, call_has_ended, &call));
+    struct weft_node *node = duo.sides[0].node;
+    atomic_store(&node->shared[0].shards, NAMED_SHARDS);
+    assert_int_equal(engine_post(node->engine, 0, name_shards, &duo), WEFT_OK);
+    assert_true(duo_run(&duo, SECOND, shards_were_named, &duo));
+    uint32_t budgeted = 0;
+    const struct link *link;
+    for (uint32_t i = 0; (link = node_shard_next_link(&node->shards[0], &i)) != NULL;) {
+        budgeted += link->budgeted;
+    }
+    assert_int_equal(slots_in_use(&node->shards[0].links), node->shards[0].links.count);
+    assert_true(side_counters(&duo.sides[0]).misrouted > 0);
+    assert_int_equal(atomic_load(&node->shared[0].budgeted), budgeted);
+    (void)duo_run(&duo, SECOND, NULL, NULL);
+    duo_close(&duo);
+}
+
+/* A hundred more requests than a connection may have of a turn, in one receive buffer. */
+#define BURST_CALLS (TURN_CONN_FRAMES_MAX + 100u)
+
+struct burst {
+    bool started;
+    uint32_t ends;
+    uint32_t answered;
+    uint32_t busy;
+};
+
+static void burst_ended(void *ctx, enum weft_err err, const struct weft_reply *reply)
+{
+    struct burst *burst = ctx;
+    burst->ends++;
+    burst->answered += err == WEFT_OK;
+    burst->busy += err == WEFT_ERR_BUSY && reply->executed == WEFT_EXECUTED_NO;
+}
+
+static void burst_start(void *ctx, weft_shard *shard)
+{
+    struct burst *burst = ctx;
+    for (uint32_t i = 0; i < BURST_CALLS; i++) {
+        assert_int_equal(weft_call(shard, (weft_peer_id){1}, DRAIN, weft_span_of("12345678"), NULL, burst_ended, burst),
+                         WEFT_OK);
+    }
+    burst->started = true;
+}
+
+static bool burst_is_over(void *ctx)
+{
+    return ((const struct burst *)ctx)->ends == BURST_CALLS;
+}
+
+/* The first request makes the node stop, in the turn that has no time for the last ones. */
+static void drain__requests_are_held__answered_as_busy(void **state)
+{
+    struct duo duo;
+    struct duo_options options;
+    struct call_made call;
+    struct burst burst = {0};
+    (void)state;
+    duo_options_init(&options);
+    options.nodes[0].calls_max = 2 * BURST_CALLS;
+    duo_open(&duo, &options);
+    duo_call(&duo, &call, ECHO, 1, 1000);
+    assert_true(duo_run(&duo, SECOND, call_has_ended, &call));
+    assert_int_equal(engine_post(duo.sides[0].node->engine, 0, burst_start, &burst), WEFT_OK);
+    assert_true(duo_run(&duo, 4 * SECOND, burst_is_over, &burst));
+    assert_int_equal(burst.answered, TURN_CONN_FRAMES_MAX);
+    assert_int_equal(burst.busy, BURST_CALLS - TURN_CONN_FRAMES_MAX);
+    duo_close(&duo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +448,8 @@ int main(void)
         cmocka_unit_test(node__stood_still_itself__asks_before_it_judges),
         cmocka_unit_test(peer__away__dialed_ever_less_and_reported_once),
         cmocka_unit_test(refusal__of_a_peer_and_of_a_stranger__only_the_peer_learns_why),
+        cmocka_unit_test(links__used_up__the_budget_counts_those_that_there_are),
+        cmocka_unit_test(drain__requests_are_held__answered_as_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

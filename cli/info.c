@@ -79,13 +79,13 @@ static enum weft_err info_gather(struct info *info, struct weft_error *why)
     }
     enum weft_err err = machine_read(&info->machine, why);
     if (err == WEFT_OK) {
-        err = plan_make(&info->machine, "auto", &info->plan, why);
+        err = plan_make(&info->machine, &(struct plan_wish){0}, &info->plan, why);
     }
     if (err != WEFT_OK) {
         return err;
     }
     for (uint32_t i = 0; i < info->machine.cpu_count; i++) {
-        info->allowed_count += info->machine.cpus[i].allowed ? 1 : 0;
+        info->allowed_count += info->machine.cpus[i].bar == MACHINE_USABLE ? 1 : 0;
     }
     info->io_uring_usable = io_uring_probe(info->io_uring_detail, sizeof info->io_uring_detail) == WEFT_OK;
     line_read("/proc/sys/net/ipv4/tcp_congestion_control", info->congestion);

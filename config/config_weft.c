@@ -78,6 +78,14 @@ static void weft_shards(struct config_decoder *decoder, const struct yaml_node *
     decoder->config->options.shards = text;
 }
 
+static void weft_smt(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    bool on = false;
+    if (decoder_bool(decoder, value, &on)) {
+        decoder->config->options.smt = on;
+    }
+}
+
 static void weft_memory_per_shard(struct config_decoder *decoder, const struct yaml_node *value)
 {
     uint64_t bytes = 0;
@@ -219,6 +227,7 @@ static const struct decoder_field weft_fields[] = {
     {"dial_address", weft_dial_address},
     {"require_hello", weft_require_hello},
     {"shards", weft_shards},
+    {"smt", weft_smt},
     {"memory_per_shard", weft_memory_per_shard},
     {"connections_max", weft_connections_max},
     {"connections_per_peer_max", weft_connections_per_peer_max},

@@ -126,6 +126,7 @@ struct weft_node_options {
     uint32_t tcp_keepalive_idle_s;     /**< until the first probe of a silent connection; 0: 30 */
     uint32_t tcp_keepalive_interval_s; /**< between probes; 0: 10 */
     uint32_t tcp_keepalive_count;      /**< probes without an answer that end it; 0: 3 */
+    bool smt; /**< shards: "auto" takes each hardware thread, not only the first of each core */
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 

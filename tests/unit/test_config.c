@@ -171,6 +171,7 @@ static void config__every_key__reaches_its_option(void **state)
     assert_int_equal(options->heartbeat_ms, 250);
     assert_int_equal(options->drain_timeout_ms, 60000);
     assert_false(options->busy_poll);
+    assert_true(options->smt);
     assert_int_equal(options->send_zerocopy, WEFT_SEND_ZEROCOPY_AUTO);
     assert_string_equal(options->backend, "epoll");
 }

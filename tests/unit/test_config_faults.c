@@ -199,6 +199,7 @@ static const struct fault faults[] = {
     {NAMED "weft: { backend: uring }\n", "w.yaml:2:18: backend: ", "auto, io_uring or epoll"},
     {NAMED "weft: { send_zerocopy: often }\n", "w.yaml:2:24: send_zerocopy: ", "off, auto or always"},
     {NAMED "weft: { busy_poll: 1 }\n", "w.yaml:2:20: busy_poll: ", "neither true nor false"},
+    {NAMED "weft: { smt: 2 }\n", "w.yaml:2:14: smt: ", "neither true nor false"},
     {NAMED "weft: { connections_per_peer_max: 2 }\n", "w.yaml:2:35: connections_per_peer_max: ", "3 to 1048576"},
     {NAMED "weft: { connections_max: 0 }\n", "w.yaml:2:26: connections_max: ", "1 to 1048576"},
     {NAMED "weft: { tcp_congestion: 'a b' }\n", "w.yaml:2:25: tcp_congestion: ", "congestion control"},

@@ -78,6 +78,7 @@ static void options__all_given__copied(void **state)
     options.tcp_congestion = "cubic";
     options.tcp_delay = true;
     options.busy_poll = true;
+    options.smt = true;
     options.send_zerocopy = WEFT_SEND_ZEROCOPY_ALWAYS;
     options.backend = "epoll";
     assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
@@ -107,6 +108,7 @@ static void options__all_given__copied(void **state)
     assert_string_equal(settings.tcp_congestion, "cubic");
     assert_true(settings.tcp_delay);
     assert_true(settings.busy_poll);
+    assert_true(settings.smt);
     assert_int_equal(settings.send_zerocopy, WEFT_SEND_ZEROCOPY_ALWAYS);
     assert_string_equal(settings.backend, "epoll");
 }

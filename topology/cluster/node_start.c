@@ -312,7 +312,11 @@ enum weft_err node_place(struct weft_node *node, struct node_placement *placemen
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to look at the machine");
     }
     WEFT_TRY(machine_read(node->machine, why));
-    WEFT_TRY(plan_make(node->machine, node->settings.shards, &node->plan, why));
+    const struct plan_wish wish = {.shards = node->settings.shards, .smt = node->settings.smt};
+    WEFT_TRY(plan_make(node->machine, &wish, &node->plan, why));
+    if (node->plan.note[0] != '\0') {
+        log_event(&node->log, 0, LOG_START, 'W', "%s", node->plan.note);
+    }
     placement->pinned = true;
     placement->driven = false;
     placement->hosted = false;

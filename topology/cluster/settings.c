@@ -198,6 +198,7 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
                        options->backend != NULL ? options->backend : "auto", "backend", why));
     WEFT_TRY(copy_text(settings->tcp_congestion, sizeof settings->tcp_congestion,
                        options->tcp_congestion != NULL ? options->tcp_congestion : "", "tcp_congestion", why));
+    settings->smt = options->smt;
     settings->client_only = options->client_only;
     settings->encryption = options->encryption;
     settings->client_auth = options->tls.client_auth;

@@ -30,6 +30,7 @@ struct settings {
     bool certificate_in_block;
     enum weft_require_hello require_hello;
     char shards[SETTINGS_SHARDS_TEXT_BYTES];
+    bool smt;
     uint64_t memory_per_shard_bytes;
     uint32_t connections_max;
     bool connections_given;            /* on purpose: fewer will not do */

@@ -228,20 +228,22 @@ static json_t *json_cost(const struct bench_cost *cost, double value)
 bool bench_report_json(const struct bench_settings *settings, const struct bench_result *result)
 {
     double rate = bench_result_rate(result);
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:o, "
-        "s:f, s:{s:I, s:I}, s:o}",
-        "bench", result->program, "version", weft_version(), "loop", settings->rate > 0 ? "open" : "closed", "calls",
-        (json_int_t)result->calls, "errors", (json_int_t)result->errors, "rate_per_s", rate, "bytes_per_s",
-        rate * settings->size, "latency_ns", json_latency(result), "beside_bulk", json_beside(settings, result),
-        "zero_copy", "sends", (json_int_t)result->zero_copy_sends, "copied", (json_int_t)result->zero_copy_copied,
-        "sums", json_sums(settings, result), "served", json_served(settings, result), "memory", json_memory(result),
-        "enters_per_call", "client", json_cost(&result->client, result->client.enters_per_call), "server",
-        json_cost(&result->server, result->server.enters_per_call), "cpu_ns_per_call", "client",
-        json_cost(&result->client, result->client.cpu_ns_per_call), "server",
-        json_cost(&result->server, result->server.cpu_ns_per_call), "error", json_text(result->error.text),
-        "measured_seconds", seconds_of(result), "interval_ns", "begin", (json_int_t)result->begin_ns, "end",
-        (json_int_t)result->end_ns, "settings", json_settings(settings, result));
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:{s:o, s:o}, "
+                  "s:{s:o, s:o}, s:o, "
+                  "s:f, s:{s:I, s:I}, s:o}",
+                  "bench", result->program, "version", weft_version(), "loop", settings->rate > 0 ? "open" : "closed",
+                  "calls", (json_int_t)result->calls, "errors", (json_int_t)result->errors, "rate_per_s", rate,
+                  "bytes_per_s", rate * settings->size, "latency_ns", json_latency(result), "beside_bulk",
+                  json_beside(settings, result), "zero_copy", "sends", (json_int_t)result->zero_copy_sends, "copied",
+                  (json_int_t)result->zero_copy_copied, "registered", (json_int_t)result->zero_copy_registered, "sums",
+                  json_sums(settings, result), "served", json_served(settings, result), "memory", json_memory(result),
+                  "enters_per_call", "client", json_cost(&result->client, result->client.enters_per_call), "server",
+                  json_cost(&result->server, result->server.enters_per_call), "cpu_ns_per_call", "client",
+                  json_cost(&result->client, result->client.cpu_ns_per_call), "server",
+                  json_cost(&result->server, result->server.cpu_ns_per_call), "error", json_text(result->error.text),
+                  "measured_seconds", seconds_of(result), "interval_ns", "begin", (json_int_t)result->begin_ns, "end",
+                  (json_int_t)result->end_ns, "settings", json_settings(settings, result));
     bool written = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) == 0;
     json_decref(object);
     putchar('\n');

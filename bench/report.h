@@ -53,6 +53,7 @@ struct bench_result {
     uint64_t calls;           /* ended within the interval; one-way: received within it */
     uint64_t zero_copy_sends; /* of the client, within the interval */
     uint64_t zero_copy_copied;
+    uint64_t zero_copy_registered; /* of the sends, those from memory that the kernel knew already */
     uint64_t beside_calls; /* on the bulk lane, answered within the interval */
     uint64_t errors;
     struct weft_error error; /* the first of them */

@@ -174,6 +174,7 @@ static void costs_compute(struct rpc_run *run, const struct rpc_costs *begin, co
     bool one_way = run->settings->one_way;
     run->result->zero_copy_sends = until->zero_copy_sends - from->zero_copy_sends;
     run->result->zero_copy_copied = until->zero_copy_copied - from->zero_copy_copied;
+    run->result->zero_copy_registered = until->zero_copy_registered - from->zero_copy_registered;
     cost_compute(&run->result->client, &begin->client, &end->client,
                  one_way ? until->one_way_sent - from->one_way_sent : until->calls_answered - from->calls_answered);
     if (run->server.pid != 0) {

@@ -399,13 +399,26 @@ static void client_tick(void *ctx, weft_shard *shard)
     }
 }
 
+/* A payload by reference lies in the shard's memory, which may be registered; a very large one only where it is. */
+static void client_refer(struct rpc_client *client)
+{
+    uint32_t bytes = client->settings->size;
+    if (bytes < WEFT_BUF_REFERENCE_BYTES_MIN) {
+        return;
+    }
+    client->payload_buf = weft_buf_take(client->shard, bytes);
+    if (client->payload_buf != NULL) {
+        memcpy(weft_buf_data(client->payload_buf), client->payload, bytes);
+    } else {
+        client->payload_buf = weft_buf_wrap(client->shard, client->payload, bytes, NULL, NULL);
+    }
+}
+
 void rpc_client_on_ready(void *ctx, weft_shard *shard)
 {
     struct rpc_client *client = ctx;
     client->shard = shard;
-    if (client->settings->size >= WEFT_BUF_REFERENCE_BYTES_MIN) {
-        client->payload_buf = weft_buf_wrap(shard, client->payload, client->settings->size, NULL, NULL);
-    }
+    client_refer(client);
     client_probe(client);
     client_tick(client, shard);
 }

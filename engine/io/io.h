@@ -122,6 +122,7 @@ struct io_counters {
     uint64_t enters;      /* system calls of the turn: io_uring_enter, or epoll_wait and every socket call */
     uint64_t operations;  /* operations started */
     uint64_t completions; /* events delivered */
+    uint64_t registered;  /* sends from registered memory */
 };
 
 struct io_backend;
@@ -174,6 +175,10 @@ struct io_backend {
      * events.  timeout 0 only looks. */
     uint32_t (*wait)(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max);
     void (*lend_return)(struct io *io, struct buf *buf);
+    /* Register memory from which sends with `zero_copy` will come, so that the kernel looks its pages up once instead
+     * of at each of them; once per io, and until close.  False: the system refused, and sends work as before.  NULL:
+     * this backend copies. */
+    bool (*memory_register)(struct io *io, void *memory, uint64_t bytes);
     /* Make wait return.  Any thread. */
     void (*wake)(struct io *io);
     /* With io_options.pollable: the descriptor to watch, always the same.  IO_SOCKET_NONE without, and in the

@@ -49,7 +49,9 @@ struct io_ring {
     uint64_t wake_value;   /* read target of the eventfd */
     bool wake_armed;
     bool busy_poll;
-    bool zero_copy;              /* the kernel sends without a copy, and says whether it did */
+    bool zero_copy;      /* the kernel sends without a copy, and says whether it did */
+    uint8_t *registered; /* memory that the kernel knows as buffer 0; NULL: none */
+    uint64_t registered_bytes;
     struct io_pollable pollable; /* set < 0: this shard sleeps in the kernel's queue */
 };
 
@@ -119,13 +121,30 @@ static void ring_start_connect(struct io_ring *ring, struct io_op *op)
     io_uring_sqe_set_data64(sqe, tag_of(op));
 }
 
+static bool ring_is_registered(const struct io_ring *ring, const struct iovec *iov)
+{
+    uint64_t offset = (uint64_t)((uintptr_t)iov->iov_base - (uintptr_t)ring->registered);
+    return offset < ring->registered_bytes && iov->iov_len <= ring->registered_bytes - offset;
+}
+
+static void ring_start_zero_copy(struct io_ring *ring, struct io_op *op, struct io_uring_sqe *sqe)
+{
+    const struct iovec *iov = op->send.iov;
+    if (op->send.count == 1 && ring_is_registered(ring, iov)) {
+        ring->io.counters.registered++;
+        io_uring_prep_send_zc_fixed(sqe, op->socket, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_WAITALL, 0, 0);
+    } else {
+        io_uring_prep_sendmsg_zc(sqe, op->socket, &op->send.message, MSG_NOSIGNAL | MSG_WAITALL);
+    }
+    sqe->ioprio |= SEND_ZC_REPORT_USAGE;
+}
+
 static void ring_start_send(struct io_ring *ring, struct io_op *op)
 {
     io_send_prepare(op);
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (WEFT_UNLIKELY(op->send.zero_copy && ring->zero_copy)) {
-        io_uring_prep_sendmsg_zc(sqe, op->socket, &op->send.message, MSG_NOSIGNAL | MSG_WAITALL);
-        sqe->ioprio |= SEND_ZC_REPORT_USAGE;
+        ring_start_zero_copy(ring, op, sqe);
     } else if (op->send.count == 1) {
         io_uring_prep_send(sqe, op->socket, op->send.iov[0].iov_base, op->send.iov[0].iov_len,
                            MSG_NOSIGNAL | MSG_WAITALL);
@@ -390,6 +409,19 @@ static void ring_lend_return(struct io *io, struct buf *buf)
     io_uring_buf_ring_advance(ring->recv_ring, 1);
 }
 
+static bool ring_memory_register(struct io *io, void *memory, uint64_t bytes)
+{
+    struct io_ring *ring = ring_of(io);
+    const struct iovec whole = {.iov_base = memory, .iov_len = bytes};
+    WEFT_ASSERT(ring->registered == NULL);
+    if (!ring->zero_copy || io_uring_register_buffers(&ring->ring, &whole, 1) != 0) {
+        return false;
+    }
+    ring->registered = memory;
+    ring->registered_bytes = bytes;
+    return true;
+}
+
 static void ring_wake(struct io *io)
 {
     uint64_t one = 1;
@@ -605,6 +637,7 @@ const struct io_backend io_uring_backend = {
     .close = ring_close,
     .wait = ring_wait,
     .lend_return = ring_lend_return,
+    .memory_register = ring_memory_register,
     .wake = ring_wake,
     .pollable = ring_pollable,
     .rest = ring_rest,

@@ -50,6 +50,10 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
         shard_close(shard);
         return err;
     }
+    if (options->memory_register && shard->io->backend->memory_register != NULL) {
+        shard->memory_registered =
+            shard->io->backend->memory_register(shard->io, shard->arena.memory, shard->arena.bytes);
+    }
     uint64_t seed;
     shard->io->backend->entropy(shard->io, &seed, sizeof seed);
     prng_init(&shard->prng, seed);

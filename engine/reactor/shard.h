@@ -49,6 +49,7 @@ struct shard_options {
     uint32_t events_max;     /* of a turn; 0: TURN_COMPLETIONS_MAX */
     uint32_t operations_max;
     bool busy_poll;
+    bool memory_register; /* the arena, for sends without a copy */
     struct io_clock clock;
     bool pollable; /* a host watches the shard's descriptor */
 };
@@ -85,7 +86,8 @@ struct weft_shard {
     uint32_t index;
     struct engine *engine;
     struct buf_pool send_pool;
-    struct arena arena; /* frames that must be assembled, arguments that must wait */
+    struct arena arena;     /* frames that must be assembled, arguments that must wait */
+    bool memory_registered; /* of the arena */
     struct payload_pool payloads;
     struct {
         struct list waiting;               /* struct parcel: on their way back, and the mailbox was full */

@@ -137,6 +137,7 @@ static void turn_publish_counters(struct weft_shard *shard)
     __atomic_store_n(&shard->counters.enters, io->enters, __ATOMIC_RELAXED);
     __atomic_store_n(&shard->counters.operations, io->operations, __ATOMIC_RELAXED);
     __atomic_store_n(&shard->counters.completions, io->completions, __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->counters.zero_copy_registered, io->registered, __ATOMIC_RELAXED);
 }
 
 static void turn_measure(struct weft_shard *shard, uint32_t events)

@@ -291,7 +291,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(goodbyes_sent)                                                                                                   \
     X(goodbyes_received)                                                                                               \
     X(peers_silent)\
-    X(handshakes_waited)
+    X(handshakes_waited)                                                                                               \
+    X(zero_copy_registered)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

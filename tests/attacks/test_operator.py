@@ -248,9 +248,9 @@ class Limits(OperatorCase):
             return False
         return True
 
-    def assert_serves_and_warns(self, pattern, least=1, **how):
+    def assert_serves_and_warns(self, pattern, least=1, more="", **how):
         """Calls are answered, whatever is missing, and one line says what was done instead."""
-        process = self.start(**how)
+        process = self.start(more=more, **how)
         for _ in range(200):
             self.call()
         self.assert_stops(process)
@@ -271,6 +271,14 @@ class Limits(OperatorCase):
                 self.assert_serves_and_warns(pattern, 1 if kib < 8192 else 0,
                                              preexec_fn=limit(resource.RLIMIT_MEMLOCK, kib * 1024),
                                              user=NOBODY, group=NOBODY, extra_groups=[])
+
+    def test_locked_memory__less_than_zero_copy_wants__works_and_said(self):
+        if not nobody_can_run():
+            self.skipTest("cannot run as another user")
+        self.assert_serves_and_warns("^W (memory for payloads is not registered|io_uring queues).*RLIMIT_MEMLOCK",
+                                     more="    send_zerocopy: auto\n",
+                                     preexec_fn=limit(resource.RLIMIT_MEMLOCK, 8192 * 1024),
+                                     user=NOBODY, group=NOBODY, extra_groups=[])
 
     def test_io_uring__forbidden_or_missing__epoll_and_said(self):
         for error, pattern in ((errno.EPERM, "^W using epoll: .*io_uring is forbidden here"),

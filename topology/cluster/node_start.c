@@ -95,6 +95,7 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
                 .events_max = budget.events,
                 .operations_max = budget.operations,
                 .busy_poll = settings->busy_poll,
+                .memory_register = settings->send_zerocopy != WEFT_SEND_ZEROCOPY_OFF,
                 .clock = settings->clock,
                 .pollable = placement->hosted,
             },
@@ -240,6 +241,25 @@ static void node_tell_small_queues(struct weft_node *node)
     }
 }
 
+/* Without, a send that is not copied looks its pages up each time. */
+static void node_tell_unregistered(struct weft_node *node)
+{
+    uint32_t count = 0;
+    if (node->settings.send_zerocopy == WEFT_SEND_ZEROCOPY_OFF || node->place.backend->memory_register == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < node->shard_count; i++) {
+        count += !node->engine->shards[i]->memory_registered;
+    }
+    if (count > 0) {
+        log_event(&node->log, 0, LOG_START, 'W',
+                  "memory for payloads is not registered on %u shard%s: less may be locked than the %llu bytes of an "
+                  "arena, or the kernel is older than 6.3; zero-copy sends work, a little slower; raise "
+                  "RLIMIT_MEMLOCK (ulimit -l)",
+                  count, count == 1 ? "" : "s", (unsigned long long)node->engine->shards[0]->arena.bytes);
+    }
+}
+
 enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement, weft_task_fn *on_ready,
                             void *ctx, struct weft_error *why)
 {
@@ -264,6 +284,7 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
     node->state = NODE_STARTED;
     if (!placement->hosted) {
         node_tell_small_queues(node);
+        node_tell_unregistered(node);
         node_begin(node);
     }
     if (atomic_load(&node->drain_asked)) { /* while it started: nobody was there to be told */

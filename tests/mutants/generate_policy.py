@@ -70,7 +70,7 @@ TOKEN = re.compile(r"""(?P<skip>/\*.*?\*/|//[^\n]*|^[ \t]*\#[^\n]*)|(?P<text>"(?
                        |(?P<char>'(?:\\.|[^'\\])*')
                        |(?P<word>[A-Za-z_]\w*)|(?P<number>\d\w*)|(?P<operator>\+\+|--|->|[=!<>]=|&&|\|\||[^\s\w])""",
                    re.VERBOSE | re.DOTALL | re.MULTILINE)
-FUNCTION = re.compile(r"^(?!static const|enum|struct \w+ \{|\}|#|/\*)[a-z][^;={}]*?(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
+FUNCTION = re.compile(r"^(?!static const struct|(?:enum|struct) \w+ \{)[a-z][^;={}]*?(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
 
 
 class Broken(Exception):
@@ -151,6 +151,8 @@ def changes_of_statements(text):
 def mutants_of(file):
     text = (ROOT / FOLDER / file).read_text(encoding="utf-8")
     functions = [(match.start(), text.index("\n}", match.end()), match.group(1)) for match in FUNCTION.finditer(text)]
+    if len(functions) != text.count("\n{"):
+        raise Broken(f"{file}: {len(functions)} functions found of {text.count(chr(10) + '{')}")
     seen = {}
     for maker in (changes_of_tokens, changes_of_conditions, changes_of_statements):
         for begin, end, function in functions:
@@ -281,6 +283,8 @@ def run(options, folder):
     if options.list:
         print("\n".join(mutant.name for mutant in chosen))
         return 0
+    if not chosen:
+        raise Broken("no mutant has such a name")
     workshop = Workshop(folder)
     failed = workshop.run(folder / "original")
     if failed is not None:

@@ -127,8 +127,11 @@ struct cluster_plan {
     bool stranger;            /* the others' topology does not know it; only the last node can be one */
     enum weft_require_hello require_hello;
     uint32_t connections_max;
-    bool lists_itself;                                  /* its own address is among its peers */
-    uint32_t connections_per_peer_max;                  /* 0: as the cluster's options say */
+    bool lists_itself;                 /* its own address is among its peers */
+    uint32_t connections_per_peer_max; /* 0: as the cluster's options say */
+    bool own_policy;                   /* the next two instead of the cluster's; changed between two lives */
+    enum weft_encryption encryption;
+    bool certificate;                                   /* one is configured: a TLS listener under none */
     void (*prepare)(struct weft_node *node, void *ctx); /* before each start; may be NULL */
     void *prepare_ctx;
 };
@@ -272,8 +275,10 @@ void cluster_kill_node(struct cluster_node *node);
 void cluster_drain_node(struct cluster_node *node);
 /* All loops have ended. */
 bool cluster_node_stopped(const struct cluster_node *node);
-/* Whether the policy wants TLS between two nodes, by their places in node_dc and node_rack. */
-bool cluster_wants_secure(const struct cluster *cluster, uint32_t a, uint32_t b, enum weft_lane lane);
+/* The scope of a node in this life. */
+enum weft_encryption cluster_encryption(const struct cluster_node *node);
+/* Whether the policy of one node wants TLS to another, by their places in node_dc and node_rack. */
+bool cluster_wants_secure(const struct cluster *cluster, uint32_t from, uint32_t to, enum weft_lane lane);
 /* Wait for, check and destroy a node whose loops have ended. */
 void cluster_end_node(struct cluster_node *node);
 

@@ -25,11 +25,16 @@ static const char *node_rack(uint32_t index)
     return index % 4 < 2 ? "r1" : "r2";
 }
 
-bool cluster_wants_secure(const struct cluster *cluster, uint32_t a, uint32_t b, enum weft_lane lane)
+enum weft_encryption cluster_encryption(const struct cluster_node *node)
 {
-    bool same_dc = strcmp(node_dc(a), node_dc(b)) == 0;
-    bool same_rack = same_dc && strcmp(node_rack(a), node_rack(b)) == 0;
-    switch (cluster->encryption) {
+    return node->plan.own_policy ? node->plan.encryption : node->cluster->encryption;
+}
+
+bool cluster_wants_secure(const struct cluster *cluster, uint32_t from, uint32_t to, enum weft_lane lane)
+{
+    bool same_dc = strcmp(node_dc(from), node_dc(to)) == 0;
+    bool same_rack = same_dc && strcmp(node_rack(from), node_rack(to)) == 0;
+    switch (cluster_encryption(&cluster->nodes[from])) {
     case WEFT_ENCRYPTION_NONE:
         return false;
     case WEFT_ENCRYPTION_RACK:
@@ -176,7 +181,8 @@ static void node_create(struct cluster_node *node)
     enum weft_err err = weft_node_create(&node->node, &options, &why);
     cluster_check(cluster, err == WEFT_OK, "%s", why.text);
     /* The toy needs no certificate, without which the node would not be made. */
-    node->node->settings.encryption = cluster->encryption;
+    node->node->settings.encryption = cluster_encryption(node);
+    node->node->settings.certificate_in_block = node->plan.certificate;
     node_add_peers(node);
     cluster_handle_verbs(node);
     cluster_check(cluster, weft_node_on_peer(node->node, node_peer_changed, node) == WEFT_OK, "events");

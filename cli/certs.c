@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/file_argument.h"
 #include "tls/describe.h"
 #include "tls/issue.h"
 
@@ -303,15 +304,10 @@ static error_t show_parse(int key, char *argument, struct argp_state *state)
         arguments->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (arguments->file != NULL) {
-            argp_error(state, "\"%s\" is too much: one FILE at a time", argument);
-        }
-        arguments->file = argument;
+        file_argument_take(state, &arguments->file, argument);
         return 0;
     case ARGP_KEY_END:
-        if (arguments->file == NULL) {
-            argp_error(state, "which certificate? Name its FILE");
-        }
+        file_argument_need(state, arguments->file, "certificate");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "cli/check_bounds.h"
+#include "cli/check_node.h"
+#include "cli/check_step.h"
+#include "cli/file_argument.h"
 #include "config/config.h"
 #include "engine/base/error.h"
-#include "engine/io/process.h"
 #include "topology/cluster/node.h"
 #include "topology/cluster/policy.h"
 #include "topology/cluster/policy_kind.h"
@@ -24,11 +26,21 @@
 
 struct check_arguments {
     const char *file;
+    const char *from;
     bool json;
 };
 
+#define KEY_FROM 256
+
 static const struct argp_option check_options[] = {
-    {"json", 'j', NULL, 0, "Print one JSON object: ok, errors, warnings, and what the configuration means", 0},
+    {"json", 'j', NULL, 0,
+     "Print one JSON object: ok, errors, warnings, and what the configuration means; with --from: safe, reason, path",
+     0},
+    {"from", KEY_FROM, "OLD", 0,
+     "Say instead whether nodes can go from the configuration OLD to FILE one by one while the cluster runs, and the "
+     "way "
+     "if not at once",
+     0},
     {0},
 };
 
@@ -36,25 +48,28 @@ static const char check_doc[] =
     "Say whether the configuration FILE starts a node, and what it means.\v"
     "Every error is one line on stderr: file:line:column: key: what is wrong, what would be right.\n"
     "\n"
-    "Exit codes: 0 FILE is fine (warnings or not), 1 FILE does not start a node, 2 usage.";
+    "Examples:\n"
+    "  weft check scylla.yaml\n"
+    "  weft check --from old.yaml new.yaml --json\n"
+    "\n"
+    "Exit codes: 0 FILE is fine (warnings or not; with --from, safe or not), 1 FILE or OLD does not start a node, 2 "
+    "usage.";
 
 static error_t check_parse(int key, char *argument, struct argp_state *state)
 {
     struct check_arguments *arguments = state->input;
     switch (key) {
+    case KEY_FROM:
+        arguments->from = argument;
+        return 0;
     case 'j':
         arguments->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (arguments->file != NULL) {
-            argp_error(state, "\"%s\" is too much: one FILE at a time", argument);
-        }
-        arguments->file = argument;
+        file_argument_take(state, &arguments->file, argument);
         return 0;
     case ARGP_KEY_END:
-        if (arguments->file == NULL) {
-            argp_error(state, "which configuration? Name its FILE");
-        }
+        file_argument_need(state, arguments->file, "configuration file");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -193,17 +208,6 @@ static void peers_print(const struct config *config)
     }
 }
 
-static void lines_print(FILE *to, const char *before, const struct config_report_lines *lines)
-{
-    uint32_t kept = config_report_kept(lines);
-    for (uint32_t i = 0; i < kept; i++) {
-        fprintf(to, "%s%s\n", before, lines->lines[i]);
-    }
-    if (lines->count > kept) {
-        fprintf(to, "%sand %u more\n", before, lines->count - kept);
-    }
-}
-
 static void config_print(const struct config *config, const char *file, const struct config_report *report,
                          const struct check_bounds *bounds)
 {
@@ -224,7 +228,7 @@ static void config_print(const struct config *config, const char *file, const st
     peers_print(config);
     check_bounds_print(bounds);
     printf("  warnings     %u\n", report->warnings.count);
-    lines_print(stdout, "    ", &report->warnings);
+    file_argument_print_lines(stdout, "    ", &report->warnings);
 }
 
 /* A name as JSON; bytes that are no UTF-8 are escaped, and no name is null. */
@@ -339,40 +343,40 @@ static bool check_print_json(const struct config *config, const char *file, cons
     return ok;
 }
 
-static void check_log(void *ctx, char level, const char *line)
+static bool check_print_step(const struct check_arguments *arguments, const struct check_step *step)
 {
-    (void)ctx;
-    (void)level;
-    (void)line;
+    if (!arguments->json) {
+        if (step->judged) {
+            check_step_print(step);
+        }
+        return true;
+    }
+    json_t *object = check_step_json(step);
+    bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;
+    json_decref(object);
+    putchar('\n');
+    return ok;
 }
 
-/* What the file alone does not show: whether key, certificate and trust store fit, and this machine offers what is
- * asked of it.  Asks the node itself, short of starting it. */
-static enum weft_err check_node(const struct config *config, const char *file, struct config_report *report,
-                                struct check_bounds *bounds)
+/* Both configurations must start a node; their warnings are for a check of their own. */
+static int check_from(const struct check_arguments *arguments, struct config_report *report)
 {
-    struct weft_node_options options = config->options;
-    struct node_placement placement;
-    struct weft_error why = {0};
-    weft_node *node = NULL;
-    options.log = check_log;
-    enum weft_err err = weft_node_create(&node, &options, &why);
+    struct config *from = NULL;
+    struct config *to = NULL;
+    struct check_step step;
+    enum weft_err err = check_node_load(&from, arguments->from, report, NULL);
     if (err == WEFT_OK) {
-        err = node_place(node, &placement, &why);
+        err = check_node_load(&to, arguments->file, report, NULL);
     }
     if (err == WEFT_OK) {
-        err = node_budget(node, &placement, &bounds->budget, &why);
-        bounds->shards = placement.shard_count;
-        bounds->backend = placement.place.backend->name;
-        bounds->locked_bytes = process_locked_bytes_max();
+        check_step_judge(&step, from, to);
+    } else {
+        check_step_fail(&step, report);
     }
-    weft_node_destroy(node);
-    if (err != WEFT_OK) {
-        char line[WEFT_ERROR_TEXT_BYTES];
-        snprintf(line, sizeof line, "%.200s: %.300s", file, why.text);
-        config_report_add_line(&report->errors, line);
-    }
-    return err;
+    bool written = check_print_step(arguments, &step);
+    config_destroy(from);
+    config_destroy(to);
+    return file_argument_printed("weft check") && written && err == WEFT_OK ? 0 : 1;
 }
 
 static int check_run(const struct check_arguments *arguments, struct config_report *report)
@@ -380,30 +384,16 @@ static int check_run(const struct check_arguments *arguments, struct config_repo
     struct config *config = NULL;
     struct check_bounds bounds;
     bool written = true;
-    enum weft_err err = config_load(&config, arguments->file, report);
-    if (err == WEFT_OK) {
-        err = check_node(config, arguments->file, report, &bounds);
-        if (err != WEFT_OK) {
-            config_destroy(config);
-            config = NULL;
-        }
-    }
-    if (err != WEFT_OK) {
-        lines_print(stderr, "", &report->errors);
-    }
+    enum weft_err err = check_node_load(&config, arguments->file, report, &bounds);
     if (arguments->json) {
         written = check_print_json(config, arguments->file, report, &bounds);
     } else if (config != NULL) {
         config_print(config, arguments->file, report, &bounds);
     } else {
-        lines_print(stderr, "warning: ", &report->warnings);
+        file_argument_print_lines(stderr, "warning: ", &report->warnings);
     }
     config_destroy(config);
-    if (!written || fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "weft check: the result could not be written to stdout\n");
-        return 1;
-    }
-    return err == WEFT_OK ? 0 : 1;
+    return file_argument_printed("weft check") && written && err == WEFT_OK ? 0 : 1;
 }
 
 int cli_check(int argc, char **argv)
@@ -421,7 +411,7 @@ int cli_check(int argc, char **argv)
         fprintf(stderr, "weft check: not enough memory\n");
         return 1;
     }
-    int code = check_run(&arguments, report);
+    int code = arguments.from != NULL ? check_from(&arguments, report) : check_run(&arguments, report);
     free(report);
     return code;
 }

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/check_node.h"
+#include "cli/explain_link.h"
+#include "cli/explain_matrix.h"
+#include "cli/file_argument.h"
 #include "config/config.h"
 #include "engine/base/error.h"
 #include "topology/cluster/peer.h"
 #include "topology/cluster/policy.h"
-
-enum explain_direction { DIRECTION_OUT = 0, DIRECTION_IN_PLAIN, DIRECTION_IN_TLS, DIRECTION_COUNT };
-
-static const char *const direction_names[DIRECTION_COUNT] = {"out", "in-plain", "in-tls"};
 
 struct explain_arguments {
     const char *file;
@@ -30,16 +30,8 @@ struct explain_arguments {
     enum weft_lane lane;
     const char *own_dc;
     const char *own_rack;
+    bool matrix;
     bool json;
-};
-
-/* All that is printed. */
-struct explanation {
-    enum weft_encryption scope;
-    struct location own;
-    struct location peer;
-    struct policy_decision decision;
-    uint16_t port; /* 0 if refused */
 };
 
 enum explain_key {
@@ -51,15 +43,17 @@ enum explain_key {
     KEY_DIRECTION = 256,
     KEY_LANE,
     KEY_OWN_DC,
-    KEY_OWN_RACK
+    KEY_OWN_RACK,
+    KEY_MATRIX
 };
 
 static const struct argp_option explain_options[] = {
-    {NULL, 0, NULL, 0, "Which peer (exactly one of --peer, --dc, --unknown):", 1},
+    {NULL, 0, NULL, 0, "Which peer (exactly one of --peer, --dc, --unknown, --matrix):", 1},
     {"peer", KEY_PEER, "ADDR", 0, "The node with this numeric address; one that is not in the topology is unknown", 1},
     {"dc", KEY_DC, "DC", 0, "A node in this data centre", 1},
     {"rack", KEY_RACK, "RACK", 0, "... and in this rack of it", 1},
     {"unknown", KEY_UNKNOWN, NULL, 0, "A node whose location is not known", 1},
+    {"matrix", KEY_MATRIX, NULL, 0, "Every kind of peer, on every lane and in every direction", 1},
     {NULL, 0, NULL, 0, "Which connection:", 2},
     {"direction", KEY_DIRECTION, "out|in-plain|in-tls", 0,
      "out: this node dials (default); in-plain, in-tls: the peer has dialed the plain or the TLS port", 2},
@@ -68,7 +62,8 @@ static const struct argp_option explain_options[] = {
     {"own-dc", KEY_OWN_DC, "DC", 0, "Instead of the data centre that FILE gives; \"\" for unknown", 3},
     {"own-rack", KEY_OWN_RACK, "RACK", 0, "Instead of the rack that FILE gives; \"\" for unknown", 3},
     {NULL, 0, NULL, 0, "Output:", 4},
-    {"json", KEY_JSON, NULL, 0, "Print one JSON object: decision, reason, port, scope", 4},
+    {"json", KEY_JSON, NULL, 0, "Print one JSON object: decision, reason, port, scope; with --matrix: scope, decisions",
+     4},
     {0},
 };
 
@@ -78,19 +73,9 @@ static const char explain_doc[] =
     "  weft explain weft.yaml --peer 127.0.1.2\n"
     "  weft explain weft.yaml --dc dc2 --rack r1 --direction in-plain\n"
     "  weft explain weft.yaml --unknown --lane control --json\n"
+    "  weft explain weft.yaml --matrix\n"
     "\n"
     "Exit codes: 0 a decision was printed (a refusal is one too), 1 FILE does not start a node, 2 usage.";
-
-static bool direction_parse(const char *text, enum explain_direction *direction)
-{
-    for (int i = 0; i < DIRECTION_COUNT; i++) {
-        if (strcmp(text, direction_names[i]) == 0) {
-            *direction = (enum explain_direction)i;
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool lane_parse(const char *text, enum weft_lane *lane)
 {
@@ -106,13 +91,13 @@ static bool lane_parse(const char *text, enum weft_lane *lane)
 /* What only the whole command line can tell. */
 static void arguments_check(struct argp_state *state, const struct explain_arguments *arguments)
 {
-    int peers = (arguments->peer != NULL ? 1 : 0) + (arguments->dc != NULL ? 1 : 0) + (arguments->unknown ? 1 : 0);
-    if (arguments->file == NULL) {
-        argp_error(state, "which configuration? Name its FILE");
-    } else if (arguments->rack != NULL && arguments->dc == NULL) {
+    int peers = (arguments->peer != NULL ? 1 : 0) + (arguments->dc != NULL ? 1 : 0) + (arguments->unknown ? 1 : 0) +
+                (arguments->matrix ? 1 : 0);
+    file_argument_need(state, arguments->file, "configuration file");
+    if (arguments->rack != NULL && arguments->dc == NULL) {
         argp_error(state, "--rack means a rack of a data centre: add --dc");
     } else if (peers != 1) {
-        argp_error(state, "%s --peer ADDR, --dc DC --rack RACK, or --unknown",
+        argp_error(state, "%s --peer ADDR, --dc DC --rack RACK, --unknown or --matrix",
                    peers == 0 ? "which peer? Use one of" : "one peer at a time: use only one of");
     }
 }
@@ -142,7 +127,7 @@ static error_t explain_parse(int key, char *argument, struct argp_state *state)
         arguments->unknown = true;
         return 0;
     case KEY_DIRECTION:
-        if (!direction_parse(argument, &arguments->direction)) {
+        if (!explain_direction_parse(argument, &arguments->direction)) {
             argp_error(state, "--direction: \"%s\" is none of out, in-plain, in-tls", argument);
         }
         return 0;
@@ -160,11 +145,11 @@ static error_t explain_parse(int key, char *argument, struct argp_state *state)
     case KEY_JSON:
         arguments->json = true;
         return 0;
+    case KEY_MATRIX:
+        arguments->matrix = true;
+        return 0;
     case ARGP_KEY_ARG:
-        if (arguments->file != NULL) {
-            argp_error(state, "\"%s\" is too much: one FILE at a time", argument);
-        }
-        arguments->file = argument;
+        file_argument_take(state, &arguments->file, argument);
         return 0;
     case ARGP_KEY_END:
         arguments_check(state, arguments);
@@ -172,16 +157,6 @@ static error_t explain_parse(int key, char *argument, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
-}
-
-/* The port that is dialed, or that the peer has dialed here. */
-static uint16_t explain_port(const struct config *config, const struct explain_arguments *arguments,
-                             const struct peer *peer, enum policy_verdict verdict)
-{
-    if (arguments->direction == DIRECTION_OUT && peer != NULL) {
-        return policy_port(verdict, peer->storage_port, peer->ssl_storage_port);
-    }
-    return policy_port(verdict, config_storage_port(config), config_ssl_storage_port(config));
 }
 
 /* The topology as the node would hold it; NULL without memory.  The configuration was checked, so entries are fine. */
@@ -198,35 +173,26 @@ static struct peer *explain_peers(const struct config *config)
     return peers;
 }
 
-static struct explanation explain(const struct config *config, const struct peer *peers,
-                                  const struct explain_arguments *arguments)
+static struct location explain_own(const struct config *config, const struct explain_arguments *arguments)
 {
-    const struct weft_node_options *options = &config->options;
-    struct explanation explanation = {
-        .scope = options->encryption,
-        .own = {arguments->own_dc != NULL ? arguments->own_dc : options->dc,
-                arguments->own_rack != NULL ? arguments->own_rack : options->rack},
-        .peer = {arguments->dc, arguments->rack},
-    };
-    const struct peer *entry = NULL;
+    return (struct location){arguments->own_dc != NULL ? arguments->own_dc : config->options.dc,
+                             arguments->own_rack != NULL ? arguments->own_rack : config->options.rack};
+}
+
+/* The link of the command line; with --peer, what the topology says of the address. */
+static struct explain_link explain_link_of(const struct config *config, const struct peer *peers,
+                                           const struct explain_arguments *arguments)
+{
+    struct explain_link link = {.direction = arguments->direction,
+                                .lane = arguments->lane,
+                                .own = explain_own(config, arguments),
+                                .peer = {arguments->dc, arguments->rack}};
     if (arguments->peer != NULL) {
-        struct peer_match match = peer_match_address(peers, options->peer_count, &arguments->peer_address);
-        explanation.peer = match.location;
-        entry = match.only;
+        struct peer_match match = peer_match_address(peers, config->options.peer_count, &arguments->peer_address);
+        link.peer = match.location;
+        link.entry = match.only;
     }
-    if (arguments->direction == DIRECTION_OUT) {
-        explanation.decision = policy_outgoing(explanation.scope, &explanation.own, &explanation.peer, arguments->lane);
-    } else {
-        struct policy_incoming in = {.scope = explanation.scope,
-                                     .own = &explanation.own,
-                                     .peer = &explanation.peer,
-                                     .lane = arguments->lane,
-                                     .tls = arguments->direction == DIRECTION_IN_TLS,
-                                     .certificate_configured = options->tls.certificate_in_block};
-        explanation.decision = policy_incoming(&in);
-    }
-    explanation.port = explain_port(config, arguments, entry, explanation.decision.verdict);
-    return explanation;
+    return link;
 }
 
 /* The reason for people. */
@@ -285,75 +251,71 @@ static void location_print(const char *whose, const struct location *location)
     printf("  %-10s dc %s, rack %s\n", whose, dc, rack);
 }
 
-static void explanation_print(const struct explanation *explanation, const struct explain_arguments *arguments)
+static void explanation_print(const struct config *config, const struct explain_link *link,
+                              const struct explain_answer *answer)
 {
-    printf("%s: %s\n", policy_verdict_name(explanation->decision.verdict),
-           weft_reason_name(explanation->decision.reason));
-    printf("  %s\n", reason_sentence(explanation->decision.reason));
-    printf("  scope      %s\n", weft_encryption_name(explanation->scope));
-    printf("  direction  %s\n", direction_names[arguments->direction]);
-    printf("  lane       %s\n", weft_lane_name(arguments->lane));
-    location_print("own", &explanation->own);
-    location_print("peer", &explanation->peer);
-    if (explanation->port != 0) {
-        printf("  port       %u\n", explanation->port);
+    printf("%s: %s\n", policy_verdict_name(answer->decision.verdict), weft_reason_name(answer->decision.reason));
+    printf("  %s\n", reason_sentence(answer->decision.reason));
+    printf("  scope      %s\n", weft_encryption_name(config->options.encryption));
+    printf("  direction  %s\n", explain_direction_name(link->direction));
+    printf("  lane       %s\n", weft_lane_name(link->lane));
+    location_print("own", &link->own);
+    location_print("peer", &link->peer);
+    if (answer->port != 0) {
+        printf("  port       %u\n", answer->port);
     }
 }
 
-static bool explanation_print_json(const struct explanation *explanation)
+static bool explanation_print_json(const struct config *config, const struct explain_answer *answer)
 {
-    json_t *port = explanation->port != 0 ? json_integer(explanation->port) : json_null();
-    json_t *object = json_pack("{s:s, s:s, s:o, s:s}", "decision", policy_verdict_name(explanation->decision.verdict),
-                               "reason", weft_reason_name(explanation->decision.reason), "port", port, "scope",
-                               weft_encryption_name(explanation->scope));
+    json_t *port = answer->port != 0 ? json_integer(answer->port) : json_null();
+    json_t *object = json_pack("{s:s, s:s, s:o, s:s}", "decision", policy_verdict_name(answer->decision.verdict),
+                               "reason", weft_reason_name(answer->decision.reason), "port", port, "scope",
+                               weft_encryption_name(config->options.encryption));
     bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;
     json_decref(object);
     putchar('\n');
     return ok;
 }
 
-static void report_print(const struct config_report_lines *errors)
+static bool explain_matrix(const struct config *config, const struct explain_arguments *arguments)
 {
-    uint32_t kept = config_report_kept(errors);
-    for (uint32_t i = 0; i < kept; i++) {
-        fprintf(stderr, "%s\n", errors->lines[i]);
+    struct location own = explain_own(config, arguments);
+    if (arguments->json) {
+        return explain_matrix_print_json(config, &own);
     }
-    if (errors->count > kept) {
-        fprintf(stderr, "and %u more\n", errors->count - kept);
+    explain_matrix_print(config, &own);
+    return true;
+}
+
+static bool explain_link(const struct config *config, const struct explain_arguments *arguments)
+{
+    struct peer *peers = explain_peers(config);
+    if (peers == NULL) {
+        fprintf(stderr, "weft explain: no memory for the topology\n");
+        return false;
     }
+    struct explain_link link = explain_link_of(config, peers, arguments);
+    struct explain_answer answer = explain_link_ask(config, &link);
+    bool ok = true;
+    if (arguments->json) {
+        ok = explanation_print_json(config, &answer);
+    } else {
+        explanation_print(config, &link, &answer);
+    }
+    free(peers);
+    return ok;
 }
 
 static int explain_run(const struct explain_arguments *arguments, struct config_report *report)
 {
     struct config *config = NULL;
-    enum weft_err err = config_load(&config, arguments->file, report);
-    if (err != WEFT_OK) {
-        report_print(&report->errors);
-        if (report->errors.count == 0) {
-            fprintf(stderr, "%s: %s\n", arguments->file, weft_err_meaning(err));
-        }
+    if (check_node_load(&config, arguments->file, report, NULL) != WEFT_OK) {
         return 1;
     }
-    struct peer *peers = explain_peers(config);
-    if (peers == NULL) {
-        fprintf(stderr, "weft explain: no memory for the topology\n");
-        config_destroy(config);
-        return 1;
-    }
-    struct explanation explanation = explain(config, peers, arguments);
-    bool ok = true;
-    if (arguments->json) {
-        ok = explanation_print_json(&explanation);
-    } else {
-        explanation_print(&explanation, arguments);
-    }
-    free(peers);
+    bool ok = arguments->matrix ? explain_matrix(config, arguments) : explain_link(config, arguments);
     config_destroy(config);
-    if (!ok || fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "weft explain: the decision could not be written to stdout\n");
-        return 1;
-    }
-    return 0;
+    return file_argument_printed("weft explain") && ok ? 0 : 1;
 }
 
 int cli_explain(int argc, char **argv)

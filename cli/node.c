@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cli/file_argument.h"
 #include "cli/log_stream.h"
 #include "cli/probe.h"
 #include "cli/status.h"
@@ -82,15 +83,10 @@ static error_t node_parse(int key, char *argument, struct argp_state *state)
         arguments->log.verbose = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (arguments->file != NULL) {
-            argp_error(state, "'%s' is one file too many", argument);
-        }
-        arguments->file = argument;
+        file_argument_take(state, &arguments->file, argument);
         return 0;
     case ARGP_KEY_END:
-        if (arguments->file == NULL) {
-            argp_error(state, "name a configuration file");
-        }
+        file_argument_need(state, arguments->file, "configuration file");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

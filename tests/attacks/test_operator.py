@@ -40,7 +40,7 @@ COMMAND_LINES = {
     "interval_without_a_unit": (["node", "--probe", "5", "x"], 2, "--probe"),
     "marker_too_short": (["node", "--probe-marker", "ab", "x"], 2, "--probe-marker"),
     "no_file": (["node"], 2, "configuration file"),
-    "two_files": (["node", "a", "b"], 2, "'b'"),
+    "two_files": (["node", "a", "b"], 2, '"b"'),
     "formats_in_an_option": (["node", "--%s%n%s%n"], 2, "%s%n"),
     "formats_in_a_file_name": (["node", "/nowhere/%s%n%s%n"], 1, "%s%n%s%n"),
     "no_such_file": (["node", "/nowhere/weft.yaml"], 1, "/nowhere/weft.yaml"),

@@ -68,9 +68,11 @@ OPERATORS = {"==": ["!="], "!=": ["=="], "<": ["<=", ">="], ">": [">=", "<="], "
              "&&": ["||"], "||": ["&&"], "++": ["--"]}
 TOKEN = re.compile(r"""(?P<skip>/\*.*?\*/|//[^\n]*|^[ \t]*\#[^\n]*)|(?P<text>"(?:\\.|[^"\\])*")
                        |(?P<char>'(?:\\.|[^'\\])*')
-                       |(?P<word>[A-Za-z_]\w*)|(?P<number>\d\w*)|(?P<operator>\+\+|--|->|[=!<>]=|&&|\|\||[^\s\w])""",
+                       |(?P<word>[A-Za-z_]\w*)|(?P<number>\d\w*)
+                       |(?P<operator>\+\+|--|->|[=!<>]=|&&|\|\||[^\s\w])""",
                    re.VERBOSE | re.DOTALL | re.MULTILINE)
-FUNCTION = re.compile(r"^(?!static const struct|(?:enum|struct) \w+ \{)[a-z][^;={}]*?(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
+FUNCTION = re.compile(r"^(?!static const struct|(?:enum|struct) \w+ \{)[a-z][^;={}]*?(\w+)\([^;{}]*\)\n\{",
+                      re.MULTILINE)
 
 
 class Broken(Exception):

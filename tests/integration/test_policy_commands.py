@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: `weft explain` and `weft check --from` say what the policy documents, as one JSON object or for people.
+
+Method: configurations of every scope with certificates made for them; tables written by hand."""
+
+import itertools
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+WEFT = os.environ["WEFT"]
+RUN_S = 30
+SCOPES = ("none", "rack", "dc", "all", "transitional")
+STAGES = ("none", "none+certificate", "transitional", "rack", "dc", "all")
+KINDS = ("same_rack", "same_dc", "other_dc", "unknown")
+
+CONFIG = """cluster_name: {cluster}
+storage_port: {port}
+server_encryption_options:
+  internode_encryption: {scope}
+{tls}weft:
+  dc: {dc}
+  rack: r1
+  nodes:
+    - {{ address: 127.0.1.2, dc: dc1, rack: r1, storage_port: 7100, ssl_storage_port: 7101 }}
+    - {{ address: 127.0.1.3, dc: dc1, rack: r2 }}
+    - {{ address: 127.0.1.4, dc: dc2, rack: r1 }}
+    - {{ address: 127.0.1.5 }}
+"""
+TLS = """  certificate: n1.crt
+  keyfile: n1.key
+  truststore: ca.crt
+"""
+# Decisions on the normal lane for peers in KINDS, out and in plaintext.
+OUT = {
+    "none": ("plain scope_none",) * 4,
+    "rack": ("plain same_rack", "tls other_rack", "tls other_dc", "tls location_unknown"),
+    "dc": ("plain same_rack", "plain same_dc", "tls other_dc", "tls location_unknown"),
+    "all": ("tls scope_all",) * 4,
+    "transitional": ("tls transitional",) * 4,
+}
+UNKNOWN = "refuse plaintext_unknown_location"
+FORBIDDEN = "refuse plaintext_forbidden"
+IN_PLAIN = {
+    "none": ("plain scope_none",) * 4,
+    "rack": ("plain same_rack", FORBIDDEN, FORBIDDEN, UNKNOWN),
+    "dc": ("plain same_rack", "plain same_dc", FORBIDDEN, UNKNOWN),
+    "all": ("refuse no_listener",) * 4,
+    "transitional": ("plain transitional",) * 4,
+}
+# The stages that each one can go to at once.
+NEIGHBOURS = {
+    "none": {"none+certificate"}, "none+certificate": {"none", "transitional"},
+    "transitional": {"none+certificate", "rack", "dc", "all"},
+    "rack": {"transitional"}, "dc": {"transitional"}, "all": {"transitional"},
+}
+
+
+def run(*arguments):
+    return subprocess.run([WEFT, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_S,
+                          check=False)
+
+
+class PolicyCommands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        where = ["--out", cls.folder.name]
+        for arguments in (["certs", "ca", "--cluster", "c", *where],
+                          ["certs", "node", "n1", "--ca", cls.folder.name, "--cluster", "c", "--dc", "dc1", "--rack",
+                           "r1", "--address", "127.0.0.1", *where]):
+            done = run(*arguments)
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+        for stage in STAGES:
+            cls.write(f"{stage}.yaml", stage)
+
+    @classmethod
+    def write(cls, name, stage, cluster="c", port=7000, dc="dc1"):
+        scope = stage.split("+")[0]
+        tls = "" if stage == "none" else TLS
+        path = os.path.join(cls.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(cluster=cluster, port=port, scope=scope, tls=tls, dc=dc))
+        return path
+
+    def path(self, stage):
+        return os.path.join(self.folder.name, f"{stage}.yaml")
+
+    def object(self, *arguments, code=0):
+        """The one object that is printed."""
+        done = run(*arguments, "--json")
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(done.stdout.count("\n"), 1)
+        return json.loads(done.stdout)
+
+    def explain(self, stage, *arguments):
+        said = self.object("explain", self.path(stage), *arguments)
+        self.assertEqual(list(said), ["decision", "reason", "port", "scope"])
+        self.assertEqual(said["scope"], stage.split("+")[0])
+        return said
+
+    def test_explain__every_scope_and_kind__decision_reason_port(self):
+        peers = (["--dc", "dc1", "--rack", "r1"], ["--dc", "dc1", "--rack", "r2"], ["--dc", "dc2", "--rack", "r1"],
+                 ["--unknown"])
+        for scope in SCOPES:
+            for index, peer in enumerate(peers):
+                for direction, table in (("out", OUT), ("in-plain", IN_PLAIN)):
+                    with self.subTest(scope=scope, peer=KINDS[index], direction=direction):
+                        said = self.explain(scope, *peer, "--direction", direction)
+                        self.assertEqual(f"{said['decision']} {said['reason']}", table[scope][index])
+                        self.assertEqual(said["port"], {"plain": 7000, "tls": 7001, "refuse": None}[said["decision"]])
+        passive = self.explain("none+certificate", "--unknown", "--direction", "in-tls")
+        self.assertEqual((passive["decision"], passive["reason"], passive["port"]), ("tls", "passive_listener", 7001))
+        closed = self.explain("none", "--unknown", "--direction", "in-tls")
+        self.assertEqual((closed["decision"], closed["reason"], closed["port"]), ("refuse", "no_listener", None))
+
+    def test_explain__peer_of_the_topology__its_place_and_ports(self):
+        cases = {"127.0.1.2": ("plain", "same_rack", 7100), "127.0.1.3": ("tls", "other_rack", 7001),
+                 "127.0.1.4": ("tls", "other_dc", 7001), "127.0.1.5": ("tls", "location_unknown", 7001),
+                 "127.0.9.9": ("tls", "location_unknown", 7001)}
+        for address, expected in cases.items():
+            with self.subTest(address=address):
+                said = self.explain("rack", "--peer", address)
+                self.assertEqual((said["decision"], said["reason"], said["port"]), expected)
+        control = self.explain("rack", "--peer", "127.0.1.2", "--lane", "control")
+        self.assertEqual((control["decision"], control["reason"], control["port"]), ("tls", "control_lane", 7101))
+        # Where a peer has dialed, the port is ours.
+        self.assertEqual(self.explain("rack", "--peer", "127.0.1.2", "--direction", "in-plain")["port"], 7000)
+
+    def test_explain__own_place_on_the_command_line__instead_of_the_files(self):
+        said = self.explain("rack", "--dc", "dc1", "--rack", "r1", "--own-rack", "r9")
+        self.assertEqual(said["reason"], "other_rack")
+        said = self.explain("rack", "--dc", "dc1", "--rack", "r1", "--own-dc", "dc2")
+        self.assertEqual(said["reason"], "other_dc")
+        said = self.explain("rack", "--dc", "dc1", "--rack", "r1", "--own-dc", "")
+        self.assertEqual((said["decision"], said["reason"]), ("tls", "own_location_unknown"))
+        said = self.explain("rack", "--dc", "dc1", "--rack", "r1", "--own-dc", "", "--direction", "in-plain")
+        self.assertEqual((said["decision"], said["reason"]), ("refuse", "plaintext_unknown_location"))
+
+    def test_explain__matrix__every_single_answer(self):
+        peers = {"same_rack": ["--dc", "dc1", "--rack", "r1"], "same_dc": ["--dc", "dc1", "--rack", "other"],
+                 "other_dc": ["--dc", "other", "--rack", "r1"], "unknown": ["--unknown"]}
+        for stage in ("rack", "none+certificate"):
+            said = self.object("explain", self.path(stage), "--matrix")
+            self.assertEqual(list(said), ["scope", "decisions"])
+            asked = [(entry["direction"], entry["lane"], entry["peer"]) for entry in said["decisions"]]
+            self.assertEqual(sorted(asked), sorted(itertools.product(
+                ("out", "in-plain", "in-tls"), ("normal", "control", "bulk"), KINDS)))
+            for entry in said["decisions"]:
+                single = self.explain(stage, *peers[entry["peer"]], "--direction", entry["direction"], "--lane",
+                                      entry["lane"])
+                self.assertEqual([entry[key] for key in ("decision", "reason", "port")],
+                                 [single[key] for key in ("decision", "reason", "port")])
+            text = run("explain", self.path(stage), "--matrix").stdout.splitlines()
+            self.assertEqual(len(text), 2 + 9)
+            for entry, words in zip(said["decisions"][:4], text[2].split()[2::2]):
+                self.assertEqual(entry["decision"], words)
+
+    def test_explain__wrong_command_line__usage(self):
+        for arguments in ([], [self.path("dc")], [self.path("dc"), "--matrix", "--unknown"],
+                          [self.path("dc"), "--rack", "r1"], [self.path("dc"), "--peer", "host"],
+                          [self.path("dc"), "--unknown", "--lane", "bulky"],
+                          [self.path("dc"), self.path("dc"), "--unknown"]):
+            done = run("explain", *arguments, "--json")
+            self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
+
+    def test_explain__key_of_another_certificate__does_not_start(self):
+        path = self.write("foreign.yaml", "all")
+        with open(path, encoding="utf-8") as file:
+            text = file.read().replace("n1.key", "ca.key")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = run("explain", path, "--unknown", "--json")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("key", done.stderr)
+
+    def test_step__every_pair__safe_between_neighbours_else_with_a_path(self):
+        for old, new in itertools.product(STAGES, STAGES):
+            with self.subTest(old=old, new=new):
+                said = self.object("check", "--from", self.path(old), self.path(new))
+                self.assertEqual(list(said), ["safe", "reason", "path", "from", "to"])
+                self.assertEqual((said["from"], said["to"]), (old, new))
+                self.assertIs(said["safe"], old == new or new in NEIGHBOURS[old])
+                self.assertTrue(said["reason"])
+                way = [old, *said["path"]]
+                self.assertEqual(way[-1], new)
+                for here, there in zip(way, way[1:]):
+                    self.assertIn(there, NEIGHBOURS[here])
+        said = self.object("check", "--from", self.path("dc"), self.path("all"))
+        self.assertEqual((said["safe"], said["path"]), (False, ["transitional", "all"]))
+        self.assertIn("no_listener", said["reason"])
+        said = self.object("check", "--from", self.path("none"), self.path("rack"))
+        self.assertEqual(said["path"], ["none+certificate", "transitional", "rack"])
+
+    def test_step__for_people__the_path_in_words(self):
+        done = run("check", "--from", self.path("dc"), self.path("all"))
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("not safe: dc to all", done.stdout)
+        self.assertIn("dc -> transitional -> all", done.stdout)
+        self.assertTrue(run("check", "--from", self.path("dc"), self.path("dc")).stdout.startswith("safe: "))
+
+    def test_step__what_nodes_must_agree_on_differs__not_safe_and_no_path(self):
+        cases = {"cluster_name": ("dc", {"cluster": "d"}), "location": ("dc", {"dc": "dc7"}),
+                 "storage_port": ("dc", {"port": 7500})}
+        for word, (stage, change) in cases.items():
+            with self.subTest(word=word):
+                path = self.write("changed.yaml", stage, **change)
+                said = self.object("check", "--from", self.path(stage), path)
+                self.assertEqual((said["safe"], said["path"]), (False, []))
+                self.assertIn(word, said["reason"])
+        # Nobody dials the plain port under all.
+        said = self.object("check", "--from", self.path("all"), self.write("changed.yaml", "all", port=7500))
+        self.assertTrue(said["safe"])
+
+    def test_step__configuration_that_does_not_start__exit_1_and_one_object(self):
+        for old, new in (("/nowhere/old.yaml", self.path("dc")), (self.path("dc"), "/nowhere/new.yaml")):
+            said = self.object("check", "--from", old, new, code=1)
+            self.assertEqual((said["safe"], said["path"], said["from"], said["to"]), (False, [], None, None))
+            self.assertIn("/nowhere/", said["reason"])
+        self.assertEqual(run("check", "--from", self.path("dc")).returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -528,3 +528,27 @@ void channel_pair_answer_kept(struct channel_pair *pair, enum weft_err expected)
     conn_end_do(&pair->conns.ends[ACCEPTOR], kept_errand_run, &errand);
     conn_pair_run(&pair->conns, PAIR_SECOND_NS / 10);
 }
+
+static void burst_run(void *ctx, struct weft_shard *shard)
+{
+    struct burst *burst = ctx;
+    (void)shard;
+    for (uint32_t i = 0; i < burst->count; i++) {
+        enum weft_err err = side_call(burst->side, 0, &burst->request, &burst->outcomes[i]);
+        burst->accepted += err == WEFT_OK;
+        burst->err = burst->err == WEFT_OK ? err : burst->err;
+    }
+    if (burst->abort) {
+        conn_abort(&burst->side->channels[0]->conn, WEFT_ERR_CANCELLED, WEFT_REASON_LOCAL_CLOSE);
+    }
+    if (burst->close) {
+        conn_close(&burst->side->channels[0]->conn, WEFT_REASON_LOCAL_CLOSE);
+    }
+}
+
+void channel_pair_burst(struct channel_pair *pair, struct burst *burst)
+{
+    burst->side = &pair->sides[DIALER];
+    burst->request.timeout_ns = burst->request.timeout_ns != 0 ? burst->request.timeout_ns : 10 * PAIR_SECOND_NS;
+    conn_end_do(&pair->conns.ends[DIALER], burst_run, burst);
+}

@@ -107,6 +107,20 @@ enum weft_err side_call(struct side *side, uint32_t channel, const struct call_r
 void channel_pair_call(struct channel_pair *pair, uint64_t verb, uint32_t bytes, uint64_t timeout_ns,
                        struct outcome *outcome);
 void outcome_done(void *ctx, enum weft_err err, const struct weft_reply *reply);
+/* Calls that are made in one turn. */
+struct burst {
+    struct side *side;
+    struct call_request request;
+    struct outcome *outcomes;
+    uint32_t count;
+    uint32_t accepted;
+    enum weft_err err; /* of the first that was not */
+    bool abort;        /* right behind them, in the same turn */
+    bool close;
+};
+
+/* From outside: make them on the dialer's first channel; without a timeout they have 10 s. */
+void channel_pair_burst(struct channel_pair *pair, struct burst *burst);
 /* From outside: a raw side sends these bytes. */
 void channel_pair_raw_send(struct channel_pair *pair, uint32_t side, uint32_t raw, const void *data, uint32_t bytes);
 /* A raw side's half of the negotiation, from its flags. */

@@ -41,29 +41,13 @@ static void answer_all(void *ctx, struct weft_shard *shard)
     free(payload);
 }
 
-struct burst {
-    struct side *side;
-    struct call_request request;
-    struct outcome *outcomes;
-    uint32_t count;
-};
-
-static void burst_run(void *ctx, struct weft_shard *shard)
-{
-    struct burst *burst = ctx;
-    (void)shard;
-    for (uint32_t i = 0; i < burst->count; i++) {
-        assert_int_equal(side_call(burst->side, 0, &burst->request, &burst->outcomes[i]), WEFT_OK);
-    }
-}
-
 static void keep_calls(struct channel_pair *pair, struct outcome *outcomes, uint32_t count, uint64_t timeout_ns)
 {
-    struct burst burst = {.side = &pair->sides[DIALER],
-                          .request = {.verb = VERB_KEEP, .args = {NULL, 8}, .timeout_ns = timeout_ns},
+    struct burst burst = {.request = {.verb = VERB_KEEP, .args = {NULL, 8}, .timeout_ns = timeout_ns},
                           .outcomes = outcomes,
                           .count = count};
-    conn_end_do(&pair->conns.ends[DIALER], burst_run, &burst);
+    channel_pair_burst(pair, &burst);
+    assert_int_equal(burst.accepted, count);
     conn_pair_run(&pair->conns, SECOND / 10);
     assert_int_equal(pair->sides[ACCEPTOR].kept_count, count);
 }

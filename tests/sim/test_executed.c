@@ -2,8 +2,8 @@
 /* Goal: what a failed call says about its execution is exact: `no` wherever the peer cannot have had the whole request
  * or said itself that it did not run it, `yes` only where it said that it did, `maybe` for the rest.
  *
- * Method: one case per row of the table in docs/protocol.md that test_channel.c and test_cancel.c do not have: requests
- * that left in part, and exceptions whose bytes find no room. */
+ * Method: one case per row of the table in docs/protocol.md that the tests of channels and of cancellations do not
+ * have: requests that left in part, and exceptions whose bytes find no room. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

@@ -319,7 +319,9 @@ static void slot_done(void *ctx, enum weft_err err, const struct weft_reply *rep
     if (WEFT_UNLIKELY(client->parked != 0) || !slot_issue(client, slot, now_ns)) {
         slot_park(client, slot);
     }
-    rpc_client_check_done(client);
+    if (WEFT_UNLIKELY(client->phase == RPC_STOP)) { /* that call failed */
+        rpc_client_check_done(client);
+    }
 }
 
 /* --- phases ------------------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #ifndef ENGINE_BASE_SLOTS_H
 #define ENGINE_BASE_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <weft/error.h>
@@ -101,11 +102,11 @@ static inline void *slots_take(struct slots *slots, uint32_t *index, uint32_t *g
     return object;
 }
 
-/* The object is free from here on, and its handles miss.  Giving back what is free aborts. */
-static inline void slots_give_back(struct slots *slots, void *object)
+/* The object with this index is free from here on, and its handles miss.  Giving back what is free aborts. */
+static inline void slots_give_back_at(struct slots *slots, void *object, uint32_t index)
 {
-    uint32_t index = slots_index_of(slots, object);
     struct slot_books *books = &slots->books[index];
+    WEFT_DEBUG_ASSERT(slots_index_of(slots, object) == index);
     WEFT_ASSERT(books->next == SLOTS_IN_USE);
     books->generation++;
     if (WEFT_UNLIKELY(books->generation == 0)) {
@@ -115,6 +116,17 @@ static inline void slots_give_back(struct slots *slots, void *object)
     slots->free_first = index + 1;
     slots->count_in_use--;
     WEFT_POISON(object, slots->stride);
+}
+
+static inline void slots_give_back(struct slots *slots, void *object)
+{
+    slots_give_back_at(slots, object, slots_index_of(slots, object));
+}
+
+/* Of a slot that was taken with this index and generation: is it still in the same hands? */
+static inline bool slots_kept(const struct slots *slots, uint32_t index, uint32_t generation)
+{
+    return slots->books[index].generation == generation;
 }
 
 /* The object that has this index and generation; NULL if it was given back, or if there never was such a slot. */

@@ -13,6 +13,7 @@ void io_init(struct io *io, const struct io_backend *backend)
     list_init(&io->queued);
     list_init(&io->cancels);
     memset(&io->counters, 0, sizeof io->counters);
+    io->never_sleeps = false;
 }
 
 uint64_t io_monotonic_ns(struct io *io)

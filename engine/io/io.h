@@ -141,6 +141,7 @@ struct io {
     struct list queued;  /* operations to start at the next wait */
     struct list cancels; /* in-flight operations whose cancel was asked since the last wait */
     struct io_counters counters;
+    bool never_sleeps;      /* wait only looks, and `idle` can tell beforehand whether it would look in vain */
     uint32_t queue_entries; /* of a ring: as many as memory could be locked for */
     uint32_t queue_wanted;
 };
@@ -174,6 +175,8 @@ struct io_backend {
     /* Start everything queued, then wait until an event is there, timeout_ns passed or wake was called, and fill
      * events.  timeout 0 only looks. */
     uint32_t (*wait)(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max);
+    /* Where io.never_sleeps: would wait start nothing and find nothing?  A look into memory. */
+    bool (*idle)(const struct io *io);
     void (*lend_return)(struct io *io, struct buf *buf);
     /* Register memory from which sends with `zero_copy` will come, so that the kernel looks its pages up once instead
      * of at each of them; once per io, and until close.  False: the system refused, and sends work as before.  NULL:

@@ -336,7 +336,14 @@ static uint32_t ring_take_completions(struct io_ring *ring, struct io_event *eve
 static bool ring_quiet(const struct io_ring *ring)
 {
     return io_uring_sq_ready(&ring->ring) == 0 &&
-           (*ring->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
+           (IO_URING_READ_ONCE(*ring->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
+}
+
+static bool ring_idle(const struct io *io)
+{
+    const struct io_ring *ring = WEFT_CONTAINER_OF(io, const struct io_ring, io);
+    return ring_quiet(ring) && io_uring_cq_ready(&ring->ring) == 0 && list_empty(&ring->stillborn) &&
+           list_empty(&io->queued) && list_empty(&io->cancels);
 }
 
 static void ring_look(struct io_ring *ring)
@@ -439,9 +446,7 @@ static void ring_rest(struct io *io, uint64_t deadline_ns)
     struct io_ring *ring = ring_of(io);
     ring_clear_wakes(ring);
     atomic_thread_fence(memory_order_seq_cst); /* a completion that comes from here on makes the set readable again */
-    bool idle = ring_quiet(ring) && io_uring_cq_ready(&ring->ring) == 0 && list_empty(&ring->stillborn) &&
-                list_empty(&io->queued) && list_empty(&io->cancels);
-    io_pollable_arm(&ring->pollable, io->backend->now_ns(io), idle ? deadline_ns : 0);
+    io_pollable_arm(&ring->pollable, io->backend->now_ns(io), ring_idle(io) ? deadline_ns : 0);
 }
 
 /* Completions and wakes make one eventfd readable, and that, or the timer, the set. */
@@ -577,6 +582,7 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
     ring->io.clock = options->clock;
     list_init(&ring->stillborn);
     ring->busy_poll = options->busy_poll;
+    ring->io.never_sleeps = options->busy_poll && !options->pollable;
     io_pollable_init(&ring->pollable);
     ring->wake_socket = eventfd(0, EFD_CLOEXEC | (options->pollable ? EFD_NONBLOCK : 0));
     if (ring->wake_socket < 0) {
@@ -636,6 +642,7 @@ const struct io_backend io_uring_backend = {
     .open = ring_open,
     .close = ring_close,
     .wait = ring_wait,
+    .idle = ring_idle,
     .lend_return = ring_lend_return,
     .memory_register = ring_memory_register,
     .wake = ring_wake,

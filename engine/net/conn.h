@@ -148,24 +148,24 @@ WEFT_NODISCARD enum weft_err conn_accept(struct net *net, int32_t socket, const 
  *  @return ok | QUEUE_FULL (over the connection's bound, or the shard is out of send buffers) | CLOSED */
 WEFT_NODISCARD enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_span body);
 
-/* Where a small message can be written at once: room in one piece behind what is queued already.  NULL where there is
- * none, which is no error: conn_send knows more.  Fill all of it, then say conn_send_placed. */
-static inline uint8_t *conn_send_place(const struct conn *conn, uint32_t bytes)
+/* The buffer where a small message can be written at once, from its end on: behind what is queued already, in one
+ * piece, and the queue stays below its high mark.  NULL where there is none, which is no error: conn_send knows more.
+ * Fill all of it, then say conn_send_placed. */
+static inline struct buf *conn_send_place(const struct conn *conn, uint32_t bytes)
 {
     struct list_node *node = list_last(&conn->outbox);
-    if (node == NULL || conn->state != CONN_OPEN || conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH) {
+    if (node == NULL || conn->state != CONN_OPEN || (uint64_t)conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_HIGH) {
         return NULL;
     }
-    const struct buf *tail = WEFT_CONTAINER_OF(node, struct buf, link);
-    return buf_room(tail) >= bytes ? tail->data + tail->end : NULL;
+    struct buf *tail = WEFT_CONTAINER_OF(node, struct buf, link);
+    return buf_room(tail) >= bytes ? tail : NULL;
 }
 
-static inline void conn_send_placed(struct conn *conn, uint32_t bytes)
+static inline void conn_send_placed(struct conn *conn, struct buf *place, uint32_t bytes)
 {
-    WEFT_CONTAINER_OF(list_last(&conn->outbox), struct buf, link)->end += bytes;
+    place->end += bytes;
     conn->outbox_bytes += bytes;
     conn->queued_total += bytes;
-    conn->above_high |= conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH;
     shard_mark_dirty(conn->net->shard, &conn->flush);
 }
 

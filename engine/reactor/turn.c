@@ -49,6 +49,28 @@ void shard_rest(struct weft_shard *shard)
     }
 }
 
+/* Nothing has come from outside the thread. */
+static bool turn_nothing_came(const struct weft_shard *shard)
+{
+    return shard->io->backend->idle(shard->io) && !mailbox_pending(shard) && !engine_signal_pending(shard) &&
+           atomic_load_explicit(&shard->parcels.returned, memory_order_relaxed) == NULL;
+}
+
+/* A shard that never sleeps looks before it takes a turn: most of its turns would find nothing, and what comes during
+ * one has to wait for its end.  The clock is the dearest part of looking, so it is read only once in a while. */
+static bool turn_is_idle(const struct weft_shard *shard)
+{
+    if (shard_has_work(shard) || !list_empty(&shard->starved)) {
+        return false;
+    }
+    for (uint32_t look = 0; look < TURN_LOOKS; look++) {
+        if (!turn_nothing_came(shard)) {
+            return false;
+        }
+    }
+    return shard->io->backend->now_ns(shard->io) < timer_wheel_next_ns(&shard->wheel);
+}
+
 /* What waited for memory tries again, before newer things take it. */
 static void turn_starved(struct weft_shard *shard)
 {
@@ -152,7 +174,10 @@ static void turn_measure(struct weft_shard *shard, uint32_t events)
 
 void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
 {
-    uint64_t timeout_ns = sleep_ns_max > 0 ? turn_timeout(shard) : 0;
+    if (shard->io->never_sleeps && turn_is_idle(shard)) {
+        return;
+    }
+    uint64_t timeout_ns = sleep_ns_max > 0 && !shard->io->never_sleeps ? turn_timeout(shard) : 0;
     timeout_ns = timeout_ns < sleep_ns_max ? timeout_ns : sleep_ns_max;
     if (timeout_ns > 0) {
         timeout_ns = turn_announce_sleep(shard, timeout_ns);

@@ -10,23 +10,6 @@
 #include "engine/base/error.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-/* The id on the wire: generation above, slot below. */
-#define CALL_INDEX_BITS 20u
-
-int64_t call_id(const struct call *call)
-{
-    return (int64_t)((uint64_t)call->generation << CALL_INDEX_BITS | call->index);
-}
-
-struct call *call_find(struct rpc *rpc, int64_t id)
-{
-    uint64_t bits = (uint64_t)id;
-    if (bits >> CALL_INDEX_BITS > UINT32_MAX) {
-        return NULL;
-    }
-    return slots_find(&rpc->calls, (uint32_t)(bits & ((1u << CALL_INDEX_BITS) - 1)),
-                      (uint32_t)(bits >> CALL_INDEX_BITS));
-}
 
 /* What a waiting call kept to be sent. */
 static void call_drop_args(struct call *call)
@@ -39,26 +22,30 @@ static void call_drop_args(struct call *call)
     call->payload = NULL;
 }
 
+/* What calls hold that were not sent at once, so that the slot is as those are. */
+static void call_drop_apart(struct call *call)
+{
+    call_drop_args(call);
+    call->away = NULL;
+    call->lent = false;
+}
+
 /* Ends the call: its slot is free before the callback runs, so that the callback can call again. */
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
 {
     struct rpc *rpc = call->rpc;
     weft_reply_fn *fn = call->fn;
     void *ctx = call->ctx;
-    list_remove(&call->link);
-    if (WEFT_UNLIKELY(call->args != NULL || call->payload != NULL)) {
-        call_drop_args(call);
+    if (WEFT_UNLIKELY(call->apart)) {
+        call_drop_apart(call);
     }
-    if (call->channel != NULL) {
-        enum weft_lane lane = call->channel->lane;
-        if (err == WEFT_OK && !call->one_way) {
-            metric_run_add(&rpc->shard->calls_run[lane], &rpc->shard->metrics.call_ns[lane],
-                           rpc->shard->now_ns - call->started_ns);
-        }
+    if (WEFT_LIKELY(call->channel != NULL)) {
         call_leave(call);
+    } else {
+        list_remove(&call->link);
     }
-    slots_give_back(&rpc->calls, call);
-    if (fn != NULL) {
+    slots_give_back_at(&rpc->calls, call, call->index);
+    if (WEFT_LIKELY(fn != NULL)) {
         fn(ctx, err, reply);
     }
 }
@@ -78,11 +65,12 @@ enum weft_executed call_executed(const struct call *call)
 void call_tell_failed(struct call *call, const struct weft_error *why, enum weft_executed executed)
 {
     struct weft_reply *reply = &call->rpc->reply;
-    memset(reply, 0, sizeof *reply);
+    reply->payload = (struct weft_span){NULL, 0};
     reply->error = *why;
     reply->executed = executed;
     reply->handler_us = WIRE_DURATION_NONE;
     call_finish(call, why->code, reply);
+    memset(&reply->error, 0, sizeof reply->error); /* what replies find */
 }
 
 void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed)
@@ -104,7 +92,7 @@ static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
     uint32_t index;
     uint32_t generation;
     struct call *call = slots_take(&rpc->calls, &index, &generation);
-    if (call == NULL) {
+    if (WEFT_UNLIKELY(call == NULL)) {
         return NULL;
     }
     list_node_init(&call->link);
@@ -113,30 +101,17 @@ static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
     call->channel = NULL;
     call->fn = request->fn;
     call->ctx = request->ctx;
-    call->verb = request->verb;
-    call->args = NULL;
-    call->args_bytes = 0;
-    call->payload = NULL;
     call->started_ns = rpc->shard->now_ns;
+    call->deadline_ns = call->started_ns + request->timeout_ns;
     call->index = index;
     call->generation = generation;
     call->one_way = request->one_way;
     call->patient = request->patient;
     call->cancelled = false;
-    call->away = NULL;
-    call->lent = false;
-    call->deadline_ns = rpc->shard->now_ns + request->timeout_ns;
+    call->apart = false;
     call_deadline_start(call);
     TALLY(tally, calls_started);
     return call;
-}
-
-/* The request is put on the wire in this turn, so what is left now is what the peer is told. */
-static uint64_t call_timeout_ms(const struct call *call)
-{
-    uint64_t now_ns = call->rpc->shard->now_ns;
-    uint64_t left_ns = call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 0;
-    return left_ns / NS_PER_MS;
 }
 
 /* Header and arguments, by copy. */
@@ -145,11 +120,12 @@ static enum weft_err call_put_args(struct conn *conn, bool timeout, const struct
 {
     uint8_t header[FRAME_HEADER_BYTES_MAX];
     uint32_t bytes = wire_request_bytes(timeout);
-    uint8_t *place = conn_send_place(conn, bytes + args.bytes);
+    struct buf *place = conn_send_place(conn, bytes + args.bytes);
     if (WEFT_LIKELY(place != NULL)) {
-        wire_request_write(place, timeout, request, args.bytes);
-        bytes_copy(place + bytes, args.data, args.bytes);
-        conn_send_placed(conn, bytes + args.bytes);
+        uint8_t *to = place->data + place->end;
+        wire_request_write(to, timeout, request, args.bytes);
+        bytes_copy(to + bytes, args.data, args.bytes);
+        conn_send_placed(conn, place, bytes + args.bytes);
         return WEFT_OK;
     }
     wire_request_write(header, timeout, request, args.bytes);
@@ -164,24 +140,24 @@ static enum weft_err call_put_payload(struct conn *conn, bool timeout, const str
     return conn_send_payload(conn, (struct weft_span){header, bytes}, payload);
 }
 
-static enum weft_err call_put(struct call *call, struct channel *channel, struct weft_span args,
-                              struct weft_buf *payload)
+/* Put the request of a call that is in no list on the wire.  What the peer is told of the time is what is left now,
+ * since that happens in this turn. */
+static inline enum weft_err call_put(struct call *call, struct channel *channel, const struct wire_request *request,
+                                     struct weft_span args, struct weft_buf *payload)
 {
-    const struct wire_request request = {.timeout_ms = call_timeout_ms(call), .verb = call->verb, .id = call_id(call)};
-    if (WEFT_UNLIKELY(request.timeout_ms == 0)) {
+    if (WEFT_UNLIKELY(request->timeout_ms == 0)) {
         return WEFT_ERR_TIMEOUT; /* on the wire 0 would mean none at all */
     }
     uint64_t begin = channel->conn.queued_total;
     if (WEFT_LIKELY(payload == NULL)) {
-        WEFT_TRY(call_put_args(&channel->conn, channel->timeout_negotiated, &request, args));
+        WEFT_TRY(call_put_args(&channel->conn, channel->timeout_negotiated, request, args));
     } else {
-        WEFT_TRY(call_put_payload(&channel->conn, channel->timeout_negotiated, &request, payload));
+        WEFT_TRY(call_put_payload(&channel->conn, channel->timeout_negotiated, request, payload));
     }
     call->begin = begin;
     call->end = channel->conn.queued_total;
     call->channel = channel;
     channel->call_count++;
-    list_remove(&call->link);
     list_push_back(call->one_way ? &channel->one_ways : &channel->calls, &call->link);
     return WEFT_OK;
 }
@@ -197,10 +173,11 @@ static void call_unmake(struct call *call)
 enum weft_err call_send(struct channel *channel, const struct call_request *request)
 {
     struct call *call = call_make(channel->rpc, channel->tally, request);
-    if (call == NULL) {
+    if (WEFT_UNLIKELY(call == NULL)) {
         return WEFT_ERR_QUEUE_FULL;
     }
-    enum weft_err err = call_put(call, channel, request->args, request->payload);
+    const struct wire_request wire = {request->timeout_ns / NS_PER_MS, request->verb, call_id(call)};
+    enum weft_err err = call_put(call, channel, &wire, request->args, request->payload);
     if (WEFT_UNLIKELY(err != WEFT_OK)) {
         call_unmake(call);
     } else if (request->id != NULL) {
@@ -216,6 +193,8 @@ enum weft_err call_wait(struct rpc *rpc, struct weft_peer_counters *tally, struc
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
+    call->apart = true;
+    call->verb = request->verb;
     if (request->payload != NULL) {
         call->payload = weft_buf_ref(request->payload);
     } else if (request->args.bytes > 0) {
@@ -241,6 +220,7 @@ enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, voi
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
+    call->apart = true;
     call->away = to;
     call->lent = true;
     *index = call->index;
@@ -273,16 +253,25 @@ void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const s
     if (call == NULL || call->cancelled) {
         COUNT(rpc->shard, late_replies);
     } else if (reply->error.code != WEFT_OK) {
-        const struct weft_error why = reply->error;
-        call_fail(call, &why, reply->executed);
+        call_fail(call, &reply->error, reply->executed);
     } else {
         if (call->one_way) {
             TALLY(call->tally, calls_one_way);
         } else {
             TALLY(call->tally, calls_answered);
         }
-        call_finish(call, WEFT_OK, reply);
+        rpc->reply = *reply; /* the one whose payload can be taken over */
+        call_finish(call, WEFT_OK, &rpc->reply);
     }
+}
+
+static enum weft_err call_put_waiting(struct call *call, struct channel *channel)
+{
+    uint64_t now_ns = call->rpc->shard->now_ns;
+    uint64_t left_ns = call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 0;
+    const struct wire_request wire = {left_ns / NS_PER_MS, call->verb, call_id(call)};
+    const struct weft_span args = {call->args, call->args != NULL ? call->args_bytes : 0};
+    return call_put(call, channel, &wire, args, call->payload);
 }
 
 void call_send_waiting(struct list *waiting, struct channel *channel)
@@ -291,11 +280,10 @@ void call_send_waiting(struct list *waiting, struct channel *channel)
     list_init(&now);
     list_splice_back(&now, waiting);
     struct list_node *node;
-    while ((node = list_first(&now)) != NULL) {
+    while ((node = list_pop_front(&now)) != NULL) {
         struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
-        enum weft_err err = call_put(call, channel, (struct weft_span){call->args, call->args_bytes}, call->payload);
+        enum weft_err err = call_put_waiting(call, channel);
         if (err == WEFT_ERR_TIMEOUT) { /* its deadline is less than a millisecond away: let it come */
-            list_remove(node);
             list_push_back(waiting, node);
         } else if (err != WEFT_OK) {
             struct weft_error why = {0};
@@ -359,7 +347,8 @@ void call_handed(struct channel *channel)
             return;
         }
         struct weft_reply *reply = &call->rpc->reply;
-        memset(reply, 0, sizeof *reply);
+        reply->payload = (struct weft_span){NULL, 0};
+        WEFT_DEBUG_ASSERT(reply->error.code == WEFT_OK);
         reply->executed = WEFT_EXECUTED_MAYBE;
         reply->handler_us = WIRE_DURATION_NONE;
         TALLY(call->tally, calls_one_way);

@@ -11,27 +11,28 @@
 
 struct call {
     struct list_node link; /* of the waiting list, or of the channel's calls or one-ways */
-    uint64_t deadline_ns;
     struct rpc *rpc;
     struct weft_peer_counters *tally;
     struct channel *channel; /* NULL while waiting */
     weft_reply_fn *fn;       /* NULL: nobody wants to know */
     void *ctx;
-    uint64_t verb;
     uint64_t begin; /* where in the connection's stream the request stands */
     uint64_t end;
-    uint8_t *args; /* of a waiting call */
-    uint32_t args_bytes;
-    struct weft_buf *payload; /* of a waiting call: its arguments, instead of args */
     uint64_t started_ns;
+    uint64_t deadline_ns;
     uint32_t index;
     uint32_t generation;
     bool one_way;
     bool patient;
-    bool cancelled;              /* it has ended, and its callback comes from a task */
-    bool lent;                   /* another shard carries it out, or did */
+    bool cancelled; /* it has ended, and its callback comes from a task */
+    bool apart;     /* not sent at once by the shard that it was made on: what follows holds */
+    bool lent;      /* another shard carries it out, or did; false in a free slot, as the next three are NULL */
+    void *away;     /* what it was lent to, while another shard has that; else NULL */
+    uint8_t *args;  /* of a waiting call */
+    struct weft_buf *payload; /* of a waiting call: its arguments, instead of args */
+    uint32_t args_bytes;
     enum weft_executed executed; /* of a cancelled call */
-    void *away;                  /* what it was lent to, while another shard has that; else NULL */
+    uint64_t verb;               /* of a waiting call */
 };
 
 struct call_request {
@@ -67,7 +68,7 @@ void *call_lent_to(struct rpc *rpc, weft_call_id id);
 void call_lend_undo(struct rpc *rpc, uint32_t index, uint32_t generation);
 /* What it was lent to is back without an end, since the deadline passed there: it will pass here too. */
 void call_lend_back(struct rpc *rpc, uint32_t index, uint32_t generation);
-/* The end that the other shard brought about; too late if the call has ended by its deadline. */
+/* The end that the other shard brought about, which is copied; too late if the call has ended by its deadline. */
 void call_lend_end(struct rpc *rpc, uint32_t index, uint32_t generation, const struct weft_reply *reply);
 /* Bytes were handed to the network: one-ways that were among them are done. */
 void call_handed(struct channel *channel);
@@ -79,13 +80,42 @@ void call_cancel_init(struct rpc *rpc);
 void call_prune(struct channel *channel);
 
 /* Between the files of the call. */
-int64_t call_id(const struct call *call);
+/* The id on the wire: generation above, slot below. */
+#define CALL_INDEX_BITS 20u
+
+static inline int64_t call_id(const struct call *call)
+{
+    return (int64_t)((uint64_t)call->generation << CALL_INDEX_BITS | call->index);
+}
+
+/* The call that has this id; NULL: nobody any more. */
+static inline struct call *call_find(const struct rpc *rpc, int64_t id)
+{
+    uint64_t bits = (uint64_t)id;
+    if (WEFT_UNLIKELY(bits >> CALL_INDEX_BITS > UINT32_MAX)) {
+        return NULL;
+    }
+    return slots_find(&rpc->calls, (uint32_t)(bits & ((1u << CALL_INDEX_BITS) - 1)),
+                      (uint32_t)(bits >> CALL_INDEX_BITS));
+}
+
+/* The call has ended, and not all of its request was handed over. */
+void call_leave_queued(struct call *call);
+/* The call has ended: the channel that it was sent on forgets it. */
+static inline void call_leave(struct call *call)
+{
+    struct channel *channel = call->channel;
+    list_remove(&call->link);
+    channel->call_count--;
+    if (WEFT_UNLIKELY(call->end > channel->conn.handed_total)) {
+        call_leave_queued(call);
+    }
+    call->channel = NULL;
+}
+
 weft_call_id call_handle(const struct call *call);
-struct call *call_find(struct rpc *rpc, int64_t id);
 /* Whether the peer can have run it if it ends now. */
 enum weft_executed call_executed(const struct call *call);
-/* The call has ended: its channel forgets it. */
-void call_leave(struct call *call);
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply);
 void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed);
 /* The same for an end that is counted otherwise. */

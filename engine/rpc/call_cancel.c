@@ -44,16 +44,10 @@ void *call_lent_to(struct rpc *rpc, weft_call_id id)
     return call != NULL && !call->cancelled ? call->away : NULL;
 }
 
-void call_leave(struct call *call)
+void call_leave_queued(struct call *call)
 {
     struct channel *channel = call->channel;
     struct conn *conn = &channel->conn;
-    list_remove(&call->link);
-    call->channel = NULL;
-    channel->call_count--;
-    if (WEFT_LIKELY(call->end <= conn->handed_total)) {
-        return;
-    }
     if (call->begin >= conn->handed_total) {
         conn_prune_later(conn);
     } else {

@@ -69,15 +69,13 @@ static bool call_answered(struct channel *channel, const struct frame *frame)
         return call_failed_remotely(call, frame, response.exception);
     }
     struct weft_reply *reply = &rpc->reply;
+    WEFT_DEBUG_ASSERT(reply->error.code == WEFT_OK); /* failures clean up behind themselves */
     reply->payload = frame->payload;
-    reply->error.code = WEFT_OK;
-    reply->error.reason = WEFT_REASON_NONE;
-    reply->error.os_errno = 0;
-    reply->error.tls_code = 0;
-    reply->error.text[0] = '\0';
     reply->executed = WEFT_EXECUTED_YES;
     reply->handler_us = response.handler_us;
     TALLY(call->tally, calls_answered);
+    metric_run_add(&rpc->shard->calls_run[channel->lane], &rpc->shard->metrics.call_ns[channel->lane],
+                   rpc->shard->now_ns - call->started_ns);
     call_finish(call, WEFT_OK, reply);
     return true;
 }

@@ -57,11 +57,24 @@ static bool channel_land(struct channel *channel, uint32_t bytes, uint32_t here_
     return true;
 }
 
-/* May another frame be taken now? */
-static bool channel_may_go_on(struct channel *channel)
+_Static_assert(TURN_CONN_FRAMES_MAX % TURN_CLOCK_FRAMES == 0, "the clock is read where a share can end");
+
+/* Asked once for so many frames: has the channel had its share of the turn? */
+static bool channel_had_its_share(struct channel *channel)
 {
-    struct weft_shard *shard = channel_shard(channel);
-    if (WEFT_UNLIKELY(channel->turn_frames >= TURN_CONN_FRAMES_MAX || channel->turn_bytes > TURN_CONN_BYTES_MAX)) {
+    if (channel->turn_frames >= TURN_CONN_FRAMES_MAX) {
+        return true;
+    }
+    if (channel->turn_frames > 0) {
+        shard_clock(channel_shard(channel));
+    }
+    return false;
+}
+
+/* May another frame be taken now? */
+static inline bool channel_may_go_on(struct channel *channel)
+{
+    if (WEFT_UNLIKELY(channel->turn_frames % TURN_CLOCK_FRAMES == 0 && channel_had_its_share(channel))) {
         channel_stall(channel, CHANNEL_STALL_TURN);
         return false;
     }
@@ -69,44 +82,50 @@ static bool channel_may_go_on(struct channel *channel)
         channel_stall(channel, CHANNEL_STALL_MEMORY);
         return false;
     }
-    if (WEFT_UNLIKELY(++channel->turn_frames % TURN_CLOCK_FRAMES == 0)) {
-        shard_clock(shard);
-    }
+    channel->turn_frames++;
     return true;
 }
 
-void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
+/* A step that brought no frame.  @return whether to go on */
+static bool channel_frame_stepped(struct channel *channel, enum frame_step step, uint32_t bytes, uint32_t here_bytes)
 {
-    struct frame frame;
+    if (step == FRAME_TOO_LARGE) {
+        conn_abort(&channel->conn, WEFT_ERR_TOO_LARGE, WEFT_REASON_FRAME_TOO_LARGE);
+    }
+    return step == FRAME_LAND && channel_land(channel, bytes, here_bytes);
+}
+
+static void channel_begin_share(struct channel *channel, uint32_t bytes)
+{
     if (channel->turn != channel_shard(channel)->turn_number) {
         channel->turn = channel_shard(channel)->turn_number;
         channel->turn_frames = 0;
         channel->turn_bytes = 0;
     }
+    channel->turn_bytes += bytes;
+    if (channel->turn_bytes > TURN_CONN_BYTES_MAX) {
+        channel->turn_frames = TURN_CONN_FRAMES_MAX; /* that was all of it */
+    }
+}
+
+void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
+{
+    struct frame frame;
+    channel_begin_share(channel, bytes->bytes);
     if (!frame_reader_partial(&channel->reader)) {
         channel->frame_ns = arrived_ns;
     }
-    channel->turn_bytes += bytes->bytes;
     while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP && !channel->stalled &&
            channel_may_go_on(channel)) {
-        switch (frame_reader_next(&channel->reader, bytes, &frame)) {
-        case FRAME_MORE:
-            return;
-        case FRAME_WHOLE:
+        enum frame_step step = frame_reader_next(&channel->reader, bytes, &frame);
+        if (WEFT_LIKELY(step == FRAME_WHOLE)) {
             if (!channel_frame_received(channel, &frame)) {
                 return;
             }
             channel->pass_over = false;
             channel->used = true;
             channel->frame_ns = arrived_ns;
-            break;
-        case FRAME_LAND:
-            if (!channel_land(channel, frame.payload.bytes, bytes->bytes)) {
-                return;
-            }
-            break;
-        case FRAME_TOO_LARGE:
-            conn_abort(&channel->conn, WEFT_ERR_TOO_LARGE, WEFT_REASON_FRAME_TOO_LARGE);
+        } else if (!channel_frame_stepped(channel, step, frame.payload.bytes, bytes->bytes)) {
             return;
         }
     }

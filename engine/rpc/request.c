@@ -202,16 +202,22 @@ struct channel *request_channel(const struct weft_request *request, enum weft_er
     return channel;
 }
 
-static uint32_t request_handler_us(const struct weft_request *request)
+static inline uint32_t request_handler_us(const struct weft_request *request)
 {
-    uint64_t us = (request->rpc->shard->now_ns - request->started_ns) / NS_PER_US;
+    uint64_t ns = request->rpc->shard->now_ns - request->started_ns;
+    if (WEFT_LIKELY(ns < NS_PER_US)) { /* answered in the turn that brought it */
+        return 0;
+    }
+    uint64_t us = ns / NS_PER_US;
     return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
 }
 
 enum weft_err request_end(struct weft_request *request, enum weft_err err)
 {
-    request_let_go(request);
-    slots_give_back(&request->rpc->requests, request);
+    if (WEFT_UNLIKELY(request->kept || request->on_abort != NULL)) {
+        request_let_go(request);
+    }
+    slots_give_back_at(&request->rpc->requests, request, request->index);
     return err;
 }
 
@@ -250,6 +256,27 @@ static enum weft_err guest_reply(weft_request *request, struct weft_span payload
     return serve_guest_answer(request, false, payload);
 }
 
+/* A small answer goes behind what is queued already, without a detour; false: it does not go there. */
+static inline bool request_put_small(struct channel *channel, const struct weft_request *request,
+                                     struct weft_span payload)
+{
+    const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
+    uint32_t bytes = wire_response_bytes(channel->duration_negotiated);
+    if (WEFT_UNLIKELY(!list_empty(&channel->owed))) {
+        return false;
+    }
+    struct buf *place = conn_send_place(&channel->conn, bytes + payload.bytes);
+    if (WEFT_UNLIKELY(place == NULL)) {
+        return false;
+    }
+    uint8_t *to = place->data + place->end;
+    wire_response_write(to, channel->duration_negotiated, &response, payload.bytes);
+    bytes_copy(to + bytes, payload.data, payload.bytes);
+    conn_send_placed(&channel->conn, place, bytes + payload.bytes);
+    serve_count_answered(channel, response.handler_us);
+    return true;
+}
+
 enum weft_err weft_reply(weft_request *request, struct weft_span payload)
 {
     enum weft_err err;
@@ -263,6 +290,9 @@ enum weft_err weft_reply(weft_request *request, struct weft_span payload)
     if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
         err = request_answer(channel, request, true, weft_span_of(text_too_large));
         return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
+    }
+    if (WEFT_LIKELY(request_put_small(channel, request, payload))) {
+        return request_end(request, WEFT_OK);
     }
     return request_answer(channel, request, false, payload);
 }

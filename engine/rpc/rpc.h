@@ -37,7 +37,7 @@ struct rpc {
     uint64_t held_bytes;       /* of all channels, in the reserve of the arena */
     struct list cancelled;     /* struct call: ended, their callbacks not run yet */
     struct task cancel_task;   /* runs them */
-    struct weft_reply reply;   /* the one that callbacks borrow; only its used part is reset */
+    struct weft_reply reply;   /* the one that callbacks borrow; its error is all zero between failures */
     struct channel *answering; /* while the callback of a reply runs: where that came by */
 };
 

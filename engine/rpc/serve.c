@@ -13,6 +13,9 @@
 #include "engine/reactor/engine.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+/* Longer timeouts, and 0, mean that there is no deadline: three centuries, so that the sum with a clock's nanoseconds
+ * since a boot fits. */
+#define TIMEOUT_MS_MAX (INT64_MAX / NS_PER_MS)
 
 static const struct weft_span nothing = {NULL, 0};
 
@@ -30,17 +33,10 @@ enum weft_err serve_put(struct channel *channel, const struct wire_response *res
 {
     uint8_t apart[WIRE_RESPONSE_BYTES + WIRE_DURATION_BYTES + WIRE_EXCEPTION_BYTES];
     uint32_t bytes = wire_response_bytes(channel->duration_negotiated) + first.bytes;
-    uint8_t *place = conn_send_place(&channel->conn, bytes + payload.bytes);
-    uint8_t *head = WEFT_LIKELY(place != NULL) ? place : apart;
     WEFT_ASSERT(bytes <= sizeof apart);
-    wire_response_write(head, channel->duration_negotiated, response, first.bytes + payload.bytes);
-    bytes_copy(head + bytes - first.bytes, first.data, first.bytes);
-    if (WEFT_UNLIKELY(place == NULL)) {
-        return serve_sent(channel, conn_send(&channel->conn, (struct weft_span){head, bytes}, payload));
-    }
-    bytes_copy(place + bytes, payload.data, payload.bytes);
-    conn_send_placed(&channel->conn, bytes + payload.bytes);
-    return serve_sent(channel, WEFT_OK);
+    wire_response_write(apart, channel->duration_negotiated, response, first.bytes + payload.bytes);
+    bytes_copy(apart + bytes - first.bytes, first.data, first.bytes);
+    return serve_sent(channel, conn_send(&channel->conn, (struct weft_span){apart, bytes}, payload));
 }
 
 enum weft_err serve_put_payload(struct channel *channel, int64_t id, uint32_t handler_us, struct weft_buf *payload)
@@ -68,35 +64,35 @@ static void serve_exception(struct channel *channel, int64_t id, enum wire_excep
     WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL);
 }
 
-static void serve_unknown_verb(struct channel *channel, const struct wire_request *request)
+static void serve_unknown_verb(struct channel *channel, int64_t id, uint64_t number)
 {
     uint8_t verb[8];
-    bytes_store64(verb, request->verb);
+    bytes_store64(verb, number);
     TALLY(channel->tally, requests_failed);
-    serve_exception(channel, request->id, WIRE_EXCEPTION_UNKNOWN_VERB, (struct weft_span){verb, sizeof verb});
+    serve_exception(channel, id, WIRE_EXCEPTION_UNKNOWN_VERB, (struct weft_span){verb, sizeof verb});
 }
 
 /* Only weft peers know the word; others are not read from while there is no room. */
-static void serve_busy(struct channel *channel, const struct wire_request *request)
+static void serve_busy(struct channel *channel, int64_t id)
 {
     WEFT_ASSERT(channel->peer_hello);
     TALLY(channel->tally, requests_busy);
-    serve_exception(channel, request->id, WIRE_EXCEPTION_BUSY, nothing);
+    serve_exception(channel, id, WIRE_EXCEPTION_BUSY, nothing);
 }
 
 /* The same, told to whoever asks. */
-static void serve_busy_for(struct channel *channel, const struct wire_request *request, const char *text)
+static void serve_busy_for(struct channel *channel, int64_t id, const char *text)
 {
     if (channel->peer_hello) {
-        serve_busy(channel, request);
+        serve_busy(channel, id);
         return;
     }
     TALLY(channel->tally, requests_busy);
-    serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of(text));
+    serve_exception(channel, id, WIRE_EXCEPTION_USER, weft_span_of(text));
 }
 
 /* Its sender may not have this verb run. */
-static void serve_forbidden(struct channel *channel, const struct verb *verb, const struct wire_request *request)
+static void serve_forbidden(struct channel *channel, const struct verb *verb, int64_t id)
 {
     COUNT(channel->rpc->shard, requests_forbidden);
     if (verb->one_way) {
@@ -105,25 +101,26 @@ static void serve_forbidden(struct channel *channel, const struct verb *verb, co
     }
     TALLY(channel->tally, requests_failed);
     if (channel->peer_hello) {
-        serve_exception(channel, request->id, WIRE_EXCEPTION_FORBIDDEN, nothing);
+        serve_exception(channel, id, WIRE_EXCEPTION_FORBIDDEN, nothing);
     } else {
-        serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of("forbidden"));
+        serve_exception(channel, id, WIRE_EXCEPTION_USER, weft_span_of("forbidden"));
     }
 }
 
 /* Too late before its handler ran: nobody waits for it. */
-static void serve_expired(struct channel *channel, const struct wire_request *request)
+static void serve_expired(struct channel *channel, int64_t id)
 {
     TALLY(channel->tally, requests_expired);
     if (channel->peer_hello) {
-        serve_exception(channel, request->id, WIRE_EXCEPTION_EXPIRED, nothing);
+        serve_exception(channel, id, WIRE_EXCEPTION_EXPIRED, nothing);
     }
 }
 
 bool serve_has_room(const struct channel *channel)
 {
     const struct slots *requests = &channel->rpc->requests;
-    return conn_has_room(&channel->conn, ANSWER_BYTES_MIN) &&
+    return (conn_send_place(&channel->conn, ANSWER_BYTES_MIN) != NULL ||
+            conn_has_room(&channel->conn, ANSWER_BYTES_MIN)) &&
            (channel->peer_hello || slots_in_use(requests) < requests->count);
 }
 
@@ -145,14 +142,14 @@ static void serve_goodbye(struct channel *channel)
     }
 }
 
-static void serve_ping(struct channel *channel, const struct wire_request *request, const struct frame *frame)
+static void serve_ping(struct channel *channel, int64_t id, const struct frame *frame)
 {
     if (frame->payload.bytes != 8) {
         TALLY(channel->tally, requests_failed);
-        serve_exception(channel, request->id, WIRE_EXCEPTION_USER, weft_span_of("a ping carries 8 bytes"));
+        serve_exception(channel, id, WIRE_EXCEPTION_USER, weft_span_of("a ping carries 8 bytes"));
         return;
     }
-    const struct wire_response response = {.id = request->id};
+    const struct wire_response response = {.id = id};
     COUNT(channel->rpc->shard, heartbeats_answered);
     TALLY(channel->tally, requests_own);
     enum weft_err err = serve_put(channel, &response, nothing, frame->payload);
@@ -160,25 +157,22 @@ static void serve_ping(struct channel *channel, const struct wire_request *reque
 }
 
 /* weft's own verbs, for peers that said hello. */
-static void serve_own_verb(struct channel *channel, const struct wire_request *request, const struct frame *frame)
+static void serve_own_verb(struct channel *channel, int64_t id, uint64_t number, const struct frame *frame)
 {
-    if (channel->peer_hello && request->verb == WIRE_VERB_PING) {
-        serve_ping(channel, request, frame);
-    } else if (channel->peer_hello && request->verb == WIRE_VERB_CANCEL) {
+    if (channel->peer_hello && number == WIRE_VERB_PING) {
+        serve_ping(channel, id, frame);
+    } else if (channel->peer_hello && number == WIRE_VERB_CANCEL) {
         serve_cancel(channel, frame->payload);
-    } else if (channel->peer_hello && request->verb == WIRE_VERB_GOODBYE) {
+    } else if (channel->peer_hello && number == WIRE_VERB_GOODBYE) {
         serve_goodbye(channel);
     } else {
-        serve_unknown_verb(channel, request);
+        serve_unknown_verb(channel, id, number);
     }
 }
 
-static uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
+static inline uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
 {
-    if (timeout_ms == 0 || timeout_ms > (UINT64_MAX - now_ns) / NS_PER_MS - 1) {
-        return UINT64_MAX;
-    }
-    return now_ns + timeout_ms * NS_PER_MS;
+    return timeout_ms - 1 < TIMEOUT_MS_MAX ? now_ns + timeout_ms * NS_PER_MS : UINT64_MAX;
 }
 
 bool serve_must_wait(struct channel *channel)
@@ -209,86 +203,88 @@ static uint32_t serve_owner(const struct channel *channel, const struct verb *ve
 }
 
 /* The shard that owns it could not be told. */
-static void serve_no_way(struct channel *channel, const struct wire_request *wire, struct weft_request *request)
+static void serve_no_way(struct channel *channel, struct weft_request *request)
 {
+    int64_t id = request->id;
     channel->request_count--;
     slots_give_back(&channel->rpc->requests, request);
-    serve_busy_for(channel, wire, "busy: no way to the shard of this request");
+    serve_busy_for(channel, id, "busy: no way to the shard of this request");
 }
 
-static void serve_run(struct channel *channel, const struct verb *verb, const struct wire_request *wire,
-                      const struct frame *frame, uint64_t deadline_ns)
+static inline void serve_run(struct channel *channel, const struct verb *verb, int64_t id, struct weft_span payload,
+                             uint64_t deadline_ns)
 {
     uint32_t index;
     uint32_t generation;
     struct rpc *rpc = channel->rpc;
-    uint32_t owner = serve_owner(channel, verb, frame->payload);
+    uint32_t owner = serve_owner(channel, verb, payload);
     struct weft_request *request = slots_take(&rpc->requests, &index, &generation);
     if (WEFT_UNLIKELY(request == NULL)) {
-        serve_busy(channel, wire);
+        serve_busy(channel, id);
         return;
     }
     request->rpc = rpc;
-    request->index = index;
     request->tally = channel->tally;
+    request->hop = NULL;
     request->on_abort = NULL;
-    request->aborted = WEFT_OK;
-    request->kept = false;
-    request->answered = false;
     request->conn_index = channel->conn.index;
     request->conn_generation = channel->conn.generation;
-    request->id = wire->id;
+    request->id = id;
     request->started_ns = rpc->shard->now_ns;
     request->deadline_ns = deadline_ns;
-    request->payload = frame->payload;
+    request->payload = payload;
+    request->index = index;
+    request->aborted = WEFT_OK;
+    request->answered = false;
+    request->kept = false;
     request->one_way = verb->one_way;
-    request->hop = NULL;
     channel->request_count++;
     if (WEFT_UNLIKELY(owner != rpc->shard->index)) {
         if (!serve_hop(channel, verb, request, owner)) {
-            serve_no_way(channel, wire, request);
+            serve_no_way(channel, request);
         }
         return;
     }
     verb->fn(verb->ctx, request);
-    if (slots_find(&rpc->requests, index, generation) != NULL && !request->answered) { /* its answer comes later */
+    if (slots_kept(&rpc->requests, index, generation) && !request->answered) { /* its answer comes later */
         request_keep(channel, request);
     }
 }
 
 bool serve_request_received(struct channel *channel, const struct frame *frame)
 {
-    struct wire_request request = wire_request_read(frame->header, channel->timeout_negotiated);
-    if (WEFT_UNLIKELY(request.id <= 0)) {
+    const struct wire_request wire = wire_request_read(frame->header, channel->timeout_negotiated);
+    struct rpc *rpc = channel->rpc;
+    if (WEFT_UNLIKELY(wire.id <= 0)) {
         return false;
     }
     TALLY(channel->tally, requests_received);
-    uint64_t deadline_ns = serve_deadline(channel->frame_ns, request.timeout_ms);
-    if (WEFT_UNLIKELY(channel->rpc->shard->now_ns >= deadline_ns)) {
-        serve_expired(channel, &request);
+    uint64_t deadline_ns = serve_deadline(channel->frame_ns, wire.timeout_ms);
+    if (WEFT_UNLIKELY(rpc->shard->now_ns >= deadline_ns)) {
+        serve_expired(channel, wire.id);
         return true;
     }
     if (WEFT_UNLIKELY(frame->skipped)) {
-        serve_busy(channel, &request);
+        serve_busy(channel, wire.id);
         return true;
     }
-    if (WEFT_UNLIKELY(request.verb >= WEFT_VERB_RESERVED)) {
-        serve_own_verb(channel, &request, frame);
+    if (WEFT_UNLIKELY(wire.verb >= WEFT_VERB_RESERVED)) {
+        serve_own_verb(channel, wire.id, wire.verb, frame);
         return true;
     }
-    if (WEFT_UNLIKELY(channel->rpc->draining)) {
-        serve_busy_for(channel, &request, "busy: this node is stopping");
+    if (WEFT_UNLIKELY(rpc->draining)) {
+        serve_busy_for(channel, wire.id, "busy: this node is stopping");
         return true;
     }
-    const struct verb *verb = verb_table_find(channel->rpc->verbs, request.verb);
+    const struct verb *verb = verb_table_find(rpc->verbs, wire.verb);
     if (WEFT_UNLIKELY(verb == NULL)) {
-        serve_unknown_verb(channel, &request);
+        serve_unknown_verb(channel, wire.id, wire.verb);
         return true;
     }
-    if (WEFT_UNLIKELY(channel->rpc->authorizes) && !channel->events->authorize(channel, request.verb)) {
-        serve_forbidden(channel, verb, &request);
+    if (WEFT_UNLIKELY(rpc->authorizes) && !channel->events->authorize(channel, wire.verb)) {
+        serve_forbidden(channel, verb, wire.id);
         return true;
     }
-    serve_run(channel, verb, &request, frame, deadline_ns);
+    serve_run(channel, verb, wire.id, frame->payload, deadline_ns);
     return true;
 }

@@ -18,25 +18,25 @@ struct owed_answer {
 struct serve_hop;
 
 struct weft_request {
-    struct list_node link; /* of the channel's kept ones, or of its owed ones while the answer waits */
-    struct owed_answer owed;
     struct rpc *rpc;
     struct weft_peer_counters *tally;
-    uint32_t index; /* slot */
+    struct serve_hop *hop; /* of a guest, on the shard that owns it; else NULL */
+    weft_abort_fn *on_abort;
     uint32_t conn_index;
     uint32_t conn_generation;
     int64_t id;
     uint64_t started_ns;
     uint64_t deadline_ns; /* UINT64_MAX: none */
     struct weft_span payload;
-    bool one_way;
+    uint32_t index;        /* slot */
+    enum weft_err aborted; /* ok: somebody waits for the answer */
     bool answered;         /* and the answer waits for room */
     bool kept;             /* listed, and found by its id */
-    enum weft_err aborted; /* ok: somebody waits for the answer */
-    uint32_t chain;        /* the next kept one of its hash: index plus one, 0 for none */
-    weft_abort_fn *on_abort;
+    bool one_way;
+    uint32_t chain; /* the next kept one of its hash: index plus one, 0 for none */
     void *abort_ctx;
-    struct serve_hop *hop; /* of a guest, on the shard that owns it; else NULL */
+    struct list_node link; /* of the channel's kept ones, or of its owed ones while the answer waits */
+    struct owed_answer owed;
     struct timer deadline; /* armed while there is an on_abort and a deadline */
 };
 
@@ -48,6 +48,17 @@ WEFT_NODISCARD enum weft_err serve_put_exception(struct channel *channel, int64_
 WEFT_NODISCARD enum weft_err serve_put_payload(struct channel *channel, int64_t id, uint32_t handler_us,
                                                struct weft_buf *payload);
 void serve_count_answer(struct channel *channel, const struct owed_answer *answer);
+static inline void serve_measure(struct channel *channel, uint32_t handler_us)
+{
+    struct weft_shard *shard = channel->rpc->shard;
+    metric_run_add(&shard->requests_run[channel->lane], &shard->metrics.handler_us[channel->lane], handler_us);
+}
+/* The same for an answer that is no failure. */
+static inline void serve_count_answered(struct channel *channel, uint32_t handler_us)
+{
+    serve_measure(channel, handler_us);
+    TALLY(channel->tally, requests_answered);
+}
 /* Keep an answer until there is room; the request's end is then its own.  @return ok | NO_MEMORY (it became a failure)
  */
 enum weft_err serve_owe(struct channel *channel, struct weft_request *request, const struct owed_answer *answer,

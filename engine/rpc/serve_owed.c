@@ -13,12 +13,11 @@
 
 void serve_count_answer(struct channel *channel, const struct owed_answer *answer)
 {
-    struct weft_shard *shard = channel->rpc->shard;
-    metric_run_add(&shard->requests_run[channel->lane], &shard->metrics.handler_us[channel->lane], answer->handler_us);
     if (answer->exception) {
+        serve_measure(channel, answer->handler_us);
         TALLY(channel->tally, requests_failed);
     } else {
-        TALLY(channel->tally, requests_answered);
+        serve_count_answered(channel, answer->handler_us);
     }
 }
 

@@ -3,7 +3,7 @@
  * any, wake up for it, and when one cannot start, none stays.
  *
  * Method: engines with one and two shards on both real backends; work posted by the test and by other threads, mail in
- * both directions at once, posts to a shard that was seen asleep, and starts that fail on purpose. */
+ * both directions at once, posts to a shard that was seen asleep or that polls, and starts that fail on purpose. */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -31,6 +31,7 @@ static const struct io_backend *const backends[] = {&io_epoll_backend, &io_uring
 struct run {
     struct engine *engine;
     uint32_t fail_open; /* the shard whose opening fails */
+    bool busy_poll;
     pthread_t open_thread[SHARDS];
     atomic_uint opened;
     atomic_uint closed;
@@ -96,20 +97,30 @@ static enum weft_err run_start(struct run *run, uint32_t backend, uint32_t shard
         .on_close = run_close,
         .on_signal = run_signal,
         .ctx = run,
-        .shard = {.recv_bufs = 8, .send_bufs = 8, .arena_bytes = arena_bytes, .operations_max = 16},
+        .shard = {.recv_bufs = 8,
+                  .send_bufs = 8,
+                  .arena_bytes = arena_bytes,
+                  .operations_max = 16,
+                  .busy_poll = run->busy_poll},
     };
     assert_int_equal(engine_create(&run->engine, &options, NULL), WEFT_OK);
     return engine_start(run->engine, why);
 }
 
-static void run_begin(struct run *run, uint32_t backend, uint32_t shards)
+static void run_begin_polling(struct run *run, uint32_t backend, uint32_t shards, bool busy_poll)
 {
     struct weft_error why = {0};
     memset(run, 0, sizeof *run);
     run->fail_open = NOBODY;
+    run->busy_poll = busy_poll;
     enum weft_err err = run_start(run, backend, shards, ARENA_BYTES, &why);
     assert_string_equal(why.text, "");
     assert_int_equal(err, WEFT_OK);
+}
+
+static void run_begin(struct run *run, uint32_t backend, uint32_t shards)
+{
+    run_begin_polling(run, backend, shards, false);
 }
 
 static void stop(void *ctx, struct weft_shard *shard)
@@ -610,6 +621,39 @@ static void timer__started_moved_and_stopped__rings_once_and_never_early(void **
     }
 }
 
+static void alarm_note_turn(void *ctx, struct weft_shard *shard)
+{
+    *(uint64_t *)ctx = shard->turn_number;
+}
+
+/* While nothing comes, no turn is taken; timers, mail and signals come all the same. */
+static void busy_poll__nothing_to_do__no_turn_is_taken(void **state)
+{
+    (void)state;
+    for (uint32_t backend = 0; backend < BACKENDS && backend_works(backend); backend++) {
+        struct run run;
+        struct alarm alarm = {.due_ns = 0};
+        uint64_t before = 0;
+        uint64_t after = 0;
+        run_begin_polling(&run, backend, 1, true);
+        assert_true(engine_run(run.engine, 0, alarm_note_turn, &before));
+        assert_true(engine_run(run.engine, 0, alarm_set, &alarm));
+        while (!atomic_load(&alarm.rang)) {
+            sched_yield();
+        }
+        assert_true(engine_run(run.engine, 0, alarm_note_turn, &after));
+        engine_signal(run.engine);
+        while (atomic_load(&run.signals[0]) == 0) {
+            sched_yield();
+        }
+        run_end(&run, 1);
+        assert_true(alarm.rang_ns >= alarm.due_ns);
+        if (backends[backend] == &io_uring_backend) { /* 20 ms are some 50,000 turns */
+            assert_in_range(after - before, 1, 100);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -625,6 +669,7 @@ int main(void)
         cmocka_unit_test(sleep__work_comes__taken_at_once),
         cmocka_unit_test(sleep__mail_between_shards__never_missed),
         cmocka_unit_test(timer__started_moved_and_stopped__rings_once_and_never_early),
+        cmocka_unit_test(busy_poll__nothing_to_do__no_turn_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,16 +53,15 @@ static void hop_returned(void *ctx, struct weft_shard *shard)
 {
     struct hop *hop = ctx;
     struct node_shard *share = node_shard_of(shard);
-    struct weft_reply *reply = &share->rpc.reply;
+    const struct weft_reply reply = hop->reply;
     struct hop_answer *answer = hop->answer;
-    *reply = hop->reply;
     uint32_t index = hop->call_index;
     uint32_t generation = hop->call_generation;
     parcel_drop(shard, &hop->parcel);
-    if (reply->error.code == WEFT_ERR_TIMEOUT) { /* this shard's own timer says that */
+    if (reply.error.code == WEFT_ERR_TIMEOUT) { /* this shard's own timer says that */
         call_lend_back(&share->rpc, index, generation);
     } else {
-        call_lend_end(&share->rpc, index, generation, reply);
+        call_lend_end(&share->rpc, index, generation, &reply);
     }
     if (answer != NULL) {
         parcel_drop(shard, &answer->parcel);

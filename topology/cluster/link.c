@@ -375,12 +375,8 @@ void link_start(struct link *link)
     }
 }
 
-enum weft_err link_call(struct link *link, const struct call_request *request)
+enum weft_err link_call_down(struct link *link, const struct call_request *request)
 {
-    link->used = true;
-    if (WEFT_LIKELY(link->state == LINK_UP && channel_is_up(link->channel))) {
-        return call_send(link->channel, request);
-    }
     if (link->state == LINK_STOPPED) {
         return WEFT_ERR_DRAINING;
     }

@@ -68,7 +68,17 @@ void link_stop(struct link *link);
 void link_leave(struct link *link);
 void link_return(struct link *link);
 
-WEFT_NODISCARD enum weft_err link_call(struct link *link, const struct call_request *request);
+/* A call while it is not up. */
+WEFT_NODISCARD enum weft_err link_call_down(struct link *link, const struct call_request *request);
+
+WEFT_NODISCARD static inline enum weft_err link_call(struct link *link, const struct call_request *request)
+{
+    link->used = true;
+    if (WEFT_LIKELY(link->state == LINK_UP && channel_is_up(link->channel))) {
+        return call_send(link->channel, request);
+    }
+    return link_call_down(link, request);
+}
 
 /* The heartbeat of a control link that is up; link_heartbeat.c. */
 void link_heartbeat_start(struct link *link);

@@ -7,86 +7,95 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-static enum weft_err call_check(const struct weft_call_options *options, uint64_t verb, struct weft_span args)
+/* By a connection of the peer's home shard: on the control lane, and when the peer's connections are used up. */
+static enum weft_err share_call_at_home(struct node_shard *share, const struct call_route *route,
+                                        const struct call_request *request, enum weft_err otherwise)
 {
-    if ((uint32_t)options->lane >= WEFT_LANE_COUNT) {
-        return WEFT_ERR_INVALID;
-    }
-    if (verb >= WEFT_VERB_RESERVED) {
-        return WEFT_ERR_INVALID;
-    }
-    if (args.bytes > WEFT_PAYLOAD_BYTES_MAX) {
-        return WEFT_ERR_TOO_LARGE;
-    }
-    return WEFT_OK;
+    uint32_t home = node_home_shard(share->node, route->peer_index);
+    return home != share->shard->index ? call_hop(share, home, route, request) : otherwise;
 }
 
-/* By a connection of this shard; by the home shard's where this one has none: on the control lane, and when the peer's
- * connections are used up. */
-static inline enum weft_err share_call_by(struct node_shard *share, const struct call_route *route,
-                                          const struct call_request *request)
+/* By a connection of this shard that is not the only one it has with the peer, on the normal lane. */
+static enum weft_err share_call_by(struct node_shard *share, const struct call_route *route,
+                                   const struct call_request *request)
 {
     struct link *link;
-    uint32_t home = node_home_shard(share->node, route->peer_index);
-    bool at_home = home == share->shard->index;
-    if (WEFT_UNLIKELY(route->lane == WEFT_LANE_CONTROL && !at_home)) {
-        return call_hop(share, home, route, request);
+    if (route->lane == WEFT_LANE_CONTROL && node_home_shard(share->node, route->peer_index) != share->shard->index) {
+        return share_call_at_home(share, route, request, WEFT_OK);
     }
     enum weft_err err = peer_links_take(share->peers[route->peer_index], route->lane, route->remote_shard, &link);
     if (WEFT_LIKELY(err == WEFT_OK)) {
         return link_call(link, request);
     }
-    return err == WEFT_ERR_QUEUE_FULL && !at_home ? call_hop(share, home, route, request) : err;
+    return err == WEFT_ERR_QUEUE_FULL ? share_call_at_home(share, route, request, err) : err;
 }
 
-/* args, or by reference payload if that is not NULL. */
-static inline enum weft_err share_call(struct node_shard *share, weft_peer_id to, uint64_t verb, struct weft_span args,
-                                       struct weft_buf *payload, const struct weft_call_options *options,
-                                       weft_reply_fn *fn, void *ctx)
+/* @param request the caller's part of it; what the options say is filled in here */
+static enum weft_err share_call(struct node_shard *share, weft_peer_id to, const struct weft_call_options *options,
+                                struct call_request *request)
 {
-    struct weft_call_options known = WEFT_CALL_OPTIONS_INIT;
-    if (options == NULL) {
-        options = &known;
-    } else if (WEFT_UNLIKELY(options->size != sizeof known)) { /* another version's: copy what both know */
-        WEFT_TRY(options_take(&known, sizeof known, options, "struct weft_call_options", NULL));
-        options = &known;
+    if (WEFT_UNLIKELY((uint32_t)options->lane >= WEFT_LANE_COUNT || request->verb >= WEFT_VERB_RESERVED)) {
+        return WEFT_ERR_INVALID;
     }
-    WEFT_TRY(call_check(options, verb, args));
-    if (to.bits == 0 || to.bits > share->node->peer_count) {
+    if (WEFT_UNLIKELY(request->args.bytes > WEFT_PAYLOAD_BYTES_MAX)) {
+        return WEFT_ERR_TOO_LARGE;
+    }
+    if (WEFT_UNLIKELY(to.bits - 1 >= share->node->peer_count)) {
         return WEFT_ERR_NOT_FOUND;
     }
-    const struct call_request request = {
-        .verb = verb,
-        .args = args,
-        .payload = payload,
-        .timeout_ns = (options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT) * NS_PER_MS,
-        .one_way = options->one_way,
-        .patient = options->wait_for_peer,
-        .fn = fn,
-        .ctx = ctx,
-        .id = options->id,
-    };
+    uint32_t timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT;
+    request->timeout_ns = timeout_ms * NS_PER_MS;
+    request->one_way = options->one_way;
+    request->patient = options->wait_for_peer;
+    request->id = options->id;
+    struct link *sole = peer_links_sole(share->peers[to.bits - 1]);
+    if (WEFT_LIKELY(options->lane == WEFT_LANE_NORMAL && options->remote_shard == 0 && sole != NULL)) {
+        return link_call(sole, request);
+    }
     const struct call_route route = {
         .peer_index = (uint32_t)to.bits - 1,
         .lane = options->lane,
         .remote_shard = options->remote_shard - 1, /* 0 becomes SHARD_ANY */
     };
-    return share_call_by(share, &route, &request);
+    return share_call_by(share, &route, request);
+}
+
+/* The options that were given, or the default ones; or, where they are another version's, what both know. */
+static inline enum weft_err call_options(const struct weft_call_options **options, struct weft_call_options *known)
+{
+    static const struct weft_call_options none = WEFT_CALL_OPTIONS_INIT;
+    if (*options == NULL) {
+        *options = &none;
+    } else if (WEFT_UNLIKELY((*options)->size != sizeof none)) {
+        WEFT_TRY(options_take(known, sizeof *known, *options, "struct weft_call_options", NULL));
+        *options = known;
+    }
+    return WEFT_OK;
 }
 
 enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
                         const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
 {
-    return share_call(node_shard_of(shard), to, verb, args, NULL, options, fn, ctx);
+    struct weft_call_options known;
+    struct call_request request = {.verb = verb, .args = args, .fn = fn, .ctx = ctx};
+    WEFT_TRY(call_options(&options, &known));
+    return share_call(node_shard_of(shard), to, options, &request);
 }
 
 enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, weft_buf *args,
                             const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
 {
-    const struct weft_span bytes = {args->data, args->bytes};
-    struct weft_buf *payload = args->bytes >= WEFT_BUF_REFERENCE_BYTES_MIN ? args : NULL;
+    struct weft_call_options known;
+    struct call_request request = {
+        .verb = verb,
+        .args = {args->data, args->bytes},
+        .payload = args->bytes >= WEFT_BUF_REFERENCE_BYTES_MIN ? args : NULL,
+        .fn = fn,
+        .ctx = ctx,
+    };
     WEFT_ASSERT(args->pool == &shard->payloads);
-    WEFT_TRY(share_call(node_shard_of(shard), to, verb, bytes, payload, options, fn, ctx));
+    WEFT_TRY(call_options(&options, &known));
+    WEFT_TRY(share_call(node_shard_of(shard), to, options, &request));
     weft_buf_unref(args);
     return WEFT_OK;
 }

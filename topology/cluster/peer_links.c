@@ -11,19 +11,15 @@ struct peer_links *peer_links_new(struct node_shard *share, uint32_t peer_index)
     struct peer_links *links = calloc(1, sizeof *links);
     if (links != NULL) {
         links->share = share;
+        links->shared = &share->node->shared[peer_index];
         links->peer_index = peer_index;
         links->remote_seen = UINT32_MAX;
-        links->silences_seen = atomic_load(&share->node->shared[peer_index].silences);
-        links->leaving = atomic_load(&share->node->shared[peer_index].leaving) > 0;
+        links->silences_seen = atomic_load(&links->shared->silences);
+        links->leaving = atomic_load(&links->shared->leaving) > 0;
         list_init(&links->own);
         list_init(&links->named);
     }
     return links;
-}
-
-static struct peer_shared *links_shared(const struct peer_links *links)
-{
-    return &links->share->node->shared[links->peer_index];
 }
 
 static bool links_at_home(const struct peer_links *links)
@@ -34,7 +30,7 @@ static bool links_at_home(const struct peer_links *links)
 /* The home shard's first link of each lane has its place for sure; the others share what is left. */
 static bool budget_take(const struct peer_links *links)
 {
-    struct peer_shared *shared = links_shared(links);
+    struct peer_shared *shared = links->shared;
     uint32_t most = node_connections_max(links->share->node, links->peer_index) - WEFT_LANE_COUNT;
     if (atomic_fetch_add_explicit(&shared->budgeted, 1, memory_order_relaxed) >= most) {
         atomic_fetch_sub_explicit(&shared->budgeted, 1, memory_order_relaxed);
@@ -56,7 +52,7 @@ static struct link *links_make(struct peer_links *links, enum weft_lane lane, bo
     struct link *link = slots_take(&links->share->links, NULL, NULL);
     if (link == NULL) {
         if (budgeted) {
-            atomic_fetch_sub_explicit(&links_shared(links)->budgeted, 1, memory_order_relaxed);
+            atomic_fetch_sub_explicit(&links->shared->budgeted, 1, memory_order_relaxed);
         }
         return NULL;
     }
@@ -72,7 +68,7 @@ void peer_links_forget(struct link *link)
     list_remove(&link->sibling);
     links->bulk = links->bulk == link ? NULL : links->bulk;
     if (link->budgeted) {
-        atomic_fetch_sub_explicit(&links_shared(links)->budgeted, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&links->shared->budgeted, 1, memory_order_relaxed);
     }
     slots_give_back(&links->share->links, link);
 }
@@ -134,7 +130,7 @@ static struct link *links_in_turn(struct peer_links *links)
 
 static struct link *links_own(struct peer_links *links)
 {
-    uint32_t remote = atomic_load_explicit(&links_shared(links)->shards, memory_order_relaxed);
+    uint32_t remote = atomic_load_explicit(&links->shared->shards, memory_order_relaxed);
     if (WEFT_UNLIKELY(links->own_count < links->own_most || links->remote_seen != remote)) {
         links_grow(links, remote);
     }
@@ -207,7 +203,7 @@ enum weft_err peer_links_take(struct peer_links *links, enum weft_lane lane, uin
     } else if (WEFT_LIKELY(remote_shard == SHARD_ANY)) {
         *link = links_own(links);
     } else {
-        uint32_t remote = atomic_load_explicit(&links_shared(links)->shards, memory_order_relaxed);
+        uint32_t remote = atomic_load_explicit(&links->shared->shards, memory_order_relaxed);
         if (remote != 0 && remote_shard >= remote) {
             return WEFT_ERR_NOT_FOUND;
         }

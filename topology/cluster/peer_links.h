@@ -36,6 +36,7 @@ struct peer_shared {
 
 struct peer_links {
     struct node_shard *share;
+    struct peer_shared *shared;
     uint32_t peer_index;
     uint32_t own_count;
     uint32_t own_most;                  /* as many as there should be */
@@ -53,6 +54,14 @@ struct peer_links {
 
 /* NULL: no memory. */
 struct peer_links *peer_links_new(struct node_shard *share, uint32_t peer_index);
+/* The link that every call on the normal lane takes which names no shard: the only one that there is, and that there
+ * should be.  NULL: peer_links_take chooses. */
+static inline struct link *peer_links_sole(const struct peer_links *links)
+{
+    bool sole = links->own_count == 1 && links->own_most == 1 &&
+                links->remote_seen == atomic_load_explicit(&links->shared->shards, memory_order_relaxed);
+    return WEFT_LIKELY(sole) ? WEFT_CONTAINER_OF(list_first(&links->own), struct link, sibling) : NULL;
+}
 /* The link for a call, made if it is not there.  @param remote_shard SHARD_ANY, or one of the peer's
  * @return ok | NOT_FOUND (the peer has no such shard) | QUEUE_FULL (the peer's connections are used up) | DRAINING */
 WEFT_NODISCARD enum weft_err peer_links_take(struct peer_links *links, enum weft_lane lane, uint32_t remote_shard,

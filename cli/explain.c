@@ -189,7 +189,8 @@ static struct explain_link explain_link_of(const struct config *config, const st
                                 .peer = {arguments->dc, arguments->rack}};
     if (arguments->peer != NULL) {
         struct peer_match match = peer_match_address(peers, config->options.peer_count, &arguments->peer_address);
-        link.peer = match.location;
+        link.self = match.entries == 0 && config_has_address(config, &arguments->peer_address);
+        link.peer = link.self ? link.own : match.location;
         link.entry = match.only;
     }
     return link;
@@ -229,6 +230,8 @@ static const char *reason_sentence(enum weft_reason reason)
         return "Plaintext is admitted only between known locations, and the peer's or this node's is not known.";
     case WEFT_REASON_PLAINTEXT_FORBIDDEN:
         return "This link must be encrypted, and a plain connection does not become one.";
+    case WEFT_REASON_SELF_CONNECTION:
+        return "This is the node's own address: it does not dial itself, and closes what comes from itself.";
     default:
         return "";
     }

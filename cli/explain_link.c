@@ -23,6 +23,9 @@ bool explain_direction_parse(const char *text, enum explain_direction *direction
 static struct policy_decision link_decision(const struct config *config, const struct explain_link *link)
 {
     const struct weft_node_options *options = &config->options;
+    if (link->self) {
+        return (struct policy_decision){POLICY_REFUSE, WEFT_REASON_SELF_CONNECTION};
+    }
     if (link->direction == DIRECTION_OUT) {
         return policy_outgoing(options->encryption, &link->own, &link->peer, link->lane);
     }

@@ -15,6 +15,7 @@ struct explain_link {
     enum weft_lane lane;
     struct location own;
     struct location peer;
+    bool self;                /* the peer is this node, by its address */
     const struct peer *entry; /* of the topology, with ports of its own; NULL: none, or not just one */
 };
 

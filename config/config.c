@@ -218,6 +218,25 @@ static void decoder_listen_finish(struct config_decoder *decoder)
                     "among nodes and seeds");
 }
 
+static void config_own_address_add(struct config *config, const struct address *address)
+{
+    if (!config_has_address(config, address)) {
+        WEFT_ASSERT(config->own_address_count < CONFIG_OWN_ADDRESSES_MAX);
+        config->own_addresses[config->own_address_count++] = *address;
+    }
+}
+
+static void decoder_own_addresses_finish(struct config_decoder *decoder)
+{
+    for (uint32_t i = 0; i < decoder->own_address_count; i++) {
+        config_own_address_add(decoder->config, &decoder->own_addresses[i]);
+    }
+    const struct decoder_entry *own = decoder_own_entry(decoder);
+    for (uint32_t i = 0; own != NULL && i < own->address_count; i++) {
+        config_own_address_add(decoder->config, &own->addresses[i]);
+    }
+}
+
 static enum weft_err decoder_run(struct config_decoder *decoder, const char *text, size_t bytes)
 {
     const struct yaml_node *root;
@@ -235,6 +254,7 @@ static enum weft_err decoder_run(struct config_decoder *decoder, const char *tex
     decoder_peers_finish(decoder);
     decoder_listen_finish(decoder);
     decoder_location_finish(decoder);
+    decoder_own_addresses_finish(decoder);
     decoder_encryption_finish(decoder);
     decoder_ports_finish(decoder);
     if (decoder->memory_out) {
@@ -334,6 +354,16 @@ uint16_t config_storage_port(const struct config *config)
 uint16_t config_ssl_storage_port(const struct config *config)
 {
     return config->options.ssl_storage_port != 0 ? config->options.ssl_storage_port : SSL_STORAGE_PORT_DEFAULT;
+}
+
+bool config_has_address(const struct config *config, const struct address *address)
+{
+    for (uint32_t i = 0; i < config->own_address_count; i++) {
+        if (address_same_ip(&config->own_addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *config_location_source_name(enum config_location_source source)

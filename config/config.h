@@ -16,6 +16,9 @@
 #include "config/config_report.h"
 #include "engine/io/address.h"
 
+/* listen_address, broadcast_address, dial_address, and those of the own entry of weft: nodes. */
+#define CONFIG_OWN_ADDRESSES_MAX (3u + WEFT_PEER_ADDRESSES_MAX)
+
 /* Where the own location comes from. */
 enum config_location_source {
     CONFIG_LOCATION_UNKNOWN = 0,
@@ -31,6 +34,8 @@ struct config {
     struct weft_node_options options; /* points into this struct's memory */
     enum config_location_source location_source;
     uint32_t listed_peer_count; /* of options.peers: the first, from weft: nodes; those behind are seeds */
+    struct address own_addresses[CONFIG_OWN_ADDRESSES_MAX]; /* numeric; none that stands for any */
+    uint32_t own_address_count;
     struct config_arena arena;
 };
 
@@ -63,6 +68,8 @@ const char *config_cluster_name(const struct config *config);
 const char *config_listen_address(const struct config *config);
 uint16_t config_storage_port(const struct config *config);
 uint16_t config_ssl_storage_port(const struct config *config);
+/* Whether the node itself has the address. */
+bool config_has_address(const struct config *config, const struct address *address);
 /* Such as "weft: dc and rack". */
 const char *config_location_source_name(enum config_location_source source);
 

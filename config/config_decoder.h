@@ -120,6 +120,8 @@ const char *decoder_path(struct config_decoder *decoder, const char *name);
 
 /* One of the node's own addresses. */
 bool decoder_is_own_address(const struct config_decoder *decoder, const struct address *address);
+/* The entry that is the node itself; NULL: there is none. */
+const struct decoder_entry *decoder_own_entry(const struct config_decoder *decoder);
 void decoder_own_address_add(struct config_decoder *decoder, const struct address *address);
 
 /* The blocks. */

@@ -13,7 +13,7 @@
 #include "topology/cluster/policy.h"
 #include "topology/cluster/rackdc.h"
 
-static const struct decoder_entry *own_entry(const struct config_decoder *decoder)
+const struct decoder_entry *decoder_own_entry(const struct config_decoder *decoder)
 {
     for (uint32_t i = 0; i < decoder->entry_count; i++) {
         if (decoder->entries[i].own) {
@@ -200,7 +200,7 @@ static void location_from_snitch(struct config_decoder *decoder, const struct de
 void decoder_location_finish(struct config_decoder *decoder)
 {
     struct config *config = decoder->config;
-    const struct decoder_entry *entry = own_entry(decoder);
+    const struct decoder_entry *entry = decoder_own_entry(decoder);
     const char *dc = decoder->dc != NULL ? decoder->dc->text : NULL;
     const char *rack = decoder->rack != NULL ? decoder->rack->text : NULL;
     if (entry != NULL) {

@@ -46,8 +46,8 @@ GOLDEN = {
     "rackdc_colon": (RACKDC, b"dc: a\nrack=r\n", [
         f'{{}}/{RACKDC}:1:1: line: "dc" is "a" for Cassandra, and a line without = a fault for Scylla; write dc=a']),
     "rackdc_escape": (RACKDC, b"dc=a\nrack=\\u0072\n", [
-        f"{{}}/{RACKDC}:2:6: line: a backslash begins an escape for Cassandra and is a part of the name for Scylla; use "
-        "names without"]),
+        f"{{}}/{RACKDC}:2:6: line: a backslash begins an escape for Cassandra and is a part of the name for Scylla; "
+        "use names without"]),
     "rackdc_continued": (RACKDC, b"dc=a\\\nrack=r\n", [
         f"{{}}/{RACKDC}:1:5: line: a backslash continues the line for Cassandra and is a part of it for Scylla; write "
         "one line"]),
@@ -72,8 +72,8 @@ GOLDEN = {
         f"{{}}/{RACKDC}:1:1: %s%n: is no key of this file: Cassandra passes over it, and Scylla refuses it; write dc, "
         "rack, dc_suffix or prefer_local"]),
     "rackdc_forged_line": (RACKDC, b"dc\\n2026 E fake=a\ndc=d\nrack=r\n", [
-        f"{{}}/{RACKDC}:1:3: line: a backslash begins an escape for Cassandra and is a part of the name for Scylla; use "
-        "names without"]),
+        f"{{}}/{RACKDC}:1:3: line: a backslash begins an escape for Cassandra and is a part of the name for Scylla; "
+        "use names without"]),
     "rackdc_long_name": (RACKDC, b"dc=" + b"a" * 256 + b"\nrack=r\n", [
         f"{{}}/{RACKDC}:1:4: dc: a name of 256 bytes; 255 are the most"]),
     "rackdc_long_line": (RACKDC, b"dc=" + b"a" * 50000 + b"\nrack=r\n", [
@@ -192,8 +192,8 @@ class Locations(FilesCase):
         self.write(RACKDC, b"#\n# place of this node\n#\ndc=east 1\nrack=r1  \n# prefer_local=true\n")
         done = run("check", self.config(SNITCHES[RACKDC]))
         self.assertIn(f"dc east 1, rack r1, from {RACKDC}", done.stdout, done.stderr)
-        self.write(TOPOLOGY, b"# nodes\r\n10.0.0.1=DC1:RAC1\r\n10.0.0.2 DC1:RAC2\r\n\r\n# all others\r\ndefault=DC1:r1\r\n"
-                             b"fe80\\:0\\:0\\:0\\:202\\:b3ff\\:fe1e\\:8329=DC1:RAC3\r\n")
+        self.write(TOPOLOGY, b"# nodes\r\n10.0.0.1=DC1:RAC1\r\n10.0.0.2 DC1:RAC2\r\n\r\n# all others\r\n"
+                             b"default=DC1:r1\r\nfe80\\:0\\:0\\:0\\:202\\:b3ff\\:fe1e\\:8329=DC1:RAC3\r\n")
         done = run("check", self.config(SNITCHES[TOPOLOGY]))
         self.assertIn(f"dc DC1, rack RAC1, from {TOPOLOGY}", done.stdout, done.stderr)
         self.assertIn("10.0.0.2  dc DC1, rack RAC2", done.stdout)

@@ -349,4 +349,27 @@ static inline void world_run(void **state)
     world->passed = true;
 }
 
+/* A listener with the shortest queue, that nobody accepts from: dials that do not fit hang. */
+static inline int32_t deaf_listen(struct world *world, struct address *address)
+{
+    struct sockaddr_storage storage;
+    *address = world->address;
+    address->port = 0;
+    uint32_t bytes = address_to_system(address, &storage);
+    int32_t deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(deaf, (struct sockaddr *)&storage, bytes), 0);
+    assert_int_equal(listen(deaf, 0), 0);
+    address->port = socket_port(deaf);
+    return deaf;
+}
+
+/* A test of a list that runs once per backend. */
+#define ON(backend_, test_)                                                                                            \
+    {                                                                                                                  \
+#backend_ ": " #test_, world_run, world_setup, world_teardown, &(struct world_case)                            \
+        {                                                                                                              \
+            &io_##backend_##_backend, test_                                                                            \
+        }                                                                                                              \
+    }
+
 #endif

@@ -194,14 +194,6 @@ static void recv__once__one_buffer_at_a_time(void **state)
     assert_int_equal(receiving.last, 0);
 }
 
-#define ON(backend_, test_)                                                                                            \
-    {                                                                                                                  \
-#backend_ ": " #test_, world_run, world_setup, world_teardown, &(struct world_case)                            \
-        {                                                                                                              \
-            &io_##backend_##_backend, test_                                                                            \
-        }                                                                                                              \
-    }
-
 #define BACKEND_TESTS(X)                                                                                               \
     ON(X, land__more_than_fits__fills_and_the_rest_waits), ON(X, land__nothing_there__waits_in_the_kernel_s_hands),    \
         ON(X, land__peer_closes_or_resets__zero_or_error),                                                             \

@@ -411,14 +411,6 @@ static void zero_copy__veth_between_namespaces__every_byte_arrives(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-#define ON(backend_, test_)                                                                                            \
-    {                                                                                                                  \
-#backend_ ": " #test_, world_run, world_setup, world_teardown, &(struct world_case)                            \
-        {                                                                                                              \
-            &io_##backend_##_backend, test_                                                                            \
-        }                                                                                                              \
-    }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -5,7 +5,7 @@
  * Method: two connected ends (conn_pair.h) in calm worlds for each rule, plain and with a toy record layer. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <string.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 

@@ -12,17 +12,17 @@
 #include <string.h>
 
 #include "cli/check_bounds.h"
+#include "cli/check_effective.h"
 #include "cli/check_node.h"
 #include "cli/check_step.h"
+#include "cli/check_tls.h"
 #include "cli/file_argument.h"
+#include "cli/name_text.h"
 #include "config/config.h"
 #include "engine/base/error.h"
 #include "topology/cluster/node.h"
 #include "topology/cluster/policy.h"
 #include "topology/cluster/policy_kind.h"
-
-/* Room for a longest name with every byte escaped. */
-#define NAME_TEXT_BYTES (4 * WEFT_NAME_BYTES_MAX + 1)
 
 struct check_arguments {
     const char *file;
@@ -111,29 +111,6 @@ static bool listens_tls(const struct config *config)
     return policy_has_tls_listener(config->options.encryption, config->options.tls.certificate_in_block);
 }
 
-static const char *client_auth_name(enum weft_client_auth client_auth)
-{
-    switch (client_auth) {
-    case WEFT_CLIENT_AUTH_OPTIONAL:
-        return "optional";
-    case WEFT_CLIENT_AUTH_REQUIRED:
-        return "true";
-    case WEFT_CLIENT_AUTH_NONE:
-        break;
-    }
-    return "false";
-}
-
-/* Names come from files; on a terminal they stay harmless. */
-static void name_print(const char *name)
-{
-    char text[NAME_TEXT_BYTES] = "unknown";
-    if (name != NULL) {
-        weft_text_escape(text, sizeof text, name, (uint32_t)strlen(name));
-    }
-    fputs(text, stdout);
-}
-
 static void location_print(const char *dc, const char *rack)
 {
     if (dc == NULL) {
@@ -141,9 +118,9 @@ static void location_print(const char *dc, const char *rack)
         return;
     }
     fputs("dc ", stdout);
-    name_print(dc);
+    name_text_print(dc);
     fputs(", rack ", stdout);
-    name_print(rack);
+    name_text_print(rack);
 }
 
 static void listener_print(const struct config *config, uint16_t port, const char *what)
@@ -174,19 +151,6 @@ static void listeners_print(const struct config *config)
     }
 }
 
-static void tls_print(const struct config *config)
-{
-    const struct weft_tls_options *tls = &config->options.tls;
-    if (tls->certificate == NULL) {
-        return;
-    }
-    fputs("  certificate  ", stdout);
-    puts(tls->certificate);
-    printf("  keyfile      %s\n", tls->keyfile);
-    printf("  truststore   %s\n", tls->truststore == NULL ? "system" : tls->truststore);
-    printf("  client auth  %s\n", client_auth_name(tls->client_auth));
-}
-
 static void peers_print(const struct config *config)
 {
     const struct weft_node_options *options = &config->options;
@@ -212,7 +176,7 @@ static void config_print(const struct config *config, const char *file, const st
                          const struct check_bounds *bounds)
 {
     printf("%s: ok\n  cluster      ", file);
-    name_print(config_cluster_name(config));
+    name_text_print(config_cluster_name(config));
     fputs("\n  location     ", stdout);
     location_print(config->options.dc, config->options.rack);
     printf(", from %s\n", config_location_source_name(config->location_source));
@@ -224,26 +188,12 @@ static void config_print(const struct config *config, const char *file, const st
     }
     printf("control lane %s\n",
            policy_verdict_name(kind_outgoing(config, POLICY_KIND_SAME_RACK, WEFT_LANE_CONTROL).verdict));
-    tls_print(config);
+    check_tls_print(config);
     peers_print(config);
     check_bounds_print(bounds);
+    check_effective_print(config);
     printf("  warnings     %u\n", report->warnings.count);
     file_argument_print_lines(stdout, "    ", &report->warnings);
-}
-
-/* A name as JSON; bytes that are no UTF-8 are escaped, and no name is null. */
-static json_t *json_name(const char *name)
-{
-    char text[NAME_TEXT_BYTES];
-    if (name == NULL) {
-        return json_null();
-    }
-    json_t *string = json_string(name);
-    if (string == NULL) {
-        weft_text_escape(text, sizeof text, name, (uint32_t)strlen(name));
-        string = json_string(text);
-    }
-    return string;
 }
 
 static json_t *json_lines(const struct config_report_lines *lines)
@@ -301,9 +251,9 @@ static json_t *json_peer(const struct config *config, uint32_t index)
     for (uint32_t j = 0; j < WEFT_PEER_ADDRESSES_MAX && peer->addresses[j] != NULL; j++) {
         json_array_append_new(addresses, json_string(peer->addresses[j]));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:b}", "addresses", addresses, "dc", json_name(peer->dc), "rack",
-                     json_name(peer->rack), "id", json_name(peer->id), "storage_port", (int)plain, "ssl_storage_port",
-                     (int)tls, "seed", index >= config->listed_peer_count ? 1 : 0);
+    return json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:b}", "addresses", addresses, "dc", name_text_json(peer->dc),
+                     "rack", name_text_json(peer->rack), "id", name_text_json(peer->id), "storage_port", (int)plain,
+                     "ssl_storage_port", (int)tls, "seed", index >= config->listed_peer_count ? 1 : 0);
 }
 
 static void json_config(json_t *object, const struct config *config)
@@ -313,17 +263,18 @@ static void json_config(json_t *object, const struct config *config)
     for (uint32_t i = 0; i < options->peer_count; i++) {
         json_array_append_new(peers, json_peer(config, i));
     }
-    json_object_set_new(object, "cluster_name", json_name(config_cluster_name(config)));
+    json_object_set_new(object, "cluster_name", name_text_json(config_cluster_name(config)));
     json_object_set_new(object, "location",
-                        json_pack("{s:o, s:o, s:s}", "dc", json_name(options->dc), "rack", json_name(options->rack),
-                                  "source", config_location_source_name(config->location_source)));
+                        json_pack("{s:o, s:o, s:s}", "dc", name_text_json(options->dc), "rack",
+                                  name_text_json(options->rack), "source",
+                                  config_location_source_name(config->location_source)));
     json_object_set_new(object, "scope", json_string(weft_encryption_name(options->encryption)));
     json_object_set_new(object, "listeners", json_listeners(config));
     json_object_set_new(object, "dials", json_dials(config));
-    json_object_set_new(object, "certificate", json_name(options->tls.certificate));
-    json_object_set_new(object, "keyfile", json_name(options->tls.keyfile));
-    json_object_set_new(object, "truststore", json_name(options->tls.truststore));
-    json_object_set_new(object, "require_client_auth", json_string(client_auth_name(options->tls.client_auth)));
+    json_object_set_new(object, "certificate", name_text_json(options->tls.certificate));
+    json_object_set_new(object, "keyfile", name_text_json(options->tls.keyfile));
+    json_object_set_new(object, "truststore", name_text_json(options->tls.truststore));
+    json_object_set_new(object, "require_client_auth", json_string(check_tls_client_auth(config)));
     json_object_set_new(object, "peers", peers);
 }
 
@@ -332,10 +283,12 @@ static bool check_print_json(const struct config *config, const char *file, cons
 {
     json_t *object =
         json_pack("{s:b, s:o, s:o, s:o}", "ok", config != NULL ? 1 : 0, "errors", json_lines(&report->errors),
-                  "warnings", json_lines(&report->warnings), "file", json_name(file));
+                  "warnings", json_lines(&report->warnings), "file", name_text_json(file));
     if (config != NULL && object != NULL) {
         json_config(object, config);
+        json_object_set_new(object, "tls", check_tls_json(config));
         json_object_set_new(object, "bounds", check_bounds_json(bounds));
+        json_object_set_new(object, "effective", check_effective_json(config));
     }
     bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;
     json_decref(object);

@@ -249,6 +249,7 @@ static enum weft_err decoder_run(struct config_decoder *decoder, const char *tex
         return WEFT_ERR_CONFIG;
     }
     decoder->root = root;
+    decoder->config->root = root;
     decoder_root(decoder, root);
     decoder_snitch_finish(decoder);
     decoder_peers_finish(decoder);
@@ -385,4 +386,18 @@ const char *config_location_source_name(enum config_location_source source)
         break;
     }
     return "nowhere";
+}
+
+uint32_t config_written(const struct config *config, const char *block, const char *key, const char **text)
+{
+    const struct yaml_node *mapping = block != NULL ? yaml_node_member(config->root, block) : config->root;
+    const struct yaml_node *value =
+        mapping != NULL && mapping->kind == YAML_TREE_MAPPING ? yaml_node_member(mapping, key) : NULL;
+    if (value == NULL || yaml_node_is_null(value)) {
+        return 0;
+    }
+    if (text != NULL) {
+        *text = value->kind == YAML_TREE_SCALAR ? value->text : NULL;
+    }
+    return value->line;
 }

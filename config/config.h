@@ -30,8 +30,11 @@ enum config_location_source {
     CONFIG_LOCATION_SNITCH    /* SimpleSnitch, which knows only datacenter1/rack1 */
 };
 
+struct yaml_node;
+
 struct config {
     struct weft_node_options options; /* points into this struct's memory */
+    const struct yaml_node *root;     /* of the file, as it was written */
     enum config_location_source location_source;
     uint32_t listed_peer_count; /* of options.peers: the first, from weft: nodes; those behind are seeds */
     struct address own_addresses[CONFIG_OWN_ADDRESSES_MAX]; /* numeric; none that stands for any */
@@ -70,6 +73,9 @@ uint16_t config_storage_port(const struct config *config);
 uint16_t config_ssl_storage_port(const struct config *config);
 /* Whether the node itself has the address. */
 bool config_has_address(const struct config *config, const struct address *address);
+/* What the file says of a key: the line of its value, and the value's text (NULL for a block or a list).  0: nothing.
+ * @param block the key that it stands below; NULL: none   @param text may be NULL */
+uint32_t config_written(const struct config *config, const char *block, const char *key, const char **text);
 /* Such as "weft: dc and rack". */
 const char *config_location_source_name(enum config_location_source source);
 

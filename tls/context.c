@@ -158,3 +158,8 @@ struct secure_factory *tls_context_factory(struct tls_context *context)
 {
     return &context->factory;
 }
+
+const char *tls_context_suites(enum tls_version version)
+{
+    return version == TLS_VERSION_1_2 ? CIPHERS_1_2 : CIPHERS_1_3;
+}

@@ -36,4 +36,7 @@ void tls_context_destroy(struct tls_context *context);
  * server ones fail with CONFIG. */
 struct secure_factory *tls_context_factory(struct tls_context *context);
 
+/* The cipher suites that are offered and taken, the best first, with ':' between them. */
+const char *tls_context_suites(enum tls_version version);
+
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: `weft explain` and `weft check --from` say what the policy documents, as one JSON object or for people.
+"""Goal: `weft explain`, `weft check` and `weft check --from` say what is documented, as one JSON object or for people.
 
 Method: configurations of every scope with certificates made for them; tables written by hand."""
 
@@ -178,6 +178,65 @@ class PolicyCommands(unittest.TestCase):
         done = run("explain", path, "--unknown", "--json")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("key", done.stderr)
+
+    def effective(self, path):
+        said = self.object("check", path)
+        return said, {entry["key"]: (entry["value"], entry["line"], entry["from"]) for entry in said["effective"]}
+
+    def test_check__effective__each_key_with_its_value_and_its_line(self):
+        path = self.write("effective.yaml", "rack", port=7300)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("  handshake_timeout: 2500ms\n  memory_per_shard: 512MiB\n  idle_timeout: 0s\n"
+                       "  tcp_keepalive_idle: 120s\n  busy_poll: true\n"
+                       "  node_id: 6F1C0000-0000-4000-8000-000000000001\n"
+                       "inter_dc_tcp_nodelay: false\n")
+        said, keys = self.effective(path)
+        with open(path, encoding="utf-8") as file:
+            lines = [line.split(":")[0].strip() for line in file]
+        def at(key, value):
+            line = lines.index(key.rsplit(".", maxsplit=1)[-1]) + 1
+            self.assertEqual(keys[key], (value, line, f"line {line}"))
+        at("cluster_name", "c")
+        at("storage_port", "7300")
+        at("inter_dc_tcp_nodelay", "false")
+        at("server_encryption_options.internode_encryption", "rack")
+        at("server_encryption_options.certificate", os.path.join(os.path.realpath(self.folder.name), "n1.crt"))
+        at("weft.dc", "dc1")
+        at("weft.handshake_timeout", "2500ms")
+        at("weft.memory_per_shard", "512MiB")
+        at("weft.idle_timeout", "0s")
+        at("weft.tcp_keepalive_idle", "2m")
+        at("weft.busy_poll", "true")
+        at("weft.node_id", "6f1c0000-0000-4000-8000-000000000001")
+        self.assertEqual(keys["weft.nodes"][0], "a list")
+        for key, value in (("ssl_storage_port", "7001"), ("weft.heartbeat", "1s"), ("weft.drain_timeout", "5s"),
+                           ("weft.connections_max", "4096"), ("weft.require_hello", "auto"), ("weft.backend", "auto"),
+                           ("weft.tcp_unsent_bytes_max", "256KiB"), ("endpoint_snitch", "SimpleSnitch"),
+                           ("broadcast_address", None)):
+            self.assertEqual(keys[key], (value, None, "default"))
+        text = run("check", path).stdout
+        self.assertRegex(text, r"weft\.handshake_timeout +2500ms  \(line \d+\)")
+        self.assertRegex(text, r"weft\.heartbeat +1s  \(default\)")
+        # The location of a snitch is no default of ours.
+        bare = os.path.join(self.folder.name, "bare.yaml")
+        with open(bare, "w", encoding="utf-8") as file:
+            file.write("cluster_name: c\n")
+        keys = self.effective(bare)[1]
+        self.assertEqual(keys["weft.dc"][0], "datacenter1")
+        self.assertIn("SimpleSnitch", keys["weft.dc"][2])
+        self.assertEqual(keys["server_encryption_options.truststore"], (None, None, "default"))
+
+    def test_check__tls__leaf_suites_and_aes(self):
+        said = self.object("check", self.path("dc"))["tls"]
+        self.assertEqual(said["leaf"]["subject"], "CN=n1")
+        self.assertIn("IP:127.0.0.1", said["leaf"]["names"])
+        self.assertGreater(said["leaf"]["days_left"], 300)
+        self.assertIn("TLS_AES_256_GCM_SHA384", said["suites"])
+        self.assertRegex(said["aes"], r"^OpenSSL 3\.\d+\.\d+\S*, .*AES")
+        text = run("check", self.path("dc")).stdout
+        self.assertIn("subject CN=n1", text)
+        self.assertIn(said["suites_1_2"], text)
+        self.assertIsNone(self.object("check", self.path("none"))["tls"])
 
     def test_step__every_pair__safe_between_neighbours_else_with_a_path(self):
         for old, new in itertools.product(STAGES, STAGES):

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node itself has been asked before whether all of it fits: what cannot be read now has changed since, and is left
+ * out. */
+#include "cli/check_tls.h"
+
+#include <stdio.h>
+
+#include "tls/aes.h"
+#include "tls/context.h"
+#include "tls/describe.h"
+
+#define LINE_BYTES 1024u
+#define AES_BYTES 128u
+
+const char *check_tls_client_auth(const struct config *config)
+{
+    switch (config->options.tls.client_auth) {
+    case WEFT_CLIENT_AUTH_OPTIONAL:
+        return "optional";
+    case WEFT_CLIENT_AUTH_REQUIRED:
+        return "true";
+    case WEFT_CLIENT_AUTH_NONE:
+        break;
+    }
+    return "false";
+}
+
+void check_tls_print(const struct config *config)
+{
+    const struct weft_tls_options *tls = &config->options.tls;
+    struct tls_description *chain = NULL;
+    uint32_t count = 0;
+    char aes[AES_BYTES];
+    if (tls->certificate == NULL) {
+        return;
+    }
+    tls_aes_describe(aes, sizeof aes);
+    printf("  certificate  %s\n", tls->certificate);
+    if (tls_describe_file(tls->certificate, &chain, &count, NULL) == WEFT_OK) {
+        char line[LINE_BYTES];
+        tls_description_print_line(&chain[0], line, sizeof line);
+        printf("    leaf       %s\n", line);
+        tls_descriptions_destroy(chain, count);
+    }
+    printf("  keyfile      %s\n", tls->keyfile);
+    printf("  truststore   %s\n", tls->truststore == NULL ? "system" : tls->truststore);
+    printf("  client auth  %s\n", check_tls_client_auth(config));
+    printf("  suites       %s\n", tls_context_suites(TLS_VERSION_1_3));
+    printf("    TLS 1.2    %s\n", tls_context_suites(TLS_VERSION_1_2));
+    printf("  aes          %s\n", aes);
+}
+
+static json_t *leaf_json(const struct tls_description *leaf)
+{
+    json_t *names = json_array();
+    for (uint32_t i = 0; i < leaf->name_count; i++) {
+        json_array_append_new(names, json_sprintf("%s:%s", leaf->names[i].kind, leaf->names[i].value));
+    }
+    return json_pack("{s:s, s:s, s:o, s:s, s:i}", "subject", leaf->subject, "issuer", leaf->issuer, "names", names,
+                     "not_after", leaf->not_after, "days_left", (int)leaf->days_left);
+}
+
+json_t *check_tls_json(const struct config *config)
+{
+    const struct weft_tls_options *tls = &config->options.tls;
+    struct tls_description *chain = NULL;
+    uint32_t count = 0;
+    char aes[AES_BYTES];
+    if (tls->certificate == NULL) {
+        return json_null();
+    }
+    tls_aes_describe(aes, sizeof aes);
+    bool read = tls_describe_file(tls->certificate, &chain, &count, NULL) == WEFT_OK;
+    json_t *object =
+        json_pack("{s:o, s:s, s:s, s:s}", "leaf", read ? leaf_json(&chain[0]) : json_null(), "suites",
+                  tls_context_suites(TLS_VERSION_1_3), "suites_1_2", tls_context_suites(TLS_VERSION_1_2), "aes", aes);
+    if (read) {
+        tls_descriptions_destroy(chain, count);
+    }
+    return object;
+}

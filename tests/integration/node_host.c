@@ -73,6 +73,14 @@ void host_knows(struct host *host, const struct host *other, const char *dc, con
     peer->rack = rack;
 }
 
+void host_pair_init(struct host *a, struct host *b, const char *backend)
+{
+    host_init(a, 1, backend);
+    host_init(b, 2, backend);
+    host_knows(a, b, "dc1", "r1");
+    host_knows(b, a, "dc1", "r1");
+}
+
 void host_start(struct host *host)
 {
     struct weft_error why = {0};

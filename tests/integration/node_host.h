@@ -72,6 +72,8 @@ struct asked {
 void host_init(struct host *host, uint32_t number, const char *backend);
 /* Add another host to its topology.  NULL: unknown */
 void host_knows(struct host *host, const struct host *other, const char *dc, const char *rack);
+/* Hosts 1 and 2 of this process, each in the topology of the other, in dc1 and rack r1. */
+void host_pair_init(struct host *a, struct host *b, const char *backend);
 /* Create with the standard verbs, and start; must work. */
 void host_start(struct host *host);
 void host_stop(struct host *host);

@@ -35,11 +35,8 @@ struct pair {
 static void pair_start(struct pair *pair, const char *backend, const char *shards)
 {
     memset(pair, 0, sizeof *pair);
-    host_init(&pair->a, 1, backend);
-    host_init(&pair->b, 2, backend);
+    host_pair_init(&pair->a, &pair->b, backend);
     pair->a.options.shards = shards;
-    host_knows(&pair->a, &pair->b, "dc1", "r1");
-    host_knows(&pair->b, &pair->a, "dc1", "r1");
     host_start(&pair->a);
     host_start(&pair->b);
 }
@@ -381,10 +378,7 @@ static void request__kept_for_a_foreign_thread__answered_or_failed_by_it(void **
     struct keeper keeper = {0};
     struct tally tally = {0};
     memset(&pair, 0, sizeof pair);
-    host_init(&pair.a, 1, *state);
-    host_init(&pair.b, 2, *state);
-    host_knows(&pair.a, &pair.b, "dc1", "r1");
-    host_knows(&pair.b, &pair.a, "dc1", "r1");
+    host_pair_init(&pair.a, &pair.b, *state);
     host_start(&pair.a);
     assert_int_equal(weft_node_create(&pair.b.node, &pair.b.options, NULL), WEFT_OK);
     assert_int_equal(weft_node_handle(pair.b.node, VERB_KEEP, on_keep, &keeper, NULL), WEFT_OK);

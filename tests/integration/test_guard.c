@@ -92,12 +92,9 @@ static int duo_set_up(void **state)
     static struct duo duo;
     const char *backend = *state;
     memset(&duo, 0, sizeof duo);
-    host_init(&duo.a.host, 1, backend);
-    host_init(&duo.b.host, 2, backend);
+    host_pair_init(&duo.a.host, &duo.b.host, backend);
     duo.a.host.options.dc = duo.b.host.options.dc = "dc1";
     duo.a.host.options.rack = duo.b.host.options.rack = "r1";
-    host_knows(&duo.a.host, &duo.b.host, "dc1", "r1");
-    host_knows(&duo.b.host, &duo.a.host, "dc1", "r1");
     *state = &duo;
     return 0;
 }

@@ -59,6 +59,15 @@ static void guest_attach(struct guest *guest)
     }
 }
 
+/* Alone, and attached. */
+static void guest_open(struct guest *guest, const char *backend)
+{
+    memset(guest, 0, sizeof *guest);
+    host_init(&guest->host, 1, backend);
+    guest_start(guest);
+    guest_attach(guest);
+}
+
 /* Poll the shards of some nodes and run those that are readable; false if none became so in time. */
 static bool guests_poll(struct guest *const *guests, uint32_t count, int timeout_ms)
 {
@@ -124,11 +133,8 @@ static void calls__two_nodes_in_one_poll_loop__all_answered(void **state)
     struct counted counted = {0};
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
-    host_init(&a.host, 1, backend);
-    host_init(&b.host, 2, backend);
+    host_pair_init(&a.host, &b.host, backend);
     b.host.options.shards = "2";
-    host_knows(&a.host, &b.host, "dc1", "r1");
-    host_knows(&b.host, &a.host, "dc1", "r1");
     guest_start(&a);
     guest_start(&b);
     guest_attach(&a);
@@ -175,10 +181,7 @@ static void descriptor__nothing_to_do__quiet_until_the_timer(void **state)
     struct guest *const one[] = {&guest};
     struct weft_timer timers[2] = {0};
     uint32_t fired = 0;
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    guest_start(&guest);
-    guest_attach(&guest);
+    guest_open(&guest, *state);
     guests_settle(one, 1);
     assert_int_equal(guest.ready, 1);
     assert_false(guests_poll(one, 1, 20)); /* nothing came, so nothing is due */
@@ -225,10 +228,7 @@ static void descriptor__mail_of_another_thread__readable(void **state)
     struct guest *const one[] = {&guest};
     struct poster poster = {.guest = &guest};
     pthread_t thread;
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    guest_start(&guest);
-    guest_attach(&guest);
+    guest_open(&guest, *state);
     guests_settle(one, 1);
     pthread_create(&thread, NULL, poster_thread, &poster);
     while (atomic_load(&poster.ran) < CALLS) {
@@ -253,10 +253,7 @@ static void descriptor__mail_from_inside_a_turn__readable_at_once(void **state)
     struct guest *const one[] = {&guest};
     struct poster poster = {.guest = &guest};
     struct weft_timer timer = {0};
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    guest_start(&guest);
-    guest_attach(&guest);
+    guest_open(&guest, *state);
     for (uint32_t round = 1; round <= 3; round++) {
         guests_settle(one, 1);
         weft_timer_start(guest.shards[0], &timer, 0, post_to_oneself, &poster);
@@ -294,11 +291,8 @@ static void threads__of_the_host__serve_a_node_of_ours_until_drained(void **stat
     static struct host ours;
     struct loop loops[2];
     memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    host_init(&ours, 2, *state);
+    host_pair_init(&guest.host, &ours, *state);
     guest.host.options.shards = "2";
-    host_knows(&ours, &guest.host, "dc1", "r1");
-    host_knows(&guest.host, &ours, "dc1", "r1");
     guest_start(&guest);
     for (uint32_t i = 0; i < 2; i++) {
         loops[i] = (struct loop){.guest = &guest, .index = i};

@@ -114,10 +114,7 @@ static void busy_start(struct busy *busy, const char *backend)
 {
     memset(busy, 0, sizeof *busy);
     memset(&busy_timer, 0, sizeof busy_timer);
-    host_init(&busy->a, 1, backend);
-    host_init(&busy->b, 2, backend);
-    host_knows(&busy->a, &busy->b, "dc1", "r1");
-    host_knows(&busy->b, &busy->a, "dc1", "r1");
+    host_pair_init(&busy->a, &busy->b, backend);
     host_start(&busy->b);
     assert_int_equal(weft_node_create(&busy->a.node, &busy->a.options, NULL), WEFT_OK);
     assert_int_equal(weft_node_start(busy->a.node, busy_tick, busy, NULL), WEFT_OK);
@@ -153,7 +150,7 @@ static void expect_flat(const struct holdings *before, const struct holdings *af
     assert_int_equal(after->descriptors, before->descriptors);
     assert_int_equal(after->threads, before->threads);
     assert_true(after->mappings <= before->mappings + 8); /* neighbours merge and part */
-#if !defined(WEFT_DEBUG) /* a sanitizer keeps what was freed, and its own books */
+#if !defined(WEFT_DEBUG)                                  /* a sanitizer keeps what was freed, and its own books */
     assert_true(after->resident_bytes - before->resident_bytes < MEMORY_BYTES_MOST);
 #endif
 }

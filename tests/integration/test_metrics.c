@@ -43,11 +43,8 @@ static void metrics__of_known_calls__agree_and_only_grow(void **state)
 {
     static struct host a, b;
     static struct weft_metrics now, before, served;
-    host_init(&a, 1, *state);
-    host_init(&b, 2, *state);
+    host_pair_init(&a, &b, *state);
     a.options.heartbeat_ms = b.options.heartbeat_ms = UINT32_MAX; /* a ping is a call as well */
-    host_knows(&a, &b, "dc1", "r1");
-    host_knows(&b, &a, "dc1", "r1");
     host_start(&a);
     host_start(&b);
     metrics_of(&a, &before);

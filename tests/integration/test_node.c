@@ -34,20 +34,11 @@ struct pair {
     struct authority authority;
 };
 
-/* Two hosts that know each other; nothing runs yet. */
-static void pair_init(struct pair *pair)
-{
-    host_init(&pair->a, 1, pair->backend);
-    host_init(&pair->b, 2, pair->backend);
-    host_knows(&pair->a, &pair->b, "dc1", "r1");
-    host_knows(&pair->b, &pair->a, "dc1", "r1");
-}
-
 static int pair_set_up(void **state)
 {
     struct pair *pair = test_calloc(1, sizeof *pair);
     pair->backend = *state;
-    pair_init(pair);
+    host_pair_init(&pair->a, &pair->b, pair->backend);
     *state = pair;
     return 0;
 }
@@ -62,7 +53,7 @@ static void pair_again(struct pair *pair)
 {
     host_fini(&pair->a);
     host_fini(&pair->b);
-    pair_init(pair);
+    host_pair_init(&pair->a, &pair->b, pair->backend);
 }
 
 static int pair_tear_down(void **state)

@@ -206,9 +206,12 @@ class Locations(FilesCase):
 
     def test_explain__default_line_and_host_names__prove_nothing(self):
         self.write(TOPOLOGY, OWN + b"10.0.0.2=DC1:RAC1\ndefault=DC1:RAC1\n")
-        scope = "server_encryption_options: { internode_encryption: rack, certificate: c, keyfile: k, truststore: c }\n"
-        for name in ("c", "k"):
-            self.write(name, b"-\n")
+        for arguments in (("ca",), ("node", "n", "--ca", self.folder, "--dc", "DC1", "--rack", "RAC1", "--address",
+                                    "10.0.0.1")):
+            done = run("certs", *arguments, "--cluster", "c", "--out", self.folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        scope = ("server_encryption_options: { internode_encryption: rack, certificate: n.crt, keyfile: n.key, "
+                 "truststore: ca.crt }\n")
         nodes = "weft: { nodes: [ { address: 10.0.0.3 }, { address: localhost, dc: DC1, rack: RAC1 } ] }\n"
         config = self.config(SNITCHES[TOPOLOGY], scope + nodes)
         for peer, out, plain in (("10.0.0.2", "same_rack", "same_rack"),

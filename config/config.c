@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "config/config_decoder.h"
-#include "config/config_machine.h"
 #include "config/config_nearest.h"
 #include "config/config_scylla_keys.h"
 #include "engine/base/assert.h"
@@ -285,48 +284,6 @@ enum weft_err config_decode(struct config **config, const char *file, const char
     }
     *config = made;
     return WEFT_OK;
-}
-
-/* Decode the text of a file as this machine sees it. */
-static enum weft_err config_decode_here(struct config **config, const char *path, const char *text, size_t bytes,
-                                        struct resolver *resolver, struct config_report *report)
-{
-    struct config_arena arena = {0};
-    struct config_place place = {path, 1, 1, "file"};
-    struct config_surroundings surroundings = {.ctx = resolver,
-                                               .resolve = config_machine_resolve,
-                                               .check_file = config_machine_check_file,
-                                               .read_file = config_machine_read_file};
-    enum weft_err err = config_machine_directory(&arena, path, &surroundings.directory);
-    if (err == WEFT_ERR_CONFIG) {
-        config_report_add(&report->errors, &place, "the directory of the file cannot be found; use an absolute path");
-    } else if (err == WEFT_OK) {
-        err = config_decode(config, path, text, bytes, &surroundings, report);
-    }
-    config_arena_fini(&arena);
-    return err;
-}
-
-enum weft_err config_load(struct config **config, const char *path, struct config_report *report)
-{
-    struct weft_error why = {0};
-    struct config_place place = {path, 1, 1, "file"};
-    struct resolver *resolver = NULL;
-    char *text = NULL;
-    size_t bytes = 0;
-    enum weft_err err = config_machine_read_file(NULL, path, &text, &bytes, &why);
-    if (err == WEFT_OK) {
-        err = resolver_create(&resolver, RESOLVER_LIMIT_NS, NULL, &why);
-    }
-    if (err != WEFT_OK) {
-        config_report_add(&report->errors, &place, "%s", why.text);
-        free(text);
-        return err == WEFT_ERR_NO_MEMORY ? err : WEFT_ERR_CONFIG;
-    }
-    err = config_decode_here(config, path, text, bytes, resolver, report);
-    resolver_destroy(resolver);
-    free(text);
-    return err;
 }
 
 void config_destroy(struct config *config)

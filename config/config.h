@@ -32,6 +32,16 @@ enum config_location_source {
 
 struct yaml_node;
 
+/* A host name of the configuration, and the address that it was taken for. */
+struct config_name {
+    const struct config_name *next;
+    const char *name;
+    struct address address;
+};
+
+/* Files beside a configuration that it reads. */
+#define CONFIG_FILES_MAX 1u
+
 struct config {
     struct weft_node_options options; /* points into this struct's memory */
     const struct yaml_node *root;     /* of the file, as it was written */
@@ -39,6 +49,14 @@ struct config {
     uint32_t listed_peer_count; /* of options.peers: the first, from weft: nodes; those behind are seeds */
     struct address own_addresses[CONFIG_OWN_ADDRESSES_MAX]; /* numeric; none that stands for any */
     uint32_t own_address_count;
+    const struct config_name *names;     /* those that were resolved */
+    const char *files[CONFIG_FILES_MAX]; /* absolute; read or looked for */
+    uint32_t file_count;
+    /* What config_reread decodes again. */
+    const char *path;
+    const char *directory;
+    const char *text;
+    size_t text_bytes;
     struct config_arena arena;
 };
 
@@ -62,6 +80,16 @@ WEFT_NODISCARD enum weft_err config_load(struct config **config, const char *pat
 WEFT_NODISCARD enum weft_err config_decode(struct config **config, const char *file, const char *text, size_t bytes,
                                            const struct config_surroundings *surroundings,
                                            struct config_report *report);
+
+struct resolver;
+
+/* Decode the text of a loaded configuration again, as the files beside it and its host names are by now; the text
+ * itself is not read again.  A name that cannot be resolved keeps its address.
+ * @param failed names that could not be resolved   @return as config_load */
+WEFT_NODISCARD enum weft_err config_reread(struct config **config, const struct config *loaded,
+                                           struct resolver *resolver, uint32_t *failed, struct config_report *report);
+/* Whether two configurations say the same of where everybody is: all that weft_node_topology_apply would change. */
+bool config_same_topology(const struct config *a, const struct config *b);
 
 /* NULL is fine. */
 void config_destroy(struct config *config);

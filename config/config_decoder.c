@@ -192,6 +192,18 @@ static bool text_is_dotted(const char *text)
     return text[strspn(text, "0123456789.")] == '\0';
 }
 
+static void name_remember(struct config_decoder *decoder, const char *text, const struct address *address)
+{
+    struct config_name *name = decoder_take(decoder, sizeof *name);
+    if (name == NULL) {
+        return;
+    }
+    *name = (struct config_name){decoder->config->names, decoder_arena_text(decoder, text), *address};
+    if (name->name != NULL) {
+        decoder->config->names = name;
+    }
+}
+
 bool decoder_resolve(struct config_decoder *decoder, const char *text, struct address *out, struct weft_error *why)
 {
     const struct config_surroundings *surroundings = decoder->surroundings;
@@ -210,7 +222,11 @@ bool decoder_resolve(struct config_decoder *decoder, const char *text, struct ad
         weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is neither an IP address nor a host name", text);
         return false;
     }
-    return surroundings->resolve(surroundings->ctx, text, out, why) == WEFT_OK;
+    if (surroundings->resolve(surroundings->ctx, text, out, why) != WEFT_OK) {
+        return false;
+    }
+    name_remember(decoder, text, out);
+    return true;
 }
 
 bool decoder_host(struct config_decoder *decoder, const struct yaml_node *value, struct address *out)
@@ -235,6 +251,11 @@ const char *decoder_address_text(struct config_decoder *decoder, const struct ad
 {
     char text[ADDRESS_TEXT_BYTES];
     address_print_ip(address, text);
+    return decoder_arena_text(decoder, text);
+}
+
+const char *decoder_arena_text(struct config_decoder *decoder, const char *text)
+{
     char *copy = config_arena_text(&decoder->config->arena, text, strlen(text));
     decoder->memory_out = decoder->memory_out || copy == NULL;
     return copy;

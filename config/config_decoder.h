@@ -113,6 +113,7 @@ bool decoder_resolve(struct config_decoder *decoder, const char *text, struct ad
 bool decoder_host(struct config_decoder *decoder, const struct yaml_node *value, struct address *out);
 /* The printed form, in the configuration's memory. */
 const char *decoder_address_text(struct config_decoder *decoder, const struct address *address);
+const char *decoder_arena_text(struct config_decoder *decoder, const char *text);
 /* Memory of the configuration; NULL and noted if there is none. */
 void *decoder_take(struct config_decoder *decoder, size_t bytes);
 /* directory/name, or name if it is absolute. */

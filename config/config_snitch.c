@@ -15,6 +15,7 @@
 
 #include "config/config_decoder.h"
 #include "config/config_nearest.h"
+#include "engine/base/assert.h"
 #include "engine/base/error.h"
 #include "topology/cluster/policy.h"
 
@@ -85,6 +86,8 @@ bool decoder_read_beside(struct config_decoder *decoder, const char *name, bool 
     if (path == NULL) {
         return false;
     }
+    WEFT_ASSERT(decoder->config->file_count < CONFIG_FILES_MAX);
+    decoder->config->files[decoder->config->file_count++] = path;
     if (surroundings->read_file(surroundings->ctx, path, text, bytes, &why) == WEFT_OK) {
         return true;
     }
@@ -94,13 +97,6 @@ bool decoder_read_beside(struct config_decoder *decoder, const char *name, bool 
         decoder_error(decoder, decoder->snitch, "%s; write the file, or set weft: dc and rack", why.text);
     }
     return false;
-}
-
-static const char *arena_text(struct config_decoder *decoder, const char *text)
-{
-    char *copy = config_arena_text(&decoder->config->arena, text, strlen(text));
-    decoder->memory_out = decoder->memory_out || copy == NULL;
-    return copy;
 }
 
 /* A line of the file about an address of an entry of weft: nodes. */
@@ -121,11 +117,11 @@ static void entry_complete(struct config_decoder *decoder, struct decoder_entry 
     }
     entry->completed = true;
     if (peer->dc == NULL) {
-        peer->dc = arena_text(decoder, line->dc);
+        peer->dc = decoder_arena_text(decoder, line->dc);
         dc_same = true;
     }
     if (peer->rack == NULL && dc_same) {
-        peer->rack = arena_text(decoder, line->rack);
+        peer->rack = decoder_arena_text(decoder, line->rack);
     }
 }
 
@@ -172,8 +168,8 @@ static void entries_from_topology(struct config_decoder *decoder)
                                         .from_file = true,
                                         .peer = WEFT_PEER_OPTIONS_INIT};
         entry->peer.addresses[0] = decoder_address_text(decoder, &line->address);
-        entry->peer.dc = arena_text(decoder, line->dc);
-        entry->peer.rack = arena_text(decoder, line->rack);
+        entry->peer.dc = decoder_arena_text(decoder, line->dc);
+        entry->peer.rack = decoder_arena_text(decoder, line->rack);
     }
 }
 
@@ -203,9 +199,9 @@ bool decoder_octets(struct config_decoder *decoder, const struct address *addres
         return false;
     }
     snprintf(octet, sizeof octet, "%u", address->ip[1]);
-    *dc = arena_text(decoder, octet);
+    *dc = decoder_arena_text(decoder, octet);
     snprintf(octet, sizeof octet, "%u", address->ip[2]);
-    *rack = arena_text(decoder, octet);
+    *rack = decoder_arena_text(decoder, octet);
     return *dc != NULL && *rack != NULL;
 }
 

@@ -65,6 +65,7 @@ static void row__counts__by_column(void **state)
     /* Chips whose names begin with digits are no counts, and counts end where they overflow. */
     assert_true(interrupt_row_parse(&columns, "5: 1 8250-edge 9", &row));
     assert_int_equal(row.total, 1);
+    assert_int_equal(row.counts[1], 0);
     assert_string_equal(row.tail, "8250-edge 9");
     assert_true(interrupt_row_parse(&columns, "5: 99999999999999999999999 99999999999999999999999", &row));
     assert_true(row.total == UINT64_MAX);

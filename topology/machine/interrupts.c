@@ -33,14 +33,15 @@ static bool number_take(const char **text, uint32_t *number)
 static bool count_take(const char **text, uint64_t *count)
 {
     const char *at = *text;
-    *count = 0;
+    uint64_t value = 0;
     while (*at >= '0' && *at <= '9') {
         uint64_t digit = (uint64_t)(*at++ - '0');
-        *count = *count > (UINT64_MAX - digit) / 10 ? UINT64_MAX : *count * 10 + digit;
+        value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
     }
     if (at == *text || (*at != ' ' && *at != '\t' && *at != '\0')) {
         return false;
     }
+    *count = value;
     *text = at;
     return true;
 }

@@ -10,6 +10,8 @@
 
 #include <weft/version.h>
 
+#include "tls/crypto.h"
+
 #define US 1e3
 #define MIB 1048576.0
 #define CONGESTION_BYTES 32
@@ -139,6 +141,14 @@ static json_t *json_text(const char *text)
     return text != NULL && text[0] != '\0' ? json_string(text) : json_null();
 }
 
+/* Which one it was: the sides make the same choice, each on its own. */
+static json_t *json_crypto(enum weft_crypto wanted)
+{
+    char text[TLS_CRYPTO_TEXT_BYTES];
+    enum weft_crypto used;
+    return tls_crypto_describe(wanted, &used, text, NULL) == WEFT_OK ? json_string(tls_crypto_name(used)) : json_null();
+}
+
 static json_t *json_settings(const struct bench_settings *settings, const struct bench_result *result)
 {
     char congestion[CONGESTION_BYTES];
@@ -150,7 +160,7 @@ static json_t *json_settings(const struct bench_settings *settings, const struct
         "warmup_seconds", settings->warmup_seconds, "server_cpu",
         settings->to != NULL ? json_null() : json_integer(settings->server_cpu), "client_cpu",
         (int)settings->client_cpu, "security", settings->tls ? "tls" : "plain", "crypto",
-        settings->tls ? json_string("openssl") : json_null(), "tls_version", json_text(result->tls_version),
+        settings->tls ? json_crypto(settings->crypto) : json_null(), "tls_version", json_text(result->tls_version),
         "tls_cipher", json_text(result->tls_cipher), "one_way", settings->one_way ? 1 : 0, "busy_poll",
         settings->busy_poll ? 1 : 0, "congestion", json_text(congestion_of(settings, congestion)), "backend",
         json_text(result->backend));

@@ -65,6 +65,7 @@ void rpc_node_options(struct weft_node_options *options, const struct bench_sett
     options->drain_timeout_ms = DRAIN_TIMEOUT_MS;
     options->tcp_congestion = settings->congestion;
     options->busy_poll = settings->busy_poll;
+    options->crypto = settings->crypto;
     options->send_zerocopy = settings->zerocopy;
     options->backend = settings->backend;
     options->log = log_errors;

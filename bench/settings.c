@@ -37,7 +37,6 @@ void bench_settings_init(struct bench_settings *settings)
     cpus_allowed(cpus);
     *settings = (struct bench_settings){
         .backend = "auto",
-        .crypto = "auto",
         .seconds = 3,
         .warmup_seconds = 0.3,
         .size = 64,

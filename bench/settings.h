@@ -28,7 +28,6 @@ struct bench_settings {
     const char *cluster;    /* of that server; NULL: the default cluster's name */
     const char *congestion; /* NULL: the system's */
     const char *backend;    /* "auto", "io_uring" or "epoll" */
-    const char *crypto;     /* "auto" or "openssl" */
     double seconds;
     double warmup_seconds;
     uint32_t size;       /* bytes of payload, both ways */
@@ -44,6 +43,7 @@ struct bench_settings {
     bool tls;
     bool one_way;
     bool busy_poll;
+    enum weft_crypto crypto;
     enum weft_send_zerocopy zerocopy;
 };
 

@@ -73,7 +73,10 @@ static const struct argp_option rpc_options[] = {
     {"cpus", KEY_CPUS, "SERVER,CLIENT", 0, "CPU of each side (default: the first two that there are)", 3},
     {"security", KEY_SECURITY, "plain|tls", 0,
      "tls: a throw-away CA, certificates verified on both sides (default plain)", 3},
-    {"crypto", KEY_CRYPTO, "auto|openssl", 0, "What encrypts; both mean OpenSSL in this build", 3},
+    {"crypto", KEY_CRYPTO, "auto|openssl|vaes|fips", 0,
+     "What encrypts: OpenSSL, libipsec-mb on CPUs with VAES, or OpenSSL's FIPS module (default auto: whichever is "
+     "fastest here)",
+     3},
     {"busy-poll", KEY_BUSY_POLL, NULL, 0, "Never sleep: lower latency for a whole CPU on each side", 3},
     {"zerocopy", KEY_ZEROCOPY, "off|auto|always", 0,
      "Send large payloads without copying them into the kernel: always, or until it reports that it had to copy "
@@ -134,6 +137,17 @@ static const char *word_choose(const struct argp_state *state, const char *optio
     }
     argp_error(state, "%s: \"%.64s\" is none of %s", option, text, all);
     return words[0];
+}
+
+static enum weft_crypto crypto_choose(const struct argp_state *state, const char *text)
+{
+    static const char *const words[] = {"auto", "openssl", "vaes", "fips", NULL};
+    const char *chosen = word_choose(state, "--crypto", text, words, "auto, openssl, vaes, fips");
+    enum weft_crypto crypto = WEFT_CRYPTO_AUTO;
+    while (words[crypto] != chosen) {
+        crypto++;
+    }
+    return crypto;
 }
 
 static enum weft_send_zerocopy zerocopy_choose(const struct argp_state *state, const char *text)
@@ -197,7 +211,6 @@ static bool rpc_parse_value(int key, const char *text, struct argp_state *state)
 static error_t rpc_parse(int key, char *text, struct argp_state *state)
 {
     static const char *const securities[] = {"plain", "tls", NULL};
-    static const char *const cryptos[] = {"auto", "openssl", NULL};
     static const char *const backends[] = {"auto", "io_uring", "epoll", NULL};
     struct bench_arguments *arguments = state->input;
     struct bench_settings *settings = &arguments->settings;
@@ -219,7 +232,7 @@ static error_t rpc_parse(int key, char *text, struct argp_state *state)
         settings->tls = word_choose(state, "--security", text, securities, "plain, tls") == securities[1];
         return 0;
     case KEY_CRYPTO:
-        settings->crypto = word_choose(state, "--crypto", text, cryptos, "auto, openssl");
+        settings->crypto = crypto_choose(state, text);
         return 0;
     case KEY_ONE_WAY:
         settings->one_way = true;

@@ -5,12 +5,20 @@
 
 #include <stdio.h>
 
-#include "tls/aes.h"
 #include "tls/context.h"
+#include "tls/crypto.h"
 #include "tls/describe.h"
 
 #define LINE_BYTES 1024u
-#define AES_BYTES 128u
+
+static void check_tls_crypto(const struct config *config, char text[TLS_CRYPTO_TEXT_BYTES])
+{
+    enum weft_crypto used;
+    text[0] = '\0';
+    if (tls_crypto_describe(config->options.crypto, &used, text, NULL) != WEFT_OK) {
+        text[0] = '\0';
+    }
+}
 
 const char *check_tls_client_auth(const struct config *config)
 {
@@ -30,11 +38,11 @@ void check_tls_print(const struct config *config)
     const struct weft_tls_options *tls = &config->options.tls;
     struct tls_description *chain = NULL;
     uint32_t count = 0;
-    char aes[AES_BYTES];
+    char aes[TLS_CRYPTO_TEXT_BYTES];
     if (tls->certificate == NULL) {
         return;
     }
-    tls_aes_describe(aes, sizeof aes);
+    check_tls_crypto(config, aes);
     printf("  certificate  %s\n", tls->certificate);
     if (tls_describe_file(tls->certificate, &chain, &count, NULL) == WEFT_OK) {
         char line[LINE_BYTES];
@@ -65,11 +73,11 @@ json_t *check_tls_json(const struct config *config)
     const struct weft_tls_options *tls = &config->options.tls;
     struct tls_description *chain = NULL;
     uint32_t count = 0;
-    char aes[AES_BYTES];
+    char aes[TLS_CRYPTO_TEXT_BYTES];
     if (tls->certificate == NULL) {
         return json_null();
     }
-    tls_aes_describe(aes, sizeof aes);
+    check_tls_crypto(config, aes);
     bool read = tls_describe_file(tls->certificate, &chain, &count, NULL) == WEFT_OK;
     json_t *object =
         json_pack("{s:o, s:s, s:s, s:s}", "leaf", read ? leaf_json(&chain[0]) : json_null(), "suites",

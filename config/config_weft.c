@@ -206,10 +206,13 @@ static void weft_client_auth_plaintext(struct config_decoder *decoder, const str
 
 static void weft_crypto(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    static const struct config_word words[] = {{"auto", 0}, {"openssl", 0}, {"vaes", 1}, {"fips", 1}};
-    int later;
-    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &later) && later == 1) {
-        decoder_error(decoder, value, "\"%s\" is not available in this version; write auto or openssl", value->text);
+    static const struct config_word words[] = {{"auto", WEFT_CRYPTO_AUTO},
+                                               {"openssl", WEFT_CRYPTO_OPENSSL},
+                                               {"vaes", WEFT_CRYPTO_VAES},
+                                               {"fips", WEFT_CRYPTO_FIPS}};
+    int crypto;
+    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &crypto)) {
+        decoder->config->options.crypto = (enum weft_crypto)crypto;
     }
 }
 

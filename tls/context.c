@@ -12,6 +12,7 @@
 #include "engine/base/error.h"
 #include "tls/openssl_context.h"
 #include "tls/openssl_credentials.h"
+#include "tls/openssl_crypto.h"
 
 /* AES-256 first: with AES-NI it costs a tenth more than AES-128.  ChaCha20 last, for peers without AES in hardware. */
 #define CIPHERS_1_3 "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
@@ -65,8 +66,8 @@ static bool context_set_rules(SSL_CTX *ssl_context, const struct tls_context_opt
     SSL_CTX_set_options(ssl_context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
     /* The chain that is sent is the certificate file's, never one that was completed from the trust store. */
-    SSL_CTX_set_mode(ssl_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                      SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_mode(ssl_context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify_depth(ssl_context, VERIFY_DEPTH_MAX);
     SSL_CTX_set1_cert_store(ssl_context, store);
@@ -74,16 +75,15 @@ static bool context_set_rules(SSL_CTX *ssl_context, const struct tls_context_opt
            SSL_CTX_set_min_proto_version(ssl_context, context_version(options->version_min, TLS1_2_VERSION)) == 1 &&
            SSL_CTX_set_max_proto_version(ssl_context, context_version(options->version_max, TLS1_3_VERSION)) == 1 &&
            SSL_CTX_set_ciphersuites(ssl_context, CIPHERS_1_3) == 1 &&
-           SSL_CTX_set_cipher_list(ssl_context, CIPHERS_1_2) == 1 &&
-           SSL_CTX_set1_groups_list(ssl_context, GROUPS) == 1;
+           SSL_CTX_set_cipher_list(ssl_context, CIPHERS_1_2) == 1 && SSL_CTX_set1_groups_list(ssl_context, GROUPS) == 1;
 }
 
 static enum weft_err context_build(struct tls_context *context, SSL_CTX **given, bool server,
-                                   const struct tls_credentials *credentials,
-                                   const struct tls_context_options *options, X509_STORE *store,
-                                   struct weft_error *why)
+                                   const struct tls_credentials *credentials, const struct tls_context_options *options,
+                                   X509_STORE *store, struct weft_error *why)
 {
-    SSL_CTX *made = SSL_CTX_new_ex(context->library.context, NULL, server ? TLS_server_method() : TLS_client_method());
+    SSL_CTX *made = SSL_CTX_new_ex(context->library.context, context->library.properties,
+                                   server ? TLS_server_method() : TLS_client_method());
     if (made == NULL) {
         return library_error(why, WEFT_ERR_TLS, "OpenSSL gives no TLS context");
     }
@@ -106,7 +106,7 @@ static enum weft_err context_build(struct tls_context *context, SSL_CTX **given,
 static enum weft_err context_fill(struct tls_context *context, const struct tls_credentials *credentials,
                                   const struct tls_context_options *options, struct weft_error *why)
 {
-    WEFT_TRY(library_open(&context->library, why));
+    WEFT_TRY(crypto_open(&context->library, options->crypto, why));
     context->method = session_method_new();
     if (context->method == NULL) {
         return library_error(why, WEFT_ERR_NO_MEMORY, "no memory for a TLS context");

@@ -20,14 +20,14 @@ struct tls_context_options {
     enum tls_version version_min;      /* 1.2 */
     enum tls_version version_max;      /* 1.3 */
     uint64_t records_per_key;          /* sealed before the key is changed; 2^24 */
+    enum weft_crypto crypto;
 };
 
 struct tls_context;
 
 /* Build a context; nothing of credentials is kept.  @param context given
  * @return ok | CONFIG | TLS | NO_MEMORY */
-WEFT_NODISCARD enum weft_err tls_context_create(struct tls_context **context,
-                                                const struct tls_credentials *credentials,
+WEFT_NODISCARD enum weft_err tls_context_create(struct tls_context **context, const struct tls_credentials *credentials,
                                                 const struct tls_context_options *options, struct weft_error *why);
 /* On the thread that used it, after its last session was closed.  NULL is fine. */
 void tls_context_destroy(struct tls_context *context);

@@ -111,7 +111,7 @@ void tls_credentials_destroy(struct tls_credentials *credentials)
 }
 
 static enum weft_err credentials_install_parsed(const struct tls_credentials *credentials, SSL_CTX *context,
-                                                STACK_OF(X509) *chain, EVP_PKEY *key, struct weft_error *why)
+                                                STACK_OF(X509) * chain, EVP_PKEY *key, struct weft_error *why)
 {
     const char *path = credentials->certificate.path;
     if (SSL_CTX_use_certificate(context, sk_X509_value(chain, 0)) != 1) {

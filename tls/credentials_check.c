@@ -35,7 +35,7 @@ static void credentials_warn(struct tls_credentials *credentials, const char *fo
     weft_text_escape(text, WEFT_ERROR_TEXT_BYTES, raw, (uint32_t)strlen(raw));
 }
 
-static enum weft_err credentials_check_key(const struct tls_credentials *credentials, STACK_OF(X509) *chain,
+static enum weft_err credentials_check_key(const struct tls_credentials *credentials, STACK_OF(X509) * chain,
                                            EVP_PKEY *key, struct weft_error *why)
 {
     if (X509_check_private_key(sk_X509_value(chain, 0), key) == 1) {
@@ -46,7 +46,8 @@ static enum weft_err credentials_check_key(const struct tls_credentials *credent
             ERR_clear_error();
             return weft_error_set(why, WEFT_ERR_CONFIG,
                                   "certificate %s: keyfile %s belongs to certificate %d of it; put the node's own "
-                                  "certificate first", credentials->certificate.path, credentials->key.path, i + 1);
+                                  "certificate first",
+                                  credentials->certificate.path, credentials->key.path, i + 1);
         }
     }
     ERR_clear_error();
@@ -71,7 +72,7 @@ static void credentials_check_dates(struct tls_credentials *credentials)
 }
 
 /* X509_V_OK if a peer with our trust store would believe us, dates aside; else why not. */
-static int credentials_verify(OSSL_LIB_CTX *library, X509_STORE *store, STACK_OF(X509) *chain)
+static int credentials_verify(OSSL_LIB_CTX *library, X509_STORE *store, STACK_OF(X509) * chain)
 {
     X509_STORE_CTX *verification = X509_STORE_CTX_new_ex(library, NULL);
     int result = X509_V_ERR_OUT_OF_MEM;
@@ -89,13 +90,15 @@ static int credentials_verify(OSSL_LIB_CTX *library, X509_STORE *store, STACK_OF
 }
 
 static enum weft_err credentials_check_chain(struct tls_credentials *credentials, OSSL_LIB_CTX *library,
-                                             X509_STORE *store, STACK_OF(X509) *chain, struct weft_error *why)
+                                             X509_STORE *store, STACK_OF(X509) * chain, struct weft_error *why)
 {
     const char *path = credentials->certificate.path;
     int result = credentials_verify(library, store, chain);
     if (credentials->leaf.is_self_signed) {
-        credentials_warn(credentials, "certificate %s: self-signed, it has no CA; each peer needs it in its trust "
-                                      "store", path);
+        credentials_warn(credentials,
+                         "certificate %s: self-signed, it has no CA; each peer needs it in its trust "
+                         "store",
+                         path);
         return WEFT_OK;
     }
     if (result == X509_V_OK) {
@@ -103,13 +106,16 @@ static enum weft_err credentials_check_chain(struct tls_credentials *credentials
     }
     const char *cause = X509_verify_cert_error_string(result);
     if (credentials->trust_system) {
-        credentials_warn(credentials, "certificate %s: the system's trust store does not verify it (%s); peers need "
-                                      "its CA in their truststore", path, cause);
+        credentials_warn(credentials,
+                         "certificate %s: the system's trust store does not verify it (%s); peers need "
+                         "its CA in their truststore",
+                         path, cause);
         return WEFT_OK;
     }
     return weft_error_set(why, WEFT_ERR_CONFIG,
                           "certificate %s: truststore %s does not verify it (%s); add its CA there, or append missing "
-                          "intermediate certificates to the certificate file", path, credentials->trust.path, cause);
+                          "intermediate certificates to the certificate file",
+                          path, credentials->trust.path, cause);
 }
 
 static enum weft_err credentials_check_use(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
@@ -125,7 +131,7 @@ static enum weft_err credentials_check_use(const struct tls_credentials *credent
 }
 
 static enum weft_err credentials_check_own(struct tls_credentials *credentials, OSSL_LIB_CTX *library,
-                                           X509_STORE *store, STACK_OF(X509) *chain, EVP_PKEY *key,
+                                           X509_STORE *store, STACK_OF(X509) * chain, EVP_PKEY *key,
                                            struct weft_error *why)
 {
     WEFT_TRY(describe_certificate(&credentials->leaf, sk_X509_value(chain, 0), why));

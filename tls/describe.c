@@ -53,8 +53,7 @@ void describe_distinguished_name(const X509_NAME *name, char *text, uint32_t byt
 static void describe_time(const ASN1_TIME *time, char text[24])
 {
     struct tm parts;
-    if (ASN1_TIME_to_tm(time, &parts) != 1 ||
-        strftime(text, 24, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+    if (ASN1_TIME_to_tm(time, &parts) != 1 || strftime(text, 24, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
         snprintf(text, 24, "unreadable");
     }
 }
@@ -189,7 +188,7 @@ void describe_fini(struct tls_description *description)
     *description = (struct tls_description){0};
 }
 
-static enum weft_err describe_all(STACK_OF(X509) *certificates, struct tls_description **list, uint32_t *count,
+static enum weft_err describe_all(STACK_OF(X509) * certificates, struct tls_description **list, uint32_t *count,
                                   struct weft_error *why)
 {
     uint32_t total = (uint32_t)sk_X509_num(certificates);

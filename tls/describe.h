@@ -20,19 +20,19 @@ struct tls_name {
 struct tls_description {
     char subject[512];
     char issuer[512];
-    char serial[64];       /* hexadecimal */
-    char not_before[24];   /* 2026-01-31T00:00:00Z */
+    char serial[64];     /* hexadecimal */
+    char not_before[24]; /* 2026-01-31T00:00:00Z */
     char not_after[24];
-    char key[64];          /* "EC P-256", "RSA 2048" */
-    char signature[64];    /* "ecdsa-with-SHA256" */
-    char fingerprint[65];  /* SHA-256 of the certificate */
-    int32_t days_left;     /* negative once it has expired */
+    char key[64];         /* "EC P-256", "RSA 2048" */
+    char signature[64];   /* "ecdsa-with-SHA256" */
+    char fingerprint[65]; /* SHA-256 of the certificate */
+    int32_t days_left;    /* negative once it has expired */
     bool expired;
     bool not_yet_valid;
     bool is_ca;
     bool is_self_signed;
-    bool server_auth;      /* may be used by a server */
-    bool client_auth;      /* may be used by a client */
+    bool server_auth; /* may be used by a server */
+    bool client_auth; /* may be used by a client */
     struct tls_name names[TLS_NAMES_MAX];
     uint32_t name_count;
     uint32_t names_left_out;

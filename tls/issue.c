@@ -247,8 +247,8 @@ static enum weft_err issue_set_id(struct issue *issue, struct tls_material *mate
 }
 
 static enum weft_err issue_node(struct issue *issue, struct tls_material *material,
-                                const struct tls_node_options *options, const char *ca_certificate,
-                                const char *ca_key, struct weft_error *why)
+                                const struct tls_node_options *options, const char *ca_certificate, const char *ca_key,
+                                struct weft_error *why)
 {
     WEFT_TRY(library_open(&issue->library, why));
     WEFT_TRY(issue_set_id(issue, material, options->id, why));

@@ -30,7 +30,7 @@ struct tls_node_options {
     const char *cluster;
     const char *dc;
     const char *rack;
-    const char *id; /* UUID; NULL: a random one */
+    const char *id;                             /* UUID; NULL: a random one */
     const char *addresses[TLS_ISSUE_NAMES_MAX]; /* numeric */
     uint32_t address_count;
     const char *dns_names[TLS_ISSUE_NAMES_MAX];
@@ -45,7 +45,7 @@ struct tls_material {
     char *key;
     uint32_t key_bytes;
     char id[UUID_TEXT_BYTES]; /* of a node */
-    char *uri;               /* of a node: weft://cluster/dc/rack/id */
+    char *uri;                /* of a node: weft://cluster/dc/rack/id */
 };
 
 /* @param material given; release with tls_material_fini   @return ok | INVALID | TLS | NO_MEMORY */

@@ -121,8 +121,8 @@ static enum weft_err issue_push_dns(GENERAL_NAMES *names, const char *name, stru
     return issue_push_name(names, GEN_DNS, name, (int)strlen(name)) ? WEFT_OK : issue_trouble(why, "a DNS name");
 }
 
-static enum weft_err issue_fill_names(GENERAL_NAMES *names, const char *uri,
-                                      const struct tls_node_options *options, struct weft_error *why)
+static enum weft_err issue_fill_names(GENERAL_NAMES *names, const char *uri, const struct tls_node_options *options,
+                                      struct weft_error *why)
 {
     for (uint32_t i = 0; i < options->address_count; i++) {
         WEFT_TRY(issue_push_address(names, options->addresses[i], why));
@@ -136,8 +136,8 @@ static enum weft_err issue_fill_names(GENERAL_NAMES *names, const char *uri,
     return WEFT_OK;
 }
 
-static enum weft_err issue_add_names(struct issue *issue, const char *uri,
-                                     const struct tls_node_options *options, struct weft_error *why)
+static enum weft_err issue_add_names(struct issue *issue, const char *uri, const struct tls_node_options *options,
+                                     struct weft_error *why)
 {
     GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
     if (names == NULL) {

@@ -14,7 +14,7 @@
 
 enum weft_err library_open(struct library *library, struct weft_error *why)
 {
-    *library = (struct library){0};
+    *library = (struct library){.crypto = WEFT_CRYPTO_OPENSSL};
     library->context = OSSL_LIB_CTX_new();
     if (library->context == NULL) {
         return library_error(why, WEFT_ERR_NO_MEMORY, "OpenSSL gives no library context");
@@ -33,6 +33,9 @@ void library_close(struct library *library)
         return;
     }
     OPENSSL_thread_stop_ex(library->context);
+    if (library->second != NULL) {
+        OSSL_PROVIDER_unload(library->second);
+    }
     if (library->provider != NULL) {
         OSSL_PROVIDER_unload(library->provider);
     }

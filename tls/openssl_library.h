@@ -8,10 +8,15 @@
 #include <openssl/types.h>
 
 #include <weft/error.h>
+#include <weft/node.h>
 
 struct library {
     OSSL_LIB_CTX *context;
     OSSL_PROVIDER *provider;
+    OSSL_PROVIDER *second;   /* beside it, by the choice of who encrypts (openssl_crypto.h); NULL: none */
+    const char *properties;  /* of the algorithms to fetch; a constant; NULL: any */
+    enum weft_crypto crypto; /* who encrypts; never AUTO */
+    const char *obstacle;    /* why it is not libipsec-mb, though that was tried; a constant */
 };
 
 WEFT_NODISCARD enum weft_err library_open(struct library *library, struct weft_error *why);

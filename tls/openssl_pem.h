@@ -34,11 +34,11 @@ void pem_file_fini(struct pem_file *file);
 
 /* All certificates of a file, at least one. */
 WEFT_NODISCARD enum weft_err pem_certificates(const struct pem_file *file, OSSL_LIB_CTX *library, uint32_t count_max,
-                                              STACK_OF(X509) **certificates, struct weft_error *why);
+                                              STACK_OF(X509) * *certificates, struct weft_error *why);
 /* The first private key of a file; an encrypted one is refused, nobody is asked for a password. */
 WEFT_NODISCARD enum weft_err pem_key(const struct pem_file *file, OSSL_LIB_CTX *library, EVP_PKEY **key,
                                      struct weft_error *why);
 
-void pem_certificates_free(STACK_OF(X509) *certificates);
+void pem_certificates_free(STACK_OF(X509) * certificates);
 
 #endif

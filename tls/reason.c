@@ -37,8 +37,7 @@ static const struct reason_row alert_rows[] = {
      "the peer rejected our certificate: unsupported certificate (does its extended key usage fit?)"},
     {SSL_AD_CERTIFICATE_REVOKED, WEFT_REASON_CERT_REVOKED, "the peer rejected our certificate: certificate revoked"},
     {SSL_AD_CERTIFICATE_EXPIRED, WEFT_REASON_CERT_EXPIRED, "the peer rejected our certificate: certificate expired"},
-    {SSL_AD_CERTIFICATE_UNKNOWN, WEFT_REASON_CERT_UNTRUSTED,
-     "the peer rejected our certificate: certificate unknown"},
+    {SSL_AD_CERTIFICATE_UNKNOWN, WEFT_REASON_CERT_UNTRUSTED, "the peer rejected our certificate: certificate unknown"},
     {SSL_AD_UNKNOWN_CA, WEFT_REASON_CERT_UNTRUSTED,
      "the peer rejected our certificate: its trust store does not know the CA"},
     {SSL_AD_ACCESS_DENIED, WEFT_REASON_REFUSED, "the peer rejected us: access denied"},
@@ -64,8 +63,7 @@ static const struct reason_row verify_rows[] = {
      "is not trusted: it is self-signed and not in the trust store"},
     {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, WEFT_REASON_CERT_UNTRUSTED,
      "is not trusted: its root is not in the trust store"},
-    {X509_V_ERR_INVALID_PURPOSE, WEFT_REASON_CERT_UNTRUSTED,
-     "is not made for this use (extended key usage)"},
+    {X509_V_ERR_INVALID_PURPOSE, WEFT_REASON_CERT_UNTRUSTED, "is not made for this use (extended key usage)"},
 };
 
 static const struct reason_row local_rows[] = {

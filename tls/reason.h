@@ -10,17 +10,17 @@
 
 /* What is known when a session fails. */
 struct tls_failure {
-    uint64_t code;               /* OpenSSL's first error of the call; 0: it gave none */
-    long verify_result;          /* X509_V_*: how verifying the peer's certificate ended */
-    int verify_depth;            /* 0: the peer's own certificate failed; above: one of its CAs */
-    const char *verify_subject;  /* of the certificate that failed; "" if none did */
-    bool server;                 /* we accepted */
+    uint64_t code;              /* OpenSSL's first error of the call; 0: it gave none */
+    long verify_result;         /* X509_V_*: how verifying the peer's certificate ended */
+    int verify_depth;           /* 0: the peer's own certificate failed; above: one of its CAs */
+    const char *verify_subject; /* of the certificate that failed; "" if none did */
+    bool server;                /* we accepted */
     bool handshake_done;
     bool first_byte_known;
-    uint8_t first_byte;          /* the first byte that the peer sent */
-    bool certificate_asked;      /* the peer asked for our certificate */
-    bool certificate_own;        /* we have one */
-    bool certificate_own_early;  /* ours is not valid yet */
+    uint8_t first_byte;         /* the first byte that the peer sent */
+    bool certificate_asked;     /* the peer asked for our certificate */
+    bool certificate_own;       /* we have one */
+    bool certificate_own_early; /* ours is not valid yet */
 };
 
 /* No TLS record begins with this byte, nor an old-style hello. */

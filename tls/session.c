@@ -276,8 +276,8 @@ static void session_facts(const struct secure *secure, struct secure_facts *fact
     *facts = (struct secure_facts){0};
     snprintf(facts->version, sizeof facts->version, "%s", SSL_get_version(session->ssl));
     snprintf(facts->cipher, sizeof facts->cipher, "%s", SSL_get_cipher_name(session->ssl));
-    facts->peer_verified = SSL_get0_peer_certificate(session->ssl) != NULL &&
-                           SSL_get_verify_result(session->ssl) == X509_V_OK;
+    facts->peer_verified =
+        SSL_get0_peer_certificate(session->ssl) != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK;
 }
 
 static void session_close(struct secure *secure)

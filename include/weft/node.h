@@ -40,6 +40,14 @@ enum weft_client_auth { WEFT_CLIENT_AUTH_NONE = 0, WEFT_CLIENT_AUTH_OPTIONAL, WE
 enum weft_require_hello { WEFT_REQUIRE_HELLO_AUTO = 0, WEFT_REQUIRE_HELLO_ALWAYS, WEFT_REQUIRE_HELLO_NEVER };
 
 /** Whether large payloads are sent without copying them into the kernel. */
+/** Who encrypts.  What is asked for by name and is not there is an error, never something else instead. */
+enum weft_crypto {
+    WEFT_CRYPTO_AUTO = 0, /**< libipsec-mb's AES-GCM where the CPU has VAES and OpenSSL (before 3.1) does not use it */
+    WEFT_CRYPTO_OPENSSL,  /**< OpenSSL alone */
+    WEFT_CRYPTO_VAES,     /**< libipsec-mb's AES-GCM */
+    WEFT_CRYPTO_FIPS,     /**< OpenSSL's FIPS module alone */
+};
+
 enum weft_send_zerocopy {
     WEFT_SEND_ZEROCOPY_OFF = 0,
     WEFT_SEND_ZEROCOPY_AUTO,  /**< until the kernel reports on a connection that it had to copy, as on loopback */
@@ -127,6 +135,7 @@ struct weft_node_options {
     uint32_t tcp_keepalive_interval_s; /**< between probes; 0: 10 */
     uint32_t tcp_keepalive_count;      /**< probes without an answer that end it; 0: 3 */
     bool smt; /**< shards: "auto" takes each hardware thread, not only the first of each core */
+    enum weft_crypto crypto;
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 

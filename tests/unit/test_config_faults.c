@@ -172,7 +172,6 @@ static const struct fault faults[] = {
     {NAMED "weft: { rak: r1 }\n", "w.yaml:2:9: rak: ", "the nearest one is rack"},
     {NAMED "weft: { lanes: [ { name: control } ] }\n", "w.yaml:2:9: lanes: ", "not available in this version"},
     {NAMED "weft: { state_directory: /x }\n", "w.yaml:2:9: state_directory: ", "not available in this version"},
-    {NAMED "weft: { crypto: vaes }\n", "w.yaml:2:17: crypto: ", "not available in this version"},
     {NAMED "weft: { crypto: FIPS }\n", "w.yaml:2:17: crypto: ", "did you mean fips?"},
     {NAMED "weft: { memory_per_shard: 4M }\n", "w.yaml:2:27: memory_per_shard: ", "is not a size"},
     {NAMED "weft: { memory_per_shard: 4 mb }\n", "w.yaml:2:27: memory_per_shard: ", "is not a size"},

@@ -17,6 +17,7 @@
 #include "engine/rpc/channel.h"
 #include "tls/context.h"
 #include "tls/credentials.h"
+#include "tls/crypto.h"
 #include "topology/cluster/budget.h"
 #include "topology/cluster/link.h"
 #include "topology/cluster/log.h"
@@ -57,6 +58,8 @@ struct weft_node {
     uint32_t peer_count;
     struct peer_shared *shared; /* WEFT_PEERS_MAX, by the peer's index */
     struct tls_credentials *credentials;
+    enum weft_crypto crypto; /* with credentials: who encrypts, and why */
+    char crypto_text[TLS_CRYPTO_TEXT_BYTES];
     struct engine *engine;
     struct node_shard *shards;
     struct weft_peer_counters *tallies; /* by shard, then peer (0: nobody's), then lane */

@@ -169,6 +169,7 @@ static void node_warn_at_start(struct weft_node *node)
         char text[WEFT_ERROR_TEXT_BYTES];
         tls_credentials_describe(node->credentials, text, sizeof text);
         log_event(&node->log, 0, LOG_START, 'I', "%s", text);
+        log_event(&node->log, 0, LOG_START, 'I', "AES: %s", node->crypto_text);
     }
 }
 

@@ -211,6 +211,11 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
         return weft_error_set(why, WEFT_ERR_INVALID, "send_zerocopy: %d is none of off, auto and always",
                               (int)options->send_zerocopy);
     }
+    settings->crypto = options->crypto;
+    if ((uint32_t)options->crypto > WEFT_CRYPTO_FIPS) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "crypto: %d is none of auto, openssl, vaes and fips",
+                              (int)options->crypto);
+    }
     settings->clock = (struct io_clock){
         .monotonic = options->monotonic_clock, .wall = options->wall_clock, .ctx = options->clock_ctx};
     settings->log = options->log;

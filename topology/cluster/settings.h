@@ -52,6 +52,7 @@ struct settings {
     char tcp_congestion[SETTINGS_CONGESTION_BYTES]; /* "": the system's */
     bool tcp_delay;
     bool busy_poll;
+    enum weft_crypto crypto;
     enum weft_send_zerocopy send_zerocopy;
     struct io_clock clock;
     char backend[16];

@@ -64,14 +64,15 @@ static void follow_fault(struct config_follow *follow, enum weft_err err)
 {
     char line[WEFT_ERROR_TEXT_BYTES];
     const char *fault = follow->report->errors.count > 0 ? follow->report->errors.lines[0] : weft_err_meaning(err);
-    pthread_mutex_lock(&follow->lock);
-    follow->counts.faults++;
-    pthread_mutex_unlock(&follow->lock);
     if (strcmp(fault, follow->said) != 0) {
         snprintf(follow->said, sizeof follow->said, "%s", fault);
         snprintf(line, sizeof line, "topology: what was stays, since the files say: %.400s", fault);
         follow_say(follow, 'W', line);
     }
+    /* Who sees the count finds the line. */
+    pthread_mutex_lock(&follow->lock);
+    follow->counts.faults++;
+    pthread_mutex_unlock(&follow->lock);
 }
 
 static void follow_read(struct config_follow *follow)

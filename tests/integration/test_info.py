@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: `weft info` shows where shards run and why, on this machine as this process may use it, and on machines that
-are described.
+are described; a node is told where its wish and its quota differ.
 
 Method: maps of described machines are compared with the files in tests/fixtures/machine, line by line.  Affinity is
 narrowed in child processes; control groups are made where this machine lets us, and removed again.  Where it does not,
@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 WEFT = os.environ.get("WEFT", "weft")
@@ -201,6 +202,32 @@ class ControlGroups(unittest.TestCase):
         self.assertEqual(len(shown["shards"]), 2)
         self.assertIn("makes 2 shards of a quota of 1.70 CPUs", shown["note"])
         self.assertIn(f"quota       1.70 CPUs by {source}\n", info(preexec_fn=group.enter).stdout)
+
+
+    def test_quota__node_with_more_shards__warns_and_runs(self):
+        if len(USABLE) < 2:
+            self.skipTest("this process may use one CPU only")
+        group = Group(self, "cpu")
+        group.write("cpu.cfs_quota_us", "170000")
+        own = os.getpid()
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            # An address of this process's own, so that the ports of others do not meet it.
+            file.write(f"listen_address: 127.{1 + own % 250}.{own // 250 % 250}.9\n"
+                       "weft: { shards: 2, memory_per_shard: 8MiB }\n")
+            file.flush()
+            node = subprocess.Popen([WEFT, "node", file.name], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                    text=True, preexec_fn=group.enter)
+            with node:
+                lines = []
+                for line in node.stderr:
+                    lines.append(line)
+                    if "listening" in line:
+                        break
+                node.terminate()
+                lines += node.stderr.readlines()
+            self.assertEqual(node.returncode, 0, lines)
+        warnings = [line for line in lines if "makes 2 shards of a quota of 1.70 CPUs" in line]
+        self.assertEqual(len(warnings), 1, lines)
 
 
 def main():

@@ -122,7 +122,8 @@ struct cluster_worker {
 /* How a node differs from its siblings; zero is the default. */
 struct cluster_plan {
     const char *cluster_name;
-    const char *claimed_rack; /* what it says of itself; the others' topology has the true one */
+    const char *claimed_dc;   /* what it says of itself, and believes; the others' topology has the true one */
+    const char *claimed_rack; /* so is this */
     const char *entry_id;     /* what the others' topology says of its id; NULL: nothing */
     bool stranger;            /* the others' topology does not know it; only the last node can be one */
     enum weft_require_hello require_hello;

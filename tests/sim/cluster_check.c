@@ -93,6 +93,11 @@ static void check_budgets(struct cluster *cluster, const struct weft_shard *shar
                   shard->send_pool.free_count);
 }
 
+static bool node_is_right(const struct cluster_node *node)
+{
+    return node->plan.claimed_dc == NULL && node->plan.claimed_rack == NULL;
+}
+
 /* Where calls can pass, the bytes are plain or sealed as the policy says.  Nodes have the addresses 10.0.0.1 and up. */
 static void check_class(struct cluster *cluster, const struct node_shard *share, const struct channel *channel)
 {
@@ -108,7 +113,10 @@ static void check_class(struct cluster *cluster, const struct node_shard *share,
         return; /* it may have been dialed in a former life, by another policy: judged at the other end */
     }
     bool secure = channel->conn.secure != NULL;
-    cluster_check(cluster, secure == cluster_wants_secure(cluster, dialer, dialer == own ? peer : own, channel->lane),
+    bool wanted = cluster_wants_secure(cluster, dialer, dialer == own ? peer : own, channel->lane);
+    /* Who is wrong about its own place may be protected more than it needs, and never less. */
+    bool right = node_is_right(&cluster->nodes[own]) && node_is_right(&cluster->nodes[peer]);
+    cluster_check(cluster, right ? secure == wanted : secure || !wanted,
                   "node %u and %u, lane %s, scope %s: the connection is %s", own, peer, weft_lane_name(channel->lane),
                   weft_encryption_name(cluster_encryption(node)), secure ? "sealed" : "plain");
     *(secure ? &cluster->looked_secure : &cluster->looked_plain) += 1;

@@ -161,7 +161,7 @@ static void node_create(struct cluster_node *node)
     node_address(node->index, address);
     node_id_text(node->index, id);
     options.cluster_name = node->plan.cluster_name;
-    options.dc = node_dc(node->index);
+    options.dc = node->plan.claimed_dc != NULL ? node->plan.claimed_dc : node_dc(node->index);
     options.rack = node->plan.claimed_rack != NULL ? node->plan.claimed_rack : node_rack(node->index);
     options.node_id = id;
     options.listen_address = address;

@@ -69,8 +69,10 @@ struct channel {
     uint16_t peer_shards;   /* from its hello: of its node; of an acceptor, where we landed; where it wants to land */
     uint16_t peer_shard;
     uint16_t peer_wanted;
-    bool counted;           /* the owner's: an accepted connection in its peer's budget */
-    uint32_t serving_shard; /* of an acceptor: that runs its requests, where the verb does not say */
+    bool counted;                 /* the owner's: an accepted connection in its peer's budget */
+    enum weft_reason part_reason; /* the owner's: it closes when it is idle, for this; NONE: it stays */
+    uint64_t part_deadline_ns;    /* or by then */
+    uint32_t serving_shard;       /* of an acceptor: that runs its requests, where the verb does not say */
     struct channel_greeting *greeting;
     struct frame_reader reader;
     uint64_t resumed_ns; /* when reading went on after a stall */
@@ -86,7 +88,7 @@ struct channel {
     struct list calls;      /* struct call: sent, not answered */
     struct list one_ways;   /* struct call: queued, not yet handed to the network */
     struct list kept;       /* struct weft_request: unanswered when their handlers returned */
-    uint64_t idle_since_ns; /* while the node stops; 0: not idle */
+    uint64_t idle_since_ns; /* while the node stops, or it is to close; 0: not idle */
     uint32_t call_count;
     uint32_t request_count; /* unanswered */
     uint64_t torn_end;      /* where the last request ends that lost its caller when it was handed over in part */

@@ -230,7 +230,7 @@ static enum weft_err request_answered(struct channel *channel, struct weft_reque
         request->answered = true;
         return serve_owe(channel, request, answer, payload);
     }
-    serve_count_answer(channel, answer);
+    serve_count_answer(channel, request->tally, answer);
     return request_end(request, err);
 }
 
@@ -273,7 +273,7 @@ static inline bool request_put_small(struct channel *channel, const struct weft_
     wire_response_write(to, channel->duration_negotiated, &response, payload.bytes);
     bytes_copy(to + bytes, payload.data, payload.bytes);
     conn_send_placed(&channel->conn, place, bytes + payload.bytes);
-    serve_count_answered(channel, response.handler_us);
+    serve_count_answered(channel, request->tally, response.handler_us);
     return true;
 }
 

@@ -47,17 +47,18 @@ WEFT_NODISCARD enum weft_err serve_put_exception(struct channel *channel, int64_
                                                  uint32_t handler_us, struct weft_span data);
 WEFT_NODISCARD enum weft_err serve_put_payload(struct channel *channel, int64_t id, uint32_t handler_us,
                                                struct weft_buf *payload);
-void serve_count_answer(struct channel *channel, const struct owed_answer *answer);
+/* An answer went out, in the account in which its request began. */
+void serve_count_answer(struct channel *channel, struct weft_peer_counters *tally, const struct owed_answer *answer);
 static inline void serve_measure(struct channel *channel, uint32_t handler_us)
 {
     struct weft_shard *shard = channel->rpc->shard;
     metric_run_add(&shard->requests_run[channel->lane], &shard->metrics.handler_us[channel->lane], handler_us);
 }
 /* The same for an answer that is no failure. */
-static inline void serve_count_answered(struct channel *channel, uint32_t handler_us)
+static inline void serve_count_answered(struct channel *channel, struct weft_peer_counters *tally, uint32_t handler_us)
 {
     serve_measure(channel, handler_us);
-    TALLY(channel->tally, requests_answered);
+    TALLY(tally, requests_answered);
 }
 /* Keep an answer until there is room; the request's end is then its own.  @return ok | NO_MEMORY (it became a failure)
  */

@@ -11,13 +11,13 @@
 #include "engine/base/error.h"
 #include "engine/rpc/serve.h"
 
-void serve_count_answer(struct channel *channel, const struct owed_answer *answer)
+void serve_count_answer(struct channel *channel, struct weft_peer_counters *tally, const struct owed_answer *answer)
 {
     if (answer->exception) {
         serve_measure(channel, answer->handler_us);
-        TALLY(channel->tally, requests_failed);
+        TALLY(tally, requests_failed);
     } else {
-        serve_count_answered(channel, answer->handler_us);
+        serve_count_answered(channel, tally, answer->handler_us);
     }
 }
 
@@ -98,7 +98,7 @@ void serve_send_owed(struct channel *channel)
     while ((node = list_first(&channel->owed)) != NULL) {
         struct weft_request *request = WEFT_CONTAINER_OF(node, struct weft_request, link);
         if (shard->now_ns >= request->deadline_ns) {
-            TALLY(channel->tally, requests_expired);
+            TALLY(request->tally, requests_expired);
             owed_end(channel, request);
             continue;
         }
@@ -108,7 +108,7 @@ void serve_send_owed(struct channel *channel)
             }
             return;
         }
-        serve_count_answer(channel, &request->owed);
+        serve_count_answer(channel, request->tally, &request->owed);
         owed_end(channel, request);
     }
 }
@@ -117,7 +117,8 @@ void serve_drop_owed(struct channel *channel)
 {
     struct list_node *node;
     while ((node = list_first(&channel->owed)) != NULL) {
-        TALLY(channel->tally, requests_aborted);
-        owed_end(channel, WEFT_CONTAINER_OF(node, struct weft_request, link));
+        struct weft_request *request = WEFT_CONTAINER_OF(node, struct weft_request, link);
+        TALLY(request->tally, requests_aborted);
+        owed_end(channel, request);
     }
 }

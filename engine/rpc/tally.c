@@ -8,6 +8,13 @@ void tally_sum(struct weft_peer_counters *to, const struct weft_peer_counters *f
 #undef WEFT_X
 }
 
+void tally_less(struct weft_peer_counters *from, const struct weft_peer_counters *before)
+{
+#define WEFT_X(name) from->name -= before->name;
+    WEFT_PEER_COUNTERS(WEFT_X)
+#undef WEFT_X
+}
+
 uint64_t tally_calls_in_flight(const struct weft_peer_counters *tally)
 {
     return tally->calls_started - tally->calls_answered - tally->calls_one_way - tally->calls_failed -

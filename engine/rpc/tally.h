@@ -12,6 +12,8 @@
 /* Add what `from` holds now. */
 void tally_sum(struct weft_peer_counters *to, const struct weft_peer_counters *from);
 /* Calls and requests that have begun and not ended. */
+/* Take off what was counted before. */
+void tally_less(struct weft_peer_counters *from, const struct weft_peer_counters *before);
 uint64_t tally_calls_in_flight(const struct weft_peer_counters *tally);
 uint64_t tally_requests_in_flight(const struct weft_peer_counters *tally);
 /* Fill in what the counters of a node or shard say of calls and requests. */

@@ -136,6 +136,8 @@ struct weft_node_options {
     uint32_t tcp_keepalive_count;      /**< probes without an answer that end it; 0: 3 */
     bool smt; /**< shards: "auto" takes each hardware thread, not only the first of each core */
     enum weft_crypto crypto;
+    uint32_t peers_max; /**< of the topology, at any time, with removed ones that are still being left; 0:
+                           WEFT_PEERS_MAX, which is the most */
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 
@@ -172,10 +174,61 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_shard_of(weft_node *node, uint64
  *  any client can drive this node.  Before start only.  @return as weft_node_handle   @shard control */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle_standard(weft_node *node, struct weft_error *why);
 
-/** Add a peer to the topology.  Before start only.  @param id may be NULL
- *  @return ok | INVALID | STATE | QUEUE_FULL (WEFT_PEERS_MAX)   @shard control */
+/** Add a peer to the topology, before the start or while the node runs.  Calls can be made to it as soon as this
+ *  returns, on any shard.  @param id may be NULL
+ *  @return ok | INVALID | NO_MEMORY | DRAINING (the node stops) | QUEUE_FULL (peers_max, counting removed peers
+ *          until every shard has finished with them; or a shard that is not run has not taken over the last 16 changes)
+ *  @shard control */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options *options,
                                                          weft_peer_id *id, struct weft_error *why);
+
+/** Remove a peer.  From the next turn of each shard on, its id is nobody's (calls: NOT_FOUND); calls that wait to be
+ *  sent fail, those under way and the peer's requests have the drain timeout, and connections with it, in both
+ *  directions, close when they have ended, with the reason peer_removed.
+ *  @return ok | NOT_FOUND | otherwise as weft_node_peer_add   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_remove(weft_node *node, weft_peer_id id, struct weft_error *why);
+
+/** A peer is somewhere else, or it is known by now where, or no longer.  Connections about which the policy decides
+ *  otherwise now close when their calls have ended, by the drain timeout, and are made again; new calls wait for those.
+ *  @param dc    NULL: unknown   @param rack NULL: unknown
+ *  @return ok | INVALID (a name) | NOT_FOUND | otherwise as weft_node_peer_add   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_relocate(weft_node *node, weft_peer_id id, const char *dc,
+                                                              const char *rack, struct weft_error *why);
+
+/** This node is somewhere else; otherwise as weft_node_peer_relocate.  @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_relocate(weft_node *node, const char *dc, const char *rack,
+                                                         struct weft_error *why);
+
+/** Where everybody is.  Strings are borrowed and copied. */
+struct weft_topology {
+    size_t size;
+    const char *dc;                        /**< of this node; NULL: unknown */
+    const char *rack;                      /**< the same */
+    const struct weft_peer_options *peers; /**< all of them; borrowed and copied */
+    uint32_t peer_count;
+};
+#define WEFT_TOPOLOGY_INIT WEFT_INIT(struct weft_topology)
+
+/** What became of it. */
+struct weft_topology_change {
+    uint32_t added;
+    uint32_t removed;
+    uint32_t relocated;
+    uint32_t kept; /**< peers about which nothing is different */
+    bool moved;    /**< this node is somewhere else */
+};
+
+/** Make this the topology, as one change, before the start or while the node runs: who is not listed is removed, who is
+ *  listed and was not there is added, who is somewhere else is relocated.  A peer is who is dialed at the same address
+ *  and port; one of whom anything but the location is different is removed and added.  On an error nothing changes.
+ *  @param change may be NULL   @param bytes sizeof *change
+ *  @return ok | INVALID (also: a peer listed twice) | otherwise as weft_node_peer_add   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_topology_apply(weft_node *node, const struct weft_topology *topology,
+                                                               struct weft_topology_change *change, size_t bytes,
+                                                               struct weft_error *why);
+
+/** The peer that has this numeric address, the zero id if none.  @shard any */
+WEFT_API weft_peer_id weft_node_peer_find(weft_node *node, const char *address);
 
 /** A peer went up or down. */
 struct weft_peer_event {
@@ -299,9 +352,10 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(zero_copy_copied)                                                                                                \
     X(goodbyes_sent)                                                                                                   \
     X(goodbyes_received)                                                                                               \
-    X(peers_silent)\
+    X(peers_silent)                                                                                                    \
     X(handshakes_waited)                                                                                               \
-    X(zero_copy_registered)
+    X(zero_copy_registered)                                                                                            \
+    X(links_moved)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered
@@ -328,13 +382,13 @@ static inline void weft_node_counters(const weft_node *node, struct weft_counter
     weft_node_counters_read(node, out, sizeof *out);
 }
 
-/** What passed between this node and one peer on one lane.  On each shard, between two of its turns:
- *  calls_started    = calls_answered + calls_one_way + calls_failed + calls_expired + calls_cancelled + those in flight
- *  requests_received = requests_answered + requests_one_way + requests_failed + requests_expired + requests_busy +
- *                      requests_aborted + requests_own + those in flight
- *  Weft's own heartbeats, cancellations and goodbyes count too: as calls, and as requests_own where they arrive.
- *  calls_one_way were handed to the network; requests_one_way ended.  requests_failed were answered by an exception,
- *  requests_aborted by nothing, since their caller was gone or had cancelled. */
+/** What passed between this node and one peer on one lane, since the peer was added.  On each shard, between two of its
+ * turns: calls_started    = calls_answered + calls_one_way + calls_failed + calls_expired + calls_cancelled + those in
+ * flight requests_received = requests_answered + requests_one_way + requests_failed + requests_expired + requests_busy
+ * + requests_aborted + requests_own + those in flight Weft's own heartbeats, cancellations and goodbyes count too: as
+ * calls, and as requests_own where they arrive. calls_one_way were handed to the network; requests_one_way ended.
+ * requests_failed were answered by an exception, requests_aborted by nothing, since their caller was gone or had
+ * cancelled. */
 /* clang-format off */
 #define WEFT_PEER_COUNTERS(X)                                                                                          \
     X(calls_started)                                                                                                   \
@@ -364,7 +418,7 @@ struct weft_peer_counters {
 /** Read the account of a peer and lane, without stopping anybody.
  *  @param peer  the zero id: connections of nobody in the topology, and calls that another shard carried for one
  *  @param shard WEFT_SHARD_ALL: the sum of all   @param bytes sizeof *out; what this library does not have is 0
- *  @return ok | NOT_FOUND: no such peer, lane or shard   @shard any */
+ *  @return ok | NOT_FOUND: no such peer (any more), lane or shard   @shard any */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_counters_read(const weft_node *node, weft_peer_id peer,
                                                                    enum weft_lane lane, uint32_t shard,
                                                                    struct weft_peer_counters *out, size_t bytes);

@@ -58,7 +58,9 @@
     X(STALE_INCARNATION, "stale_incarnation")                                                                          \
     X(FRAME_TIMEOUT, "frame_timeout")                                                                                  \
     X(SEND_TIMEOUT, "send_timeout")                                                                                    \
-    X(FIRST_REQUEST_TIMEOUT, "first_request_timeout")
+    X(FIRST_REQUEST_TIMEOUT, "first_request_timeout")                                                                  \
+    X(PEER_REMOVED, "peer_removed")                                                                                    \
+    X(LOCATION_CHANGED, "location_changed")
 
 /** Why a connection was made plain or TLS, or admitted. */
 #define WEFT_DECISIONS(X)                                                                                              \

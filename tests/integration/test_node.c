@@ -551,11 +551,8 @@ static void node__wrong_state__refused(void **state)
     struct weft_error why = {0};
     host_start(&pair->a);
     node = pair->a.node;
-    struct weft_peer_options peer = WEFT_PEER_OPTIONS_INIT;
-    peer.addresses[0] = "127.0.0.9";
     assert_int_equal(weft_node_handle(node, 1000, NULL, NULL, &why), WEFT_ERR_STATE);
     assert_int_equal(weft_node_on_peer(node, NULL, NULL), WEFT_ERR_STATE);
-    assert_int_equal(weft_node_peer_add(node, &peer, NULL, NULL), WEFT_ERR_STATE);
     assert_int_equal(weft_node_start(node, NULL, NULL, NULL), WEFT_ERR_STATE);
 }
 

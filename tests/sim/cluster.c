@@ -71,6 +71,7 @@ void cluster_open(struct cluster *cluster, const struct cluster_options *options
         struct cluster_node *node = &cluster->nodes[i];
         node->cluster = cluster;
         node->index = i;
+        node->place = (struct cluster_place){i % 2 == 0 ? "east" : "west", i % 4 < 2 ? "r1" : "r2"};
         node->shard_count = options->shard_count;
         if (node->shard_count == 0) {
             node->shard_count = 1 + (uint32_t)prng_below(&cluster->prng, CLUSTER_SHARDS_MAX);
@@ -163,10 +164,7 @@ void cluster_freeze(struct cluster_node *node, bool frozen)
 
 bool cluster_knows(const struct cluster_node *node, uint32_t peer)
 {
-    if (peer == node->index) {
-        return node->plan.lists_itself;
-    }
-    return !node->cluster->nodes[peer].plan.stranger;
+    return node->ids[peer].bits != 0;
 }
 
 uint64_t cluster_dialed(const struct cluster_node *node)

@@ -25,6 +25,8 @@
 /* Most nodes of a cluster whose number is drawn. */
 #define CLUSTER_NODES_DRAWN_MAX 6u
 #define CLUSTER_SHARDS_MAX 3u
+/* Places for peers that a node may come to use: those of removed ones are used again, but not at once. */
+#define CLUSTER_SLOTS_MAX 64u
 #define CLUSTER_CALLS_MAX 100000u
 #define CLUSTER_CONNS_MAX 2048u
 /* Of a node whose plan says nothing. */
@@ -119,6 +121,12 @@ struct cluster_worker {
     struct weft_shard *shard; /* NULL until it is ready */
 };
 
+/* Where a node stands; NULL: unknown, to everybody. */
+struct cluster_place {
+    const char *dc;
+    const char *rack;
+};
+
 /* How a node differs from its siblings; zero is the default. */
 struct cluster_plan {
     const char *cluster_name;
@@ -142,8 +150,11 @@ struct cluster_node {
     uint32_t index;
     uint32_t shard_count;
     struct cluster_plan plan;
-    struct weft_node *node; /* NULL: down */
-    uint32_t life;          /* counts starts */
+    struct cluster_place place;
+    weft_peer_id ids[CLUSTER_NODES_MAX];        /* of the others; 0: they are no peers */
+    weft_peer_id former_ids[CLUSTER_NODES_MAX]; /* of those that were removed */
+    struct weft_node *node;                     /* NULL: down */
+    uint32_t life;                              /* counts starts */
     bool draining;
     uint64_t thawed_ns;               /* when it last stood still no longer */
     bool stopped[CLUSTER_SHARDS_MAX]; /* the shard's loop ended */
@@ -173,6 +184,7 @@ struct cluster_options {
     struct sim_aim aim;                /* one call that fails */
     uint32_t heartbeat_ms;
     uint32_t drain_timeout_ms;
+    uint32_t peers_max;    /* 0: the default; CLUSTER_SLOTS_MAX at most are looked at */
     uint32_t pause_us_max; /* between a worker's calls */
     bool small;            /* no payload above a few hundred bytes */
     bool secure;           /* the scope of encryption is drawn, with a toy record layer for TLS (toy_secure.h) */
@@ -194,6 +206,7 @@ struct cluster {
     struct cluster_call *calls;
     uint32_t call_count;
     uint32_t open_calls;
+    bool moving;                                        /* not everybody knows yet where everybody is */
     bool load;                                          /* workers call */
     bool inside_call;                                   /* weft_call is on the stack */
     bool reply_calls;                                   /* callbacks call again */
@@ -266,7 +279,7 @@ void cluster_calm(struct cluster *cluster);
 void cluster_drain(struct cluster *cluster);
 /* Drain all nodes, check everything, free everything.  @param totals may be NULL   @return the hash of the run */
 uint64_t cluster_close(struct cluster *cluster, struct cluster_totals *totals);
-/* The id of a peer on a node: its index, less the node's own where that is not listed. */
+/* The id of a peer on a node. */
 weft_peer_id cluster_peer_id(const struct cluster_node *node, uint32_t peer);
 
 /* cluster_node.c */
@@ -278,7 +291,12 @@ void cluster_drain_node(struct cluster_node *node);
 bool cluster_node_stopped(const struct cluster_node *node);
 /* The scope of a node in this life. */
 enum weft_encryption cluster_encryption(const struct cluster_node *node);
-/* Whether the policy of one node wants TLS to another, by their places in node_dc and node_rack. */
+/* Add a peer, which is not listed, to a node that was made. */
+void cluster_add_peer(struct cluster_node *node, uint32_t peer);
+void cluster_remove_peer(struct cluster_node *node, uint32_t peer);
+/* Tell a node where another is, or it itself. */
+void cluster_tell_place(struct cluster_node *node, uint32_t peer);
+/* Whether the policy of one node wants TLS to another, by their places. */
 bool cluster_wants_secure(const struct cluster *cluster, uint32_t from, uint32_t to, enum weft_lane lane);
 /* Wait for, check and destroy a node whose loops have ended. */
 void cluster_end_node(struct cluster_node *node);
@@ -301,6 +319,8 @@ void cluster_worker_start(struct cluster_worker *worker);
 /* cluster_check.c */
 /* Budgets and accounts of the shard that just ran. */
 void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard);
+/* Every connection of every shard is plain or sealed as the policy says. */
+void cluster_check_classes(struct cluster *cluster);
 /* Whether nothing is in use anywhere but what stays: connections and a heartbeat's timers. */
 bool cluster_is_quiet(struct cluster *cluster);
 /* Pairs of nodes that nothing was done to have not lost each other. */

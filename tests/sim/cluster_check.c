@@ -17,7 +17,7 @@
 
 static uint32_t check_tally_count(const struct cluster_node *node)
 {
-    return (node->node->peer_count + 1) * WEFT_LANE_COUNT;
+    return (node->node->topology->slot_count + 1) * WEFT_LANE_COUNT;
 }
 
 static struct weft_peer_counters *check_tally(const struct cluster_node *node, const struct weft_shard *shard,
@@ -31,8 +31,8 @@ static void check_tallies(struct cluster *cluster, const struct cluster_node *no
 {
     const struct node_shard *share = shard->user;
     const struct weft_peer_counters *base = check_tally(node, shard, 0);
-    uint64_t calls[(CLUSTER_NODES_MAX + 1) * WEFT_LANE_COUNT] = {0};
-    uint64_t requests[(CLUSTER_NODES_MAX + 1) * WEFT_LANE_COUNT] = {0};
+    uint64_t calls[(CLUSTER_SLOTS_MAX + 1) * WEFT_LANE_COUNT] = {0};
+    uint64_t requests[(CLUSTER_SLOTS_MAX + 1) * WEFT_LANE_COUNT] = {0};
     const struct call *call = NULL;
     const struct weft_request *request = NULL;
     for (uint32_t i = 0; (call = slots_next_in_use(&share->rpc.calls, i)) != NULL;) {
@@ -68,7 +68,7 @@ static void check_accounts(struct cluster *cluster, const struct cluster_node *n
                     slots_in_use(&share->rpc.requests));
     CHECK_EQUAL(cluster, c->accepted + c->dialed, c->connections_closed + share->net.conn_count);
     cluster_check(cluster,
-                  calls >= ours && calls - ours <= PINGS_MAX * node->node->peer_count + share->carrying +
+                  calls >= ours && calls - ours <= PINGS_MAX * node->node->topology->slot_count + share->carrying +
                                                        c->cancels_sent + c->goodbyes_sent,
                   "%u calls in flight, %u of them ours", calls, ours);
     /* A one-way call that found no room, or came too late, is answered all the same. */
@@ -104,7 +104,7 @@ static void check_class(struct cluster *cluster, const struct node_shard *share,
     const uint8_t *ip = channel->conn.remote.ip;
     uint32_t own = sim_io_node(share->shard->io);
     uint32_t peer = ip[3] - 1u;
-    if (channel->state != CHANNEL_UP || ip[1] != 0 || peer >= cluster->node_count) {
+    if (channel->state != CHANNEL_UP || ip[1] != 0 || peer >= cluster->node_count || cluster->moving) {
         return;
     }
     uint32_t dialer = channel->conn.accepted ? peer : own;
@@ -120,6 +120,20 @@ static void check_class(struct cluster *cluster, const struct node_shard *share,
                   "node %u and %u, lane %s, scope %s: the connection is %s", own, peer, weft_lane_name(channel->lane),
                   weft_encryption_name(cluster_encryption(node)), secure ? "sealed" : "plain");
     *(secure ? &cluster->looked_secure : &cluster->looked_plain) += 1;
+}
+
+void cluster_check_classes(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        for (uint32_t index = 0; index < cluster->nodes[i].shard_count; index++) {
+            const struct node_shard *share = &cluster->nodes[i].node->shards[index];
+            LIST_FOR_EACH(link, &share->net.live)
+            {
+                const struct conn *conn = WEFT_CONTAINER_OF(link, struct conn, live);
+                check_class(cluster, share, (const struct channel *)(const void *)conn);
+            }
+        }
+    }
 }
 
 static uint32_t list_count(const struct list *list)

@@ -15,16 +15,6 @@
 /* Starts that may fail in a row: far above what the highest rate of START_ERROR makes likely. */
 #define STARTS_FAILED_MAX 100u
 
-static const char *node_dc(uint32_t index)
-{
-    return index % 2 == 0 ? "east" : "west";
-}
-
-static const char *node_rack(uint32_t index)
-{
-    return index % 4 < 2 ? "r1" : "r2";
-}
-
 enum weft_encryption cluster_encryption(const struct cluster_node *node)
 {
     return node->plan.own_policy ? node->plan.encryption : node->cluster->encryption;
@@ -32,8 +22,10 @@ enum weft_encryption cluster_encryption(const struct cluster_node *node)
 
 bool cluster_wants_secure(const struct cluster *cluster, uint32_t from, uint32_t to, enum weft_lane lane)
 {
-    bool same_dc = strcmp(node_dc(from), node_dc(to)) == 0;
-    bool same_rack = same_dc && strcmp(node_rack(from), node_rack(to)) == 0;
+    const struct cluster_place *one = &cluster->nodes[from].place;
+    const struct cluster_place *other = &cluster->nodes[to].place;
+    bool same_dc = one->dc != NULL && other->dc != NULL && strcmp(one->dc, other->dc) == 0;
+    bool same_rack = same_dc && strcmp(one->rack, other->rack) == 0;
     switch (cluster_encryption(&cluster->nodes[from])) {
     case WEFT_ENCRYPTION_NONE:
         return false;
@@ -84,7 +76,8 @@ static void node_peer_changed(void *ctx, weft_shard *shard, const struct weft_pe
     struct cluster *cluster = node->cluster;
     char address[32];
     uint32_t peer = 0;
-    while (peer < cluster->node_count && cluster_peer_id(node, peer).bits != event->peer.bits) {
+    while (peer < cluster->node_count && node->ids[peer].bits != event->peer.bits &&
+           node->former_ids[peer].bits != event->peer.bits) {
         peer++;
     }
     cluster_check(cluster, peer < cluster->node_count, "an event names the unknown peer %llu",
@@ -112,32 +105,55 @@ static void node_peer_changed(void *ctx, weft_shard *shard, const struct weft_pe
 
 weft_peer_id cluster_peer_id(const struct cluster_node *node, uint32_t peer)
 {
-    if (node->plan.lists_itself) {
-        return (weft_peer_id){peer + 1};
-    }
-    return (weft_peer_id){peer == node->index ? 0 : peer < node->index ? peer + 1 : peer};
+    return node->ids[peer];
+}
+
+void cluster_add_peer(struct cluster_node *node, uint32_t peer)
+{
+    struct cluster *cluster = node->cluster;
+    struct weft_peer_options entry = WEFT_PEER_OPTIONS_INIT;
+    struct weft_error why = {0};
+    char address[32];
+    node_address(peer, address);
+    entry.addresses[0] = address;
+    entry.connections = cluster->options.connections;
+    entry.dc = cluster->nodes[peer].place.dc;
+    entry.rack = cluster->nodes[peer].place.rack;
+    entry.id = cluster->nodes[peer].plan.entry_id;
+    enum weft_err err = weft_node_peer_add(node->node, &entry, &node->ids[peer], &why);
+    cluster_check(cluster, err == WEFT_OK, "%s", why.text);
+    cluster_check(cluster, node->ids[peer].bits != 0 && node->ids[peer].bits != node->former_ids[peer].bits,
+                  "peer %u is called as it was before", peer);
+}
+
+void cluster_remove_peer(struct cluster_node *node, uint32_t peer)
+{
+    struct weft_error why = {0};
+    node->cluster->touched[node->index][peer] = node->cluster->touched[peer][node->index] = true;
+    enum weft_err err = weft_node_peer_remove(node->node, node->ids[peer], &why);
+    cluster_check(node->cluster, err == WEFT_OK, "%s", why.text);
+    node->former_ids[peer] = node->ids[peer];
+    node->ids[peer] = (weft_peer_id){0};
+}
+
+void cluster_tell_place(struct cluster_node *node, uint32_t peer)
+{
+    const struct cluster_place *place = &node->cluster->nodes[peer].place;
+    struct weft_error why = {0};
+    enum weft_err err = peer == node->index
+                            ? weft_node_relocate(node->node, place->dc, place->rack, &why)
+                            : weft_node_peer_relocate(node->node, node->ids[peer], place->dc, place->rack, &why);
+    cluster_check(node->cluster, err == WEFT_OK, "%s", why.text);
 }
 
 static void node_add_peers(struct cluster_node *node)
 {
-    struct cluster *cluster = node->cluster;
-    for (uint32_t peer = 0; peer < cluster->node_count; peer++) {
-        struct weft_peer_options entry = WEFT_PEER_OPTIONS_INIT;
-        struct weft_error why = {0};
-        weft_peer_id id;
-        char address[32];
-        if (!cluster_knows(node, peer)) {
-            continue;
+    memset(node->ids, 0, sizeof node->ids);
+    memset(node->former_ids, 0, sizeof node->former_ids);
+    for (uint32_t peer = 0; peer < node->cluster->node_count; peer++) {
+        if (peer == node->index ? node->plan.lists_itself : !node->cluster->nodes[peer].plan.stranger) {
+            cluster_add_peer(node, peer);
         }
-        node_address(peer, address);
-        entry.addresses[0] = address;
-        entry.connections = cluster->options.connections;
-        entry.dc = node_dc(peer);
-        entry.rack = node_rack(peer);
-        entry.id = cluster->nodes[peer].plan.entry_id;
-        enum weft_err err = weft_node_peer_add(node->node, &entry, &id, &why);
-        cluster_check(cluster, err == WEFT_OK, "%s", why.text);
-        cluster_check(cluster, id.bits == cluster_peer_id(node, peer).bits, "peer %u", peer);
     }
 }
 
@@ -161,8 +177,8 @@ static void node_create(struct cluster_node *node)
     node_address(node->index, address);
     node_id_text(node->index, id);
     options.cluster_name = node->plan.cluster_name;
-    options.dc = node->plan.claimed_dc != NULL ? node->plan.claimed_dc : node_dc(node->index);
-    options.rack = node->plan.claimed_rack != NULL ? node->plan.claimed_rack : node_rack(node->index);
+    options.dc = node->plan.claimed_dc != NULL ? node->plan.claimed_dc : node->place.dc;
+    options.rack = node->plan.claimed_rack != NULL ? node->plan.claimed_rack : node->place.rack;
     options.node_id = id;
     options.listen_address = address;
     options.storage_port = CLUSTER_PORT;
@@ -172,6 +188,7 @@ static void node_create(struct cluster_node *node)
     options.connections_per_peer_max = node->plan.connections_per_peer_max != 0
                                            ? node->plan.connections_per_peer_max
                                            : cluster->options.connections_per_peer_max;
+    options.peers_max = cluster->options.peers_max;
     options.idle_timeout_ms = cluster->options.idle_timeout_ms;
     options.handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS;
     options.heartbeat_ms = cluster->options.heartbeat_ms;

@@ -185,7 +185,7 @@ static void call__from_callback_of_ending_connection__unreachable_or_waits(void 
 static bool two_unanswered(struct cluster *cluster)
 {
     struct node_shard *share = &cluster->nodes[0].node->shards[0];
-    return share->peers[0]->control->pings_unanswered == 2;
+    return share->peers[1].control->pings_unanswered == 2;
 }
 
 /* The second ping fails because its connection ends: that is no reason to end it. */

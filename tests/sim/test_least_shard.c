@@ -68,6 +68,7 @@ static void node_make(struct crowd *crowd, uint32_t index)
     options.listen_address = crowd->addresses[index];
     options.memory_per_shard_bytes = BUDGET_MEMORY_BYTES_MIN;
     options.connections_max = 4;
+    options.peers_max = 4;
     options.heartbeat_ms = UINT32_MAX;
     options.log = quiet;
     assert_int_equal(weft_node_create(&crowd->nodes[index], &options, &why), WEFT_OK);

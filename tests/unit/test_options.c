@@ -106,9 +106,9 @@ static void node__made_by_an_older_program__its_peers_are_found(void **state)
     weft_node *node = NULL;
     struct weft_error why = {0};
     assert_int_equal(weft_node_create(&node, &options, &why), WEFT_OK);
-    assert_int_equal(node->peer_count, 2);
-    assert_string_equal(node->peers[1].text, "10.0.0.2");
-    assert_string_equal(node->peers[1].rack, "r1");
+    assert_int_equal(node->topology->peer_count, 2);
+    assert_string_equal(node->topology->peers[1].text, "10.0.0.2");
+    assert_string_equal(node->topology->peers[1].rack, "r1");
     assert_null(node->settings.log_ctx);
     weft_node_destroy(node);
     options.size = 0;

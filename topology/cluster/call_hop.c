@@ -123,7 +123,14 @@ static enum weft_err hop_call(struct hop *hop, struct node_shard *share)
         .ctx = hop,
         .id = &hop->carried_id,
     };
-    WEFT_TRY(peer_links_take(share->peers[hop->route.peer_index], hop->route.lane, hop->route.remote_shard, &link));
+    struct peer_links *links = node_peer_links(share, hop->route.peer);
+    if (links == NULL && node_meet(share, hop->route.peer)) {
+        links = node_peer_links(share, hop->route.peer);
+    }
+    if (links == NULL) {
+        return WEFT_ERR_NOT_FOUND;
+    }
+    WEFT_TRY(peer_links_take(links, hop->route.lane, hop->route.remote_shard, &link));
     return link_call(link, &request);
 }
 

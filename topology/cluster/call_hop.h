@@ -12,7 +12,7 @@
 struct node_shard;
 
 struct call_route {
-    uint32_t peer_index;
+    weft_peer_id peer;
     enum weft_lane lane;
     uint32_t remote_shard; /* or SHARD_ANY */
 };

@@ -33,7 +33,7 @@ static struct weft_peer_counters *link_tally(const struct link *link)
 
 static struct weft_peer_event link_event(const struct link *link, bool up)
 {
-    return (struct weft_peer_event){.peer = {link->peer_index + 1},
+    return (struct weft_peer_event){.peer = link->peer->peer_id,
                                     .address = link->peer->text,
                                     .up = up,
                                     .reason = up ? WEFT_REASON_NONE : link->last.reason,
@@ -92,11 +92,12 @@ static uint64_t link_backoff_ns(struct link *link)
     return most_ns / 2 + prng_below(&link_shard(link)->prng, most_ns / 2);
 }
 
-/* Nobody needs it: it goes, and with it its place in the peer's budget. */
-static void link_rest(struct link *link)
+/* Nobody needs it, or its peer: it goes, and with it its place in the peer's budget. */
+static void link_forget(struct link *link)
 {
     timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
     timer_wheel_stop(&link_shard(link)->wheel, &link->idle);
+    link->channel = NULL;
     peer_links_forget(link);
 }
 
@@ -114,7 +115,7 @@ static void link_idle_look(struct timer *timer, void *ctx)
         link->state = LINK_RESTING;
         conn_close(&link->channel->conn, WEFT_REASON_IDLE);
     } else if (idle && link->state == LINK_BACKOFF) {
-        link_rest(link);
+        link_forget(link);
         return;
     }
     shard_timer_start(link_shard(link), timer, link->share->node->settings.idle_timeout_ns);
@@ -139,6 +140,9 @@ static void link_back_off(struct link *link)
     link->state = LINK_BACKOFF;
     shard_timer_start(link_shard(link), &link->retry, link_backoff_ns(link));
     link->failures++;
+    if (link_shard(link)->now_ns < link->moving_until_ns) {
+        return; /* the peer may learn later than we did where everybody is */
+    }
     struct weft_error why = link->last;
     why.code = WEFT_ERR_UNREACHABLE;
     call_fail_impatient(&link->waiting, &why);
@@ -147,7 +151,19 @@ static void link_back_off(struct link *link)
 static void link_set_leaving(struct link *link)
 {
     memset(&link->last, 0, sizeof link->last);
+    if (link->family->removed) {
+        weft_error_set_reason(&link->last, WEFT_ERR_CLOSED, WEFT_REASON_PEER_REMOVED, "the peer was removed");
+        return;
+    }
     weft_error_set_reason(&link->last, WEFT_ERR_UNREACHABLE, WEFT_REASON_DRAINING, "the peer is stopping");
+}
+
+static struct policy_decision link_decide(const struct link *link)
+{
+    const struct node_shard *share = link->share;
+    struct location own = topology_own_location(share->topology);
+    struct location theirs = peer_location(link->peer);
+    return policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
 }
 
 static void link_dial(struct link *link)
@@ -158,9 +174,7 @@ static void link_dial(struct link *link)
         link_back_off(link);
         return;
     }
-    struct location own = settings_location(&share->node->settings);
-    struct location theirs = peer_location(link->peer);
-    link->decision = policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
+    link->decision = link_decide(link);
     bool tls = link->decision.verdict == POLICY_TLS;
     uint32_t remote = atomic_load_explicit(&share->node->shared[link->peer_index].shards, memory_order_relaxed);
     struct conn_target target = {
@@ -200,8 +214,10 @@ static void link_retry(struct timer *timer, void *ctx)
         link_dial(link);
         return;
     }
-    if (link->channel->call_count == 0) {
-        conn_close(&link->channel->conn, WEFT_REASON_DRAINING);
+    if (link->family->removed && link_shard(link)->now_ns >= link->leave_deadline_ns) {
+        conn_abort(&link->channel->conn, WEFT_ERR_CLOSED, link->last.reason);
+    } else if (link->channel->call_count == 0) {
+        conn_close(&link->channel->conn, link->last.reason);
     }
     shard_timer_start(link_shard(link), timer, LEAVE_LOOK_NS);
 }
@@ -273,6 +289,7 @@ static void link_up(struct channel *channel)
     }
     link->state = LINK_UP;
     link->up_since_ns = link_shard(link)->now_ns;
+    link->moving_until_ns = 0;
     log_event(&link->share->log, link_shard(link)->now_ns, LOG_LINK_UP, 'D', "link up %s lane %s %s (%s)",
               link->peer->text, weft_lane_name(link->lane), policy_verdict_name(link->decision.verdict),
               weft_reason_name(link->decision.reason));
@@ -307,10 +324,10 @@ static void link_log_end(struct link *link, const struct channel *channel, bool 
 static void link_rested(struct link *link)
 {
     link->channel = NULL;
-    if (link_has_calls(link)) {
+    if (link_has_calls(link) && !link->family->removed) {
         link_dial(link);
     } else {
-        link_rest(link);
+        link_forget(link);
     }
 }
 
@@ -324,7 +341,7 @@ static void link_down(struct channel *channel)
         link_rested(link);
         return;
     }
-    if (link->family->leaving) {
+    if (link->family->leaving || link->family->removed) {
         link_set_leaving(link);
     }
     if (!was_up && link->state != LINK_STOPPED) {
@@ -337,6 +354,10 @@ static void link_down(struct channel *channel)
     link_heartbeat_stop(link);
     if (link->state == LINK_STOPPED) {
         link_back_off(link);
+        return;
+    }
+    if (link->family->removed) {
+        link_forget(link);
         return;
     }
     link_log_end(link, channel, was_up);
@@ -358,7 +379,7 @@ void link_init(struct link *link, struct peer_links *family, enum weft_lane lane
     memset(link, 0, sizeof *link);
     link->share = family->share;
     link->family = family;
-    link->peer = &family->share->node->peers[family->peer_index];
+    link->peer = &family->share->topology->peers[family->peer_index];
     link->peer_index = family->peer_index;
     link->lane = lane;
     link->wanted = SHARD_ANY;
@@ -383,23 +404,29 @@ enum weft_err link_call_down(struct link *link, const struct call_request *reque
     if (link->state == LINK_IDLE) {
         link_start(link);
     }
-    if (!request->patient && link->state != LINK_DIALING &&
-        link->state != LINK_RESTING) { /* in BACKOFF, or its connection is ending */
+    bool soon = link->state == LINK_DIALING || link->state == LINK_RESTING ||
+                (link->state == LINK_BACKOFF && link_shard(link)->now_ns < link->moving_until_ns);
+    if (!request->patient && !soon) { /* in BACKOFF, or its connection is ending */
         return WEFT_ERR_UNREACHABLE;
     }
     return call_wait(&link->share->rpc, link_tally(link), &link->waiting, request);
 }
 
+static void link_leave_up(struct link *link)
+{
+    link->state = LINK_LEAVING;
+    link->family->up_count[link->lane]--;
+    link_set_leaving(link);
+    link_heartbeat_stop(link);
+    shard_timer_start(link_shard(link), &link->retry, 0);
+    link_note_peer(link, false);
+    link_note_lane(link, false);
+}
+
 void link_leave(struct link *link)
 {
     if (link->state == LINK_UP) {
-        link->state = LINK_LEAVING;
-        link->family->up_count[link->lane]--;
-        link_set_leaving(link);
-        link_heartbeat_stop(link);
-        shard_timer_start(link_shard(link), &link->retry, 0);
-        link_note_peer(link, false);
-        link_note_lane(link, false);
+        link_leave_up(link);
     } else if (link->state == LINK_DIALING) {
         conn_abort(&link->channel->conn, WEFT_ERR_UNREACHABLE, WEFT_REASON_DRAINING);
     }
@@ -410,6 +437,58 @@ void link_return(struct link *link)
     if (link->state == LINK_BACKOFF) { /* what it failed by is over */
         link->failures = 0;
         shard_timer_start(link_shard(link), &link->retry, link_backoff_ns(link));
+    }
+}
+
+void link_remove(struct link *link)
+{
+    bool connected = link->channel != NULL;
+    link->leave_deadline_ns = link_shard(link)->now_ns + link->share->node->settings.drain_timeout_ns;
+    if (link->state == LINK_UP) {
+        link_leave_up(link);
+    } else {
+        link_set_leaving(link);
+        link_note_peer(link, false);
+        link_note_lane(link, false);
+    }
+    const struct weft_error why = link->last;
+    call_fail_waiting(&link->waiting, &why);
+    if (!connected) {
+        link_forget(link);
+    } else if (link->state == LINK_DIALING) {
+        conn_abort(&link->channel->conn, WEFT_ERR_CLOSED, WEFT_REASON_PEER_REMOVED);
+    }
+}
+
+/* The connection that it has, or is about to have, is of the wrong kind now. */
+static void link_move(struct link *link)
+{
+    struct node_shard *share = link->share;
+    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, 'D', "link %s lane %s is made again: %s after %s",
+              link->peer->text, weft_lane_name(link->lane), weft_reason_name(link_decide(link).reason),
+              weft_reason_name(link->decision.reason));
+    COUNT(share->shard, links_moved);
+    link->family->up_count[link->lane] -= link->state == LINK_UP;
+    link_heartbeat_stop(link);
+    node_part(share, link->channel, WEFT_REASON_LOCATION_CHANGED);
+    link->moving_until_ns = share->shard->now_ns + share->node->settings.drain_timeout_ns;
+    link->failures = 0;
+    link_dial(link);
+}
+
+void link_review(struct link *link)
+{
+    const struct policy_decision now = link_decide(link);
+    bool other = now.verdict != link->decision.verdict;
+    if (link->state == LINK_BACKOFF && other) {
+        link_return(link); /* what failed before is not what is dialed now */
+    } else if (link->state == LINK_UP || link->state == LINK_DIALING) {
+        if (other) {
+            link_move(link);
+            return;
+        }
+        link->decision = now;
+        link->channel->decision = now.reason;
     }
 }
 

@@ -8,12 +8,13 @@
  * DIALING  a channel exists, not negotiated; calls wait
  * UP       calls pass
  * BACKOFF  the last attempt failed, or the connection ended; calls fail at once, unless they want to wait
- * LEAVING  the peer said goodbye: its connection closes when its calls have ended; calls fail at once, as in BACKOFF,
- * and nothing is dialed before the peer is gone RESTING  nobody used it for a while, so its connection is being closed;
- * a call that comes now makes it dial again
+ * LEAVING  the peer said goodbye, or was removed: its connection closes when its calls have ended; calls fail at once,
+ *          as in BACKOFF, and nothing is dialed before the peer is back
+ * RESTING  nobody used it for a while, so its connection is being closed; a call that comes now makes it dial again
  *
  * Whether it is plain or TLS is decided anew at each dial, by the policy, and so is the shard of the peer on which it
- * wants to land. */
+ * wants to land.  When the decision becomes another while it is up, it dials at once, and the connection that it had
+ * parts from it (node_part.c): new calls wait for the new one. */
 #ifndef TOPOLOGY_CLUSTER_LINK_H
 #define TOPOLOGY_CLUSTER_LINK_H
 
@@ -53,6 +54,8 @@ struct link {
     bool goodbye;      /* we said it on this one, which stays until the node has nothing else left */
     uint32_t failures; /* in a row: attempts, and connections that lived no longer than the pause before them */
     uint64_t up_since_ns;
+    uint64_t moving_until_ns;   /* it had to give its connection up: until then calls wait for another */
+    uint64_t leave_deadline_ns; /* of a removed peer's: its calls have ended by then, or fail */
     struct list waiting; /* struct call, in order: until this attempt ends, the patient ones until the peer is there */
     struct weft_error last; /* why it is not up */
 };
@@ -67,6 +70,10 @@ void link_stop(struct link *link);
 /* The peer said goodbye; and it is gone. */
 void link_leave(struct link *link);
 void link_return(struct link *link);
+/* The peer was removed: calls that wait fail, those under way have the drain timeout, then it is forgotten. */
+void link_remove(struct link *link);
+/* Locations changed: if the policy now decides otherwise, or says so for another reason, act on it. */
+void link_review(struct link *link);
 
 /* A call while it is not up. */
 WEFT_NODISCARD enum weft_err link_call_down(struct link *link, const struct call_request *request);

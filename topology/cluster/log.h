@@ -9,6 +9,7 @@
 enum log_kind {
     LOG_START = 0,
     LOG_LISTENING,
+    LOG_TOPOLOGY,
     LOG_PEER_UP,
     LOG_PEER_DOWN,
     LOG_REFUSED_IN,

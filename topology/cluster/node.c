@@ -22,7 +22,12 @@ static void node_free(struct weft_node *node)
     free(node->tallies);
     free(node->plain_sockets);
     free(node->secure_sockets);
-    free(node->peers);
+    free(node->tally_bases);
+    while (node->topology != NULL) {
+        struct topology *older = node->topology->older;
+        free(node->topology);
+        node->topology = older;
+    }
     free(node->shared);
     free(node);
 }
@@ -34,11 +39,13 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     WEFT_TRY(options_take(&known, sizeof known, given, "struct weft_node_options", why));
     WEFT_TRY(settings_init(&node->settings, options, why));
     log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
-    node->peers = calloc(WEFT_PEERS_MAX, sizeof *node->peers);
-    node->shared = calloc(WEFT_PEERS_MAX, sizeof *node->shared);
-    if (node->peers == NULL || node->shared == NULL) {
+    node->topology = topology_new(NULL, node->settings.peers_max);
+    node->shared = calloc(node->settings.peers_max, sizeof *node->shared);
+    if (node->topology == NULL || node->shared == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
     }
+    memcpy(node->topology->dc, node->settings.dc, sizeof node->topology->dc);
+    memcpy(node->topology->rack, node->settings.rack, sizeof node->topology->rack);
     /* The array is the caller's: its elements are as large as the caller knows them. */
     const uint8_t *peer = (const uint8_t *)options->peers;
     for (uint32_t i = 0; i < options->peer_count; i++, peer += options->peers->size) {
@@ -143,21 +150,5 @@ enum weft_err weft_node_on_lane(weft_node *node, weft_peer_fn *fn, void *ctx)
     WEFT_TRY(node_check_created(node, "lane events", NULL));
     node->on_lane = fn;
     node->on_lane_ctx = ctx;
-    return WEFT_OK;
-}
-
-enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options *options, weft_peer_id *id,
-                                 struct weft_error *why)
-{
-    WEFT_TRY(node_check_created(node, "adding a peer", why));
-    if (node->peer_count == WEFT_PEERS_MAX) {
-        return weft_error_set(why, WEFT_ERR_QUEUE_FULL, "the topology holds %d peers", WEFT_PEERS_MAX);
-    }
-    WEFT_TRY(peer_init(&node->peers[node->peer_count], options, node->settings.storage_port,
-                       node->settings.ssl_storage_port, why));
-    node->peer_count++;
-    if (id != NULL) {
-        *id = (weft_peer_id){node->peer_count};
-    }
     return WEFT_OK;
 }

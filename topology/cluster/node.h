@@ -4,8 +4,9 @@
  * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
  * (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may connect, and what we say of
  * ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c (links and counters),
- * node_hosted.c (shards on threads of the host's), node_foreign.c (threads that are no shards), node_guard.c (what the
- * host is asked), node_metrics.c. */
+ * node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over), node_part.c (connections that
+ * must go), node_hosted.c (shards on threads of the host's), node_foreign.c (threads that are no shards), node_guard.c
+ * (what the host is asked), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -24,6 +25,7 @@
 #include "topology/cluster/peer.h"
 #include "topology/cluster/peer_links.h"
 #include "topology/cluster/settings.h"
+#include "topology/cluster/topology.h"
 #include "topology/machine/machine.h"
 #include "topology/machine/plan.h"
 
@@ -39,13 +41,19 @@ struct node_shard {
     struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener plain;
     struct listener secure;
-    struct peer_links **peers; /* by the peer's index */
-    struct slots links;        /* struct link, of all peers */
+    const struct topology *topology;    /* as far as this shard knows */
+    atomic_uint_fast64_t topology_seen; /* its version; what is newer, and it, stays; TOPOLOGY_NONE: reads none */
+    uint32_t peers_mask;                /* of what is in there: a power of two, less one */
+    struct peer_links *peers;           /* by the peer's slot plus one, touched as far as used; the first is nobody's */
+    struct slots links;                 /* struct link, of all peers */
+    struct timer part_timer;            /* while connections or peers are to go; node_part.c */
+    bool parting;                       /* it is armed */
     struct log log;
     struct timer drain_timer;
     uint64_t drain_deadline_ns;
     struct list carried; /* calls of other shards that are under way here; call_hop.c */
     uint32_t carrying;   /* how many */
+    bool begun;          /* it listens and dials */
     bool draining;
     bool settled; /* and counted in node->settled */
     bool drained; /* and counted in node->drained */
@@ -54,15 +62,17 @@ struct node_shard {
 struct weft_node {
     struct settings settings;
     struct verb_table verbs;
-    struct peer *peers; /* WEFT_PEERS_MAX, touched as far as used */
-    uint32_t peer_count;
-    struct peer_shared *shared; /* WEFT_PEERS_MAX, by the peer's index */
+    struct topology *topology; /* the newest, of a list; shards read it under the lock */
+    atomic_flag topology_lock;
+    atomic_uint slots_used;     /* of peers */
+    struct peer_shared *shared; /* peers_max, by the peer's slot */
     struct tls_credentials *credentials;
     enum weft_crypto crypto; /* with credentials: who encrypts, and why */
     char crypto_text[TLS_CRYPTO_TEXT_BYTES];
     struct engine *engine;
     struct node_shard *shards;
-    struct weft_peer_counters *tallies; /* by shard, then peer (0: nobody's), then lane */
+    struct weft_peer_counters *tallies;     /* by shard, then slot plus one (0: nobody's), then lane */
+    struct weft_peer_counters *tally_bases; /* the same: what they were when the slot's peer came */
     uint32_t shard_count;
     struct machine *machine; /* while shards are placed and pinned */
     struct plan plan;
@@ -127,7 +137,13 @@ void node_begin(struct weft_node *node);
 static inline struct weft_peer_counters *node_tally(const struct weft_node *node, uint32_t shard, uint32_t peer,
                                                     enum weft_lane lane)
 {
-    return &node->tallies[((uint64_t)shard * (node->peer_count + 1) + peer) * WEFT_LANE_COUNT + (uint32_t)lane];
+    return &node->tallies[((uint64_t)shard * (node->settings.peers_max + 1) + peer) * WEFT_LANE_COUNT + (uint32_t)lane];
+}
+
+static inline const struct weft_peer_counters *node_tally_base(const struct weft_node *node,
+                                                               const struct weft_peer_counters *tally)
+{
+    return &node->tally_bases[tally - node->tallies];
 }
 
 static inline struct node_shard *node_shard_of(struct weft_shard *shard)
@@ -154,6 +170,10 @@ enum weft_reason node_check_hello(const struct node_shard *share, const struct h
 /* The host's say, node_guard.c: about a connection that is fine otherwise, and about a request. */
 enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs);
 bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb);
+/* The name of the peer of a channel, the zero id if none. */
+weft_peer_id node_peer_of(const struct node_shard *share, const struct channel *channel);
+/* After the topology changed: may it stay, and whose is it? */
+void node_review_accepted(struct node_shard *share, struct channel *channel);
 /* A proven peer spoke; node_fence.c. */
 void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello);
 /* Close what former lives of peers left on this shard. */
@@ -161,10 +181,37 @@ void node_fence_look(struct node_shard *share);
 /* Count and log a refusal. */
 void node_refused(struct node_shard *share, const struct channel *channel, const char *direction);
 
+/* Of topology_seen. */
+#define TOPOLOGY_NONE UINT64_MAX
+void node_topology_lock(struct weft_node *node);
+void node_topology_unlock(struct weft_node *node);
+/* A shard begins to read the topology; it reads the newest from now on; it ends; node_adopt.c. */
+void node_adopt_first(struct node_shard *share);
+void node_adopt(struct node_shard *share);
+void node_adopt_end(struct node_shard *share);
+/* Is this a peer that was added, but that the shard has not been told of?  It knows it from now on. */
+bool node_meet(struct node_shard *share, weft_peer_id id);
+/* The links for calls to a peer; NULL: there is no such peer (any more), or none that the shard has met.  The zero id
+ * gives those of nobody, which have no link. */
+static inline struct peer_links *node_peer_links(struct node_shard *share, weft_peer_id id)
+{
+    struct peer_links *links = &share->peers[(uint32_t)id.bits & share->peers_mask];
+    return WEFT_LIKELY(links->id.bits == id.bits) ? links : NULL;
+}
+
+/* Dial the control connection of a peer that is here, if its home is this shard. */
+void node_greet(struct node_shard *share, uint32_t peer);
+/* Have a connection close when its calls, or requests, have ended: by the drain timeout at the latest.  Ours has no
+ * link from now on; node_part.c. */
+void node_part(struct node_shard *share, struct channel *channel, enum weft_reason reason);
+/* See to it that a removed peer's slot becomes free. */
+void node_part_peer(struct node_shard *share);
+/* How long who should close a connection may leave it idle. */
+uint64_t node_grace_ns(const struct weft_node *node);
 /* The peer's home: the shard that holds its control connection. */
 uint32_t node_home_shard(const struct weft_node *node, uint32_t peer);
 /* Most connections with a peer in one direction, over all shards. */
-uint32_t node_connections_max(const struct weft_node *node, uint32_t peer);
+uint32_t node_connections_max(const struct node_shard *share, uint32_t peer);
 /* The link in use with the lowest slot from `index` on, which is moved behind it; NULL: no more. */
 struct link *node_shard_next_link(struct node_shard *share, uint32_t *index);
 

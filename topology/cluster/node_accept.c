@@ -26,8 +26,8 @@ void node_introduce(const struct node_shard *share, const char *lane, struct hel
     hello->shard = (uint16_t)share->shard->index;
     hello->wanted_shard = HELLO_SHARD_ANY;
     memcpy(hello->cluster, settings->cluster_name, sizeof hello->cluster);
-    memcpy(hello->dc, settings->dc, sizeof hello->dc);
-    memcpy(hello->rack, settings->rack, sizeof hello->rack);
+    memcpy(hello->dc, share->topology->dc, sizeof hello->dc);
+    memcpy(hello->rack, share->topology->rack, sizeof hello->rack);
     memcpy(hello->lane, lane, strlen(lane) + 1);
 }
 
@@ -69,7 +69,7 @@ static bool accept_lane(const struct negotiation *offer, enum weft_lane *lane)
 static enum weft_reason accept_policy(struct channel *channel, const struct location *theirs)
 {
     const struct settings *settings = &accept_share(channel)->node->settings;
-    struct location own = settings_location(settings);
+    struct location own = topology_own_location(accept_share(channel)->topology);
     const struct policy_incoming incoming = {
         .scope = settings->encryption,
         .own = &own,
@@ -104,8 +104,8 @@ static bool accept_hello_due(const struct node_shard *share, const struct peer_m
 
 static struct peer_match accept_match(const struct channel *channel)
 {
-    const struct weft_node *node = accept_share(channel)->node;
-    return peer_match_address(node->peers, node->peer_count, &channel->conn.remote);
+    const struct topology *topology = accept_share(channel)->topology;
+    return peer_match_address(topology->peers, topology->slot_count, &channel->conn.remote);
 }
 
 /* A connection of a peer that the topology tells for sure counts as its; the others are bounded by the shard alone. */
@@ -114,7 +114,8 @@ static enum weft_reason accept_count(struct channel *channel)
     struct weft_node *node = accept_share(channel)->node;
     uint32_t peer = channel->peer - 1;
     atomic_uint *accepted = &node->shared[peer].accepted;
-    if (atomic_fetch_add_explicit(accepted, 1, memory_order_relaxed) >= node_connections_max(node, peer)) {
+    if (atomic_fetch_add_explicit(accepted, 1, memory_order_relaxed) >=
+        node_connections_max(accept_share(channel), peer)) {
         atomic_fetch_sub_explicit(accepted, 1, memory_order_relaxed);
         return WEFT_REASON_TOO_MANY_CONNECTIONS;
     }
@@ -126,7 +127,7 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
 {
     struct node_shard *share = accept_share(channel);
     struct peer_match match = accept_match(channel);
-    channel->peer = match.only != NULL ? (uint32_t)(match.only - share->node->peers) + 1 : 0;
+    channel->peer = match.only != NULL ? (uint32_t)(match.only - share->topology->peers) + 1 : 0;
     if (share->draining) {
         return WEFT_REASON_DRAINING;
     }
@@ -174,6 +175,63 @@ static bool accept_authorize(const struct channel *channel, uint64_t verb)
 static enum weft_reason accept_disclose(struct channel *channel, enum weft_reason reason)
 {
     return accept_match(channel).entries > 0 ? reason : WEFT_REASON_REFUSED;
+}
+
+weft_peer_id node_peer_of(const struct node_shard *share, const struct channel *channel)
+{
+    return channel->peer != 0 ? share->topology->peers[channel->peer - 1].peer_id : (weft_peer_id){0};
+}
+
+static void accept_uncount(struct channel *channel)
+{
+    if (channel->counted) {
+        channel->counted = false;
+        atomic_fetch_sub_explicit(&accept_share(channel)->node->shared[channel->peer - 1].accepted, 1,
+                                  memory_order_relaxed);
+    }
+}
+
+/* It is another entry's than it was, or becomes nobody's.  Beyond the entry's bound it is not counted, and stays. */
+static void accept_rebind(struct channel *channel, uint32_t peer)
+{
+    struct node_shard *share = accept_share(channel);
+    bool goodbye = channel->said_goodbye;
+    peer_news_gone(share, channel);
+    accept_uncount(channel);
+    channel->said_goodbye = false;
+    channel->peer = peer;
+    channel->tally = node_tally(share->node, share->shard->index, peer, channel->lane);
+    if (goodbye) {
+        peer_news_leaving(share, channel);
+    }
+    if (peer != 0 && channel->peer_hello && accept_count(channel) != WEFT_REASON_NONE) {
+        log_event(&share->log, share->shard->now_ns, LOG_REFUSED_IN, 'D', "one connection too many of %s stays",
+                  share->topology->peers[peer - 1].text);
+    }
+}
+
+void node_review_accepted(struct node_shard *share, struct channel *channel)
+{
+    if (channel->peer != 0 && share->topology->peers[channel->peer - 1].removed) {
+        node_part(share, channel, WEFT_REASON_PEER_REMOVED);
+        return;
+    }
+    struct peer_match match = accept_match(channel);
+    enum weft_reason reason = accept_policy(channel, &match.location);
+    bool other = match.only != NULL && match.only->id_known && channel->peer_hello &&
+                 memcmp(channel->peer_id, match.only->id, UUID_BYTES) != 0;
+    if (reason == WEFT_REASON_NONE && other) {
+        reason = WEFT_REASON_WRONG_NODE;
+    }
+    if (reason != WEFT_REASON_NONE) {
+        node_part(share, channel, reason);
+        return;
+    }
+    uint32_t peer = match.only != NULL ? (uint32_t)(match.only - share->topology->peers) + 1 : 0;
+    channel->part_reason = WEFT_REASON_NONE; /* it may stay after all */
+    if (peer != channel->peer) {
+        accept_rebind(channel, peer);
+    }
 }
 
 static void accept_introduce(struct channel *channel, const struct negotiation *offer, struct negotiation *own)
@@ -225,9 +283,7 @@ static void accept_down(struct channel *channel)
 {
     peer_news_gone(accept_share(channel), channel);
     struct node_shard *share = accept_share(channel);
-    if (channel->counted) {
-        atomic_fetch_sub_explicit(&share->node->shared[channel->peer - 1].accepted, 1, memory_order_relaxed);
-    }
+    accept_uncount(channel);
     enum weft_reason reason = channel->conn.error.reason;
     if (reason_is_refusal(reason) && reason != WEFT_REASON_DRAINING) {
         node_refused(share, channel, "in from");

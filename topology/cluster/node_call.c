@@ -8,27 +8,35 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 /* By a connection of the peer's home shard: on the control lane, and when the peer's connections are used up. */
-static enum weft_err share_call_at_home(struct node_shard *share, const struct call_route *route,
-                                        const struct call_request *request, enum weft_err otherwise)
+static enum weft_err share_call_at_home(struct node_shard *share, const struct peer_links *links,
+                                        const struct call_route *route, const struct call_request *request,
+                                        enum weft_err otherwise)
 {
-    uint32_t home = node_home_shard(share->node, route->peer_index);
+    uint32_t home = node_home_shard(share->node, links->peer_index);
     return home != share->shard->index ? call_hop(share, home, route, request) : otherwise;
 }
 
 /* By a connection of this shard that is not the only one it has with the peer, on the normal lane. */
-static enum weft_err share_call_by(struct node_shard *share, const struct call_route *route,
-                                   const struct call_request *request)
+static __attribute__((noinline)) enum weft_err share_call_by(struct node_shard *share, struct peer_links *links,
+                                                             const struct call_route *route,
+                                                             const struct call_request *request)
 {
     struct link *link;
-    if (route->lane == WEFT_LANE_CONTROL && node_home_shard(share->node, route->peer_index) != share->shard->index) {
-        return share_call_at_home(share, route, request, WEFT_OK);
+    if (links->id.bits == 0) {
+        return WEFT_ERR_NOT_FOUND;
     }
-    enum weft_err err = peer_links_take(share->peers[route->peer_index], route->lane, route->remote_shard, &link);
+    if (route->lane == WEFT_LANE_CONTROL && node_home_shard(share->node, links->peer_index) != share->shard->index) {
+        return share_call_at_home(share, links, route, request, WEFT_OK);
+    }
+    enum weft_err err = peer_links_take(links, route->lane, route->remote_shard, &link);
     if (WEFT_LIKELY(err == WEFT_OK)) {
         return link_call(link, request);
     }
-    return err == WEFT_ERR_QUEUE_FULL ? share_call_at_home(share, route, request, err) : err;
+    return err == WEFT_ERR_QUEUE_FULL ? share_call_at_home(share, links, route, request, err) : err;
 }
+
+static enum weft_err share_call_unmet(struct node_shard *share, weft_peer_id to,
+                                      const struct weft_call_options *options, struct call_request *request);
 
 /* @param request the caller's part of it; what the options say is filled in here */
 static enum weft_err share_call(struct node_shard *share, weft_peer_id to, const struct weft_call_options *options,
@@ -40,24 +48,31 @@ static enum weft_err share_call(struct node_shard *share, weft_peer_id to, const
     if (WEFT_UNLIKELY(request->args.bytes > WEFT_PAYLOAD_BYTES_MAX)) {
         return WEFT_ERR_TOO_LARGE;
     }
-    if (WEFT_UNLIKELY(to.bits - 1 >= share->node->peer_count)) {
-        return WEFT_ERR_NOT_FOUND;
+    struct peer_links *links = node_peer_links(share, to);
+    if (WEFT_UNLIKELY(links == NULL)) {
+        return share_call_unmet(share, to, options, request);
     }
     uint32_t timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT;
     request->timeout_ns = timeout_ms * NS_PER_MS;
     request->one_way = options->one_way;
     request->patient = options->wait_for_peer;
     request->id = options->id;
-    struct link *sole = peer_links_sole(share->peers[to.bits - 1]);
+    struct link *sole = peer_links_sole(links);
     if (WEFT_LIKELY(options->lane == WEFT_LANE_NORMAL && options->remote_shard == 0 && sole != NULL)) {
         return link_call(sole, request);
     }
     const struct call_route route = {
-        .peer_index = (uint32_t)to.bits - 1,
-        .lane = options->lane,
-        .remote_shard = options->remote_shard - 1, /* 0 becomes SHARD_ANY */
+        .peer = to, .lane = options->lane, .remote_shard = options->remote_shard - 1, /* 0 becomes SHARD_ANY */
     };
-    return share_call_by(share, &route, request);
+    return share_call_by(share, links, &route, request);
+}
+
+/* The peer may have been added a moment ago. */
+static __attribute__((noinline)) enum weft_err share_call_unmet(struct node_shard *share, weft_peer_id to,
+                                                                const struct weft_call_options *options,
+                                                                struct call_request *request)
+{
+    return node_meet(share, to) ? share_call(share, to, options, request) : WEFT_ERR_NOT_FOUND;
 }
 
 /* The options that were given, or the default ones; or, where they are another version's, what both know. */
@@ -103,24 +118,17 @@ enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, w
 weft_peer_id weft_peer_find(const weft_shard *shard, const char *text)
 {
     const struct node_shard *share = shard->user;
-    struct address address;
-    if (address_parse(&address, text, 0) == WEFT_OK) {
-        for (uint32_t p = 0; p < share->node->peer_count; p++) {
-            if (peer_has_address(&share->node->peers[p], &address)) {
-                return (weft_peer_id){p + 1};
-            }
-        }
-    }
-    return (weft_peer_id){0};
+    return weft_node_peer_find(share->node, text);
 }
 
 uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer)
 {
     const struct node_shard *share = shard->user;
-    if (peer.bits == 0 || peer.bits > share->node->peer_count) {
+    uint32_t slot = peer_slot_of(peer);
+    if (slot >= share->node->settings.peers_max || atomic_load(&share->node->shared[slot].id) != peer.bits) {
         return 0;
     }
-    return atomic_load_explicit(&share->node->shared[peer.bits - 1].shards, memory_order_relaxed);
+    return atomic_load_explicit(&share->node->shared[slot].shards, memory_order_relaxed);
 }
 
 enum weft_err weft_cancel(weft_shard *shard, weft_call_id id)

@@ -11,7 +11,7 @@
 #include "topology/cluster/peer_news.h"
 
 #define DRAIN_LOOK_NS UINT64_C(2000000)
-/* How long a peer that was told may leave its connection idle: a few round trips around the world. */
+/* How long a peer that should close may leave its connection idle: a few round trips around the world. */
 #define DRAIN_GRACE_NS UINT64_C(1000000000)
 
 /* Nothing but connections is left. */
@@ -31,8 +31,14 @@ static bool drain_channel_idle(const struct channel *channel)
  * do, nobody dials. */
 static bool drain_keeps(const struct channel *channel)
 {
-    const struct link *link = channel->owner;
-    return channel->conn.accepted ? channel->said_goodbye : link->goodbye;
+    const struct link *link = channel->owner; /* NULL: it parted */
+    return channel->conn.accepted ? channel->said_goodbye : link != NULL && link->goodbye;
+}
+
+uint64_t node_grace_ns(const struct weft_node *node)
+{
+    uint64_t half_ns = node->settings.drain_timeout_ns / 2;
+    return half_ns < DRAIN_GRACE_NS ? half_ns : DRAIN_GRACE_NS;
 }
 
 /* Shards that will drain.  A host may stop before it attached them all; the rest then never runs. */
@@ -50,12 +56,10 @@ static bool drain_peer_closes(const struct node_shard *share, struct channel *ch
     if (!atomic_load(&share->node->shared[channel->peer - 1].told)) {
         return atomic_load(&share->node->draining) < node_shards_running(share->node);
     }
-    uint64_t grace_ns = share->node->settings.drain_timeout_ns / 2;
-    grace_ns = grace_ns < DRAIN_GRACE_NS ? grace_ns : DRAIN_GRACE_NS;
     if (channel->idle_since_ns == 0) {
         channel->idle_since_ns = share->shard->now_ns;
     }
-    return share->shard->now_ns - channel->idle_since_ns < grace_ns;
+    return share->shard->now_ns - channel->idle_since_ns < node_grace_ns(share->node);
 }
 
 static void drain_close_idle(struct node_shard *share)
@@ -117,10 +121,16 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     struct node_shard *share = node_shard_of(shard);
     node_fence_look(share);
     peer_news_deliver(share);
-    if (!atomic_load(&node->drain_asked) || share->draining) {
+    if (share->draining) {
+        return;
+    }
+    node_adopt(share);
+    if (!atomic_load(&node->drain_asked)) {
         return;
     }
     share->draining = true;
+    share->parting = false; /* what was to go goes with the rest */
+    timer_wheel_stop(&shard->wheel, &share->part_timer);
     share->rpc.draining = true;
     share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};

@@ -66,11 +66,11 @@ static void fence_peer(struct node_shard *share, const struct peer *entry, const
 void node_fence_look(struct node_shard *share)
 {
     struct weft_node *node = share->node;
-    for (uint32_t p = 0; p < node->peer_count; p++) {
+    for (uint32_t p = 0; p < share->topology->slot_count; p++) {
         struct fence_record *record = &node->shared[p].fence;
-        struct peer_links *links = share->peers[p];
+        struct peer_links *links = &share->peers[p + 1];
         uint32_t changes = atomic_load_explicit(&record->changes, memory_order_relaxed);
-        if (links == NULL || links->fences_seen == changes) {
+        if (links->id.bits == 0 || links->fences_seen == changes) {
             continue;
         }
         uint8_t id[UUID_BYTES];
@@ -79,6 +79,6 @@ void node_fence_look(struct node_shard *share)
         uint64_t incarnation = record->incarnation;
         links->fences_seen = atomic_load_explicit(&record->changes, memory_order_relaxed);
         record_unlock(record);
-        fence_peer(share, &node->peers[p], id, incarnation);
+        fence_peer(share, &share->topology->peers[p], id, incarnation);
     }
 }

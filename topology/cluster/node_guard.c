@@ -46,7 +46,7 @@ enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channe
         .verified = facts.peer_verified,
         .hello = theirs->has_hello,
         .lane = channel->lane,
-        .peer = {channel->peer},
+        .peer = node_peer_of(share, channel),
         .address = address,
         .dc = theirs->has_hello ? theirs->hello.dc : "",
         .rack = theirs->has_hello ? theirs->hello.rack : "",
@@ -67,7 +67,7 @@ bool node_ask_authorize(struct node_shard *share, const struct channel *channel,
         .encrypted = channel->conn.secure != NULL,
         .verified = channel->verified,
         .hello = channel->peer_hello,
-        .peer = {channel->peer},
+        .peer = node_peer_of(share, channel),
     };
     return node->authorize(node->authorize_ctx, share->shard, &access);
 }

@@ -16,7 +16,7 @@ struct link_snapshot {
 static void link_describe(const struct node_shard *share, const struct channel *channel, struct weft_link *link)
 {
     const struct conn *conn = &channel->conn;
-    struct peer_match match = peer_match_address(share->node->peers, share->node->peer_count, &conn->remote);
+    struct peer_match match = peer_match_address(share->topology->peers, share->topology->slot_count, &conn->remote);
     memset(link, 0, sizeof *link);
     link->shard = share->shard->index;
     link->outgoing = !conn->accepted;
@@ -100,6 +100,7 @@ void weft_node_counters_read(const weft_node *node, struct weft_counters *to, si
 {
     struct weft_counters sums = {0};
     struct weft_counters *out = &sums;
+    uint32_t slots = atomic_load(&node->slots_used);
     for (uint32_t i = 0; node->engine != NULL && i < node->shard_count; i++) {
         const struct weft_counters *from = &node->engine->shards[i]->counters;
 #define WEFT_X(name) out->name += __atomic_load_n(&from->name, __ATOMIC_RELAXED);
@@ -108,7 +109,7 @@ void weft_node_counters_read(const weft_node *node, struct weft_counters *to, si
 #define WEFT_X(name) out->in_use.name += __atomic_load_n(&from->in_use.name, __ATOMIC_RELAXED);
         WEFT_GAUGES(WEFT_X)
 #undef WEFT_X
-        for (uint32_t t = 0; t < (node->peer_count + 1) * WEFT_LANE_COUNT; t++) {
+        for (uint32_t t = 0; t < (slots + 1) * WEFT_LANE_COUNT; t++) {
             struct weft_peer_counters tally = {0};
             tally_sum(&tally, node_tally(node, i, 0, WEFT_LANE_NORMAL) + t);
             tally_add_to_counters(out, &tally);
@@ -121,19 +122,52 @@ void weft_node_counters_read(const weft_node *node, struct weft_counters *to, si
     options_give(to, bytes, &sums, sizeof sums);
 }
 
+static bool peer_is_here(const struct weft_node *node, weft_peer_id peer)
+{
+    uint32_t slot = peer_slot_of(peer);
+    return peer.bits == 0 || (slot < node->settings.peers_max && atomic_load(&node->shared[slot].id) == peer.bits);
+}
+
 enum weft_err weft_node_peer_counters_read(const weft_node *node, weft_peer_id peer, enum weft_lane lane,
                                            uint32_t shard, struct weft_peer_counters *out, size_t bytes)
 {
     struct weft_peer_counters sums = {0};
-    bool known = peer.bits <= node->peer_count && (uint32_t)lane < WEFT_LANE_COUNT &&
+    struct weft_peer_counters bases = {0};
+    bool known = peer_is_here(node, peer) && (uint32_t)lane < WEFT_LANE_COUNT &&
                  (shard == WEFT_SHARD_ALL || shard < node->shard_count);
     for (uint32_t i = 0; known && node->engine != NULL && i < node->shard_count; i++) {
         if (shard == WEFT_SHARD_ALL || shard == i) {
-            tally_sum(&sums, node_tally(node, i, (uint32_t)peer.bits, lane));
+            const struct weft_peer_counters *tally = node_tally(node, i, (uint32_t)peer.bits, lane);
+            tally_sum(&sums, tally);
+            tally_sum(&bases, node_tally_base(node, tally));
         }
+    }
+    known = known && peer_is_here(node, peer); /* still: the numbers are not those of who came after it */
+    if (known) {
+        tally_less(&sums, &bases);
+    } else {
+        memset(&sums, 0, sizeof sums);
     }
     options_give(out, bytes, &sums, sizeof sums);
     return known ? WEFT_OK : WEFT_ERR_NOT_FOUND;
+}
+
+weft_peer_id weft_node_peer_find(weft_node *node, const char *text)
+{
+    struct address address;
+    weft_peer_id found = {0};
+    if (address_parse(&address, text, 0) != WEFT_OK) {
+        return found;
+    }
+    node_topology_lock(node);
+    const struct topology *topology = node->topology;
+    for (uint32_t p = 0; p < topology->slot_count && found.bits == 0; p++) {
+        if (peer_has_address(&topology->peers[p], &address)) {
+            found = topology->peers[p].peer_id;
+        }
+    }
+    node_topology_unlock(node);
+    return found;
 }
 
 uint32_t weft_node_shard_count(const weft_node *node)

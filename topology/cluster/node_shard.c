@@ -14,13 +14,14 @@ uint32_t node_home_shard(const struct weft_node *node, uint32_t peer)
     return shard_map_home(peer, node->shard_count);
 }
 
-uint32_t node_connections_max(const struct weft_node *node, uint32_t peer)
+uint32_t node_connections_max(const struct node_shard *share, uint32_t peer)
 {
+    const struct weft_node *node = share->node;
     if (node->settings.connections_per_peer_max != 0) {
         return node->settings.connections_per_peer_max;
     }
     /* What was configured for the peer on purpose, and a bulk connection of each shard, must fit. */
-    uint32_t configured = node->shard_count * (node->peers[peer].connections + 1u) + 1;
+    uint32_t configured = node->shard_count * (share->topology->peers[peer].connections + 1u) + 1;
     return configured > CONNECTIONS_PER_PEER_DEFAULT ? configured : CONNECTIONS_PER_PEER_DEFAULT;
 }
 
@@ -36,7 +37,7 @@ struct link *node_shard_next_link(struct node_shard *share, uint32_t *index)
 /* A link that backs off has no connection, so there can be more links than connections: one of each lane for all. */
 static uint32_t share_links_max(const struct weft_node *node)
 {
-    uint32_t most = node->settings.connections_max + node->peer_count * WEFT_LANE_COUNT;
+    uint32_t most = node->settings.connections_max + node->settings.peers_max * WEFT_LANE_COUNT;
     return most < SLOTS_COUNT_MAX ? most : SLOTS_COUNT_MAX;
 }
 
@@ -44,14 +45,19 @@ static enum weft_err share_open_links(struct node_shard *share, struct weft_erro
 {
     struct weft_node *node = share->node;
     uint32_t most = share_links_max(node);
-    share->peers = calloc(node->peer_count + 1, sizeof(struct peer_links *));
+    uint32_t slots = 1;
+    while (slots <= node->settings.peers_max) {
+        slots *= 2;
+    }
+    share->peers_mask = slots - 1;
+    share->peers = calloc(slots, sizeof *share->peers);
     enum weft_err err =
         share->peers != NULL ? slots_init(&share->links, most, sizeof(struct link)) : WEFT_ERR_NO_MEMORY;
-    for (uint32_t p = 0; p < node->peer_count && err == WEFT_OK; p++) {
-        share->peers[p] = peer_links_new(share, p);
-        err = share->peers[p] != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
+    if (err != WEFT_OK) {
+        return weft_error_set(why, err, "no memory for %u links", most);
     }
-    return err == WEFT_OK ? err : weft_error_set(why, err, "no memory for %u links", most);
+    node_adopt_first(share);
+    return WEFT_OK;
 }
 
 static enum weft_err share_open(struct node_shard *share, struct weft_error *why)
@@ -105,13 +111,11 @@ void node_shard_start(void *ctx, struct weft_shard *shard)
     struct weft_node *node = share->node;
     (void)ctx;
     node_accept_start(share);
-    for (uint32_t p = 0; p < node->peer_count && node->settings.heartbeat_ns != 0; p++) {
-        bool own = address_same_ip(&node->peers[p].addresses[0], &node->settings.listen_address) &&
-                   !node->settings.client_only;
-        if (node_home_shard(node, p) == shard->index && !own) {
-            struct link *link = peer_links_control(share->peers[p]);
-            WEFT_ASSERT(link != NULL); /* its place is kept for it */
-            link_start(link);
+    share->begun = true;
+    node_adopt(share);
+    for (uint32_t p = 0; p < share->topology->slot_count; p++) {
+        if (share->peers[p + 1].id.bits != 0 && !share->peers[p + 1].greeted) {
+            node_greet(share, p);
         }
     }
     if (node->on_ready != NULL) {
@@ -146,9 +150,7 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     }
     tls_context_destroy(share->tls);
     slots_fini(&share->links);
-    for (uint32_t p = 0; share->peers != NULL && p < node->peer_count; p++) {
-        free(share->peers[p]);
-    }
+    node_adopt_end(share);
     free(share->peers);
     share->node = NULL;
 }

@@ -26,8 +26,9 @@ enum weft_err node_budget(const struct weft_node *node, const struct node_placem
 {
     const struct settings *settings = &node->settings;
     uint32_t dials = 0;
-    for (uint32_t p = 0; p < node->peer_count; p++) {
-        uint32_t most = placement->shard_count * node->peers[p].connections + WEFT_LANE_COUNT;
+    for (uint32_t p = 0; p < node->topology->slot_count; p++) {
+        const struct peer *peer = &node->topology->peers[p];
+        uint32_t most = peer->removed ? 0 : placement->shard_count * peer->connections + WEFT_LANE_COUNT;
         dials = most > dials ? most : dials;
     }
     bool plain = !settings->client_only && policy_has_plain_listener(settings->encryption);
@@ -157,7 +158,7 @@ static enum weft_err node_open_listeners(struct weft_node *node, struct weft_err
 
 static void node_warn_at_start(struct weft_node *node)
 {
-    struct location own = settings_location(&node->settings);
+    struct location own = topology_own_location(node->topology);
     if (policy_own_location_missing(node->settings.encryption, &own)) {
         log_event(&node->log, 0, LOG_START, 'W',
                   "own location is unknown: dialing TLS everywhere, admitting nothing plain");
@@ -180,7 +181,9 @@ static void node_unstart(struct weft_node *node)
     node->engine = NULL;
     free(node->shards);
     free(node->tallies);
+    free(node->tally_bases);
     node->tallies = NULL;
+    node->tally_bases = NULL;
     node->shards = NULL;
 }
 
@@ -188,10 +191,14 @@ static enum weft_err node_start_parts(struct weft_node *node, const struct node_
                                       struct weft_error *why)
 {
     node->shards = calloc(placement->shard_count, sizeof *node->shards);
-    node->tallies =
-        calloc((size_t)placement->shard_count * (node->peer_count + 1) * WEFT_LANE_COUNT, sizeof *node->tallies);
-    if (node->shards == NULL || node->tallies == NULL) {
+    size_t tallies = (size_t)placement->shard_count * (node->settings.peers_max + 1) * WEFT_LANE_COUNT;
+    node->tallies = calloc(tallies, sizeof *node->tallies); /* touched as far as there are peers */
+    node->tally_bases = calloc(tallies, sizeof *node->tally_bases);
+    if (node->shards == NULL || node->tallies == NULL || node->tally_bases == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u shards", placement->shard_count);
+    }
+    for (uint32_t i = 0; i < placement->shard_count; i++) {
+        atomic_init(&node->shards[i].topology_seen, TOPOLOGY_NONE);
     }
     WEFT_TRY(node_make_engine(node, placement, why));
     WEFT_TRY(node_open_listeners(node, why));

@@ -55,9 +55,20 @@ enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *given
     return WEFT_OK;
 }
 
+bool peer_same_but_location(const struct peer *a, const struct peer *b)
+{
+    bool same = a->address_count == b->address_count && a->storage_port == b->storage_port &&
+                a->ssl_storage_port == b->ssl_storage_port && a->connections == b->connections &&
+                a->id_known == b->id_known && memcmp(a->id, b->id, UUID_BYTES) == 0;
+    for (uint32_t i = 0; same && i < a->address_count; i++) {
+        same = address_same_ip(&a->addresses[i], &b->addresses[i]);
+    }
+    return same;
+}
+
 bool peer_has_address(const struct peer *peer, const struct address *address)
 {
-    for (uint32_t i = 0; i < peer->address_count; i++) {
+    for (uint32_t i = 0; !peer->removed && i < peer->address_count; i++) {
         if (address_same_ip(&peer->addresses[i], address)) {
             return true;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A peer as the topology knows it: addresses, location, identity.  Filled before the node starts, then read only. */
+/* A peer as the topology knows it: addresses, location, identity. */
 #ifndef TOPOLOGY_CLUSTER_PEER_H
 #define TOPOLOGY_CLUSTER_PEER_H
 
@@ -13,6 +13,8 @@
 #define PEER_CONNECTIONS_MAX 1024u
 
 struct peer {
+    weft_peer_id peer_id;                              /* as entry of a topology */
+    bool removed;                                      /* from the topology: of no address any more */
     struct address addresses[WEFT_PEER_ADDRESSES_MAX]; /* the first is dialed; the port is the plain one */
     uint32_t address_count;
     uint16_t storage_port;
@@ -28,6 +30,13 @@ struct peer {
 /* Check and copy what an embedder or a file says of a peer. */
 WEFT_NODISCARD enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *options,
                                        uint16_t storage_port, uint16_t ssl_storage_port, struct weft_error *why);
+/* Where a peer's entry stands, if it is there; the zero id gives what no slot is. */
+static inline uint32_t peer_slot_of(weft_peer_id id)
+{
+    return (uint32_t)id.bits - 1;
+}
+/* Whether two entries differ in their locations at most. */
+bool peer_same_but_location(const struct peer *a, const struct peer *b);
 bool peer_has_address(const struct peer *peer, const struct address *address);
 struct location peer_location(const struct peer *peer);
 

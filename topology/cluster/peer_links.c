@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "topology/cluster/peer_links.h"
 
-#include <stdlib.h>
-
 #include "engine/base/error.h"
 #include "topology/cluster/node.h"
 
-struct peer_links *peer_links_new(struct node_shard *share, uint32_t peer_index)
+void peer_links_open(struct peer_links *links, struct node_shard *share, const struct peer *peer)
 {
-    struct peer_links *links = calloc(1, sizeof *links);
-    if (links != NULL) {
-        links->share = share;
-        links->shared = &share->node->shared[peer_index];
-        links->peer_index = peer_index;
-        links->remote_seen = UINT32_MAX;
-        links->silences_seen = atomic_load(&links->shared->silences);
-        links->leaving = atomic_load(&links->shared->leaving) > 0;
-        list_init(&links->own);
-        list_init(&links->named);
-    }
-    return links;
+    struct peer_shared *shared = &share->node->shared[peer_slot_of(peer->peer_id)];
+    const weft_peer_id finished = links->finished;
+    WEFT_ASSERT(links->id.bits == 0 && !links->removed);
+    *links = (struct peer_links){
+        .id = peer->peer_id,
+        .finished = finished,
+        .share = share,
+        .shared = shared,
+        .peer_index = peer_slot_of(peer->peer_id),
+        .remote_seen = UINT32_MAX,
+        .fences_seen = atomic_load_explicit(&shared->fence.changes, memory_order_relaxed),
+        .silences_seen = atomic_load(&shared->silences),
+        .leaving = atomic_load(&shared->leaving) > 0,
+    };
+    list_init(&links->own);
+    list_init(&links->named);
 }
 
 static bool links_at_home(const struct peer_links *links)
@@ -31,7 +33,7 @@ static bool links_at_home(const struct peer_links *links)
 static bool budget_take(const struct peer_links *links)
 {
     struct peer_shared *shared = links->shared;
-    uint32_t most = node_connections_max(links->share->node, links->peer_index) - WEFT_LANE_COUNT;
+    uint32_t most = node_connections_max(links->share, links->peer_index) - WEFT_LANE_COUNT;
     if (atomic_fetch_add_explicit(&shared->budgeted, 1, memory_order_relaxed) >= most) {
         atomic_fetch_sub_explicit(&shared->budgeted, 1, memory_order_relaxed);
         return false;
@@ -67,6 +69,8 @@ void peer_links_forget(struct link *link)
     WEFT_ASSERT(link->channel == NULL);
     list_remove(&link->sibling);
     links->bulk = links->bulk == link ? NULL : links->bulk;
+    links->control = links->control == link ? NULL : links->control;
+    links->own_count -= link->lane == WEFT_LANE_NORMAL && !link->named;
     if (link->budgeted) {
         atomic_fetch_sub_explicit(&links->shared->budgeted, 1, memory_order_relaxed);
     }
@@ -77,7 +81,7 @@ void peer_links_forget(struct link *link)
 static void links_grow(struct peer_links *links, uint32_t remote)
 {
     struct node_shard *share = links->share;
-    const struct peer *peer = &share->node->peers[links->peer_index];
+    const struct peer *peer = &share->topology->peers[links->peer_index];
     if (links->remote_seen != remote) {
         uint32_t kept = shard_map_count(share->shard->index, share->node->shard_count, remote);
         links->remote_seen = remote;

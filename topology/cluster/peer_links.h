@@ -6,8 +6,8 @@
  * normal   own links, which calls take in turn: one per shard of the peer that this shard keeps (shard_map.h), at least
  *          as many as the peer's `connections`; and named ones, for calls that want another shard of the peer
  *
- * A link exists from its first use on.  All shards together have a bounded number of them per peer
- * (connections_per_peer_max); the home shard always gets one of each lane. */
+ * A link exists from its first use on; a removed peer's links finish, and then are forgotten.  All shards together have
+ * a bounded number of them per peer (connections_per_peer_max); the home shard always gets one of each lane. */
 #ifndef TOPOLOGY_CLUSTER_PEER_LINKS_H
 #define TOPOLOGY_CLUSTER_PEER_LINKS_H
 
@@ -25,9 +25,11 @@ struct fence_record {
 
 /* What all shards know of a peer while the node runs. */
 struct peer_shared {
-    atomic_uint shards;   /* of the peer, as it said last; 0: unknown */
-    atomic_uint budgeted; /* links of all shards that hold a place in the peer's budget */
-    atomic_uint accepted; /* connections that count as the peer's, on all shards */
+    atomic_uint_fast64_t id;    /* of the peer whose slot it is; 0: of none, or of one that was removed */
+    atomic_uint leaving_shards; /* those that have not finished with a removed peer: nobody may have its slot yet */
+    atomic_uint shards;         /* of the peer, as it said last; 0: unknown */
+    atomic_uint budgeted;       /* links of all shards that hold a place in the peer's budget */
+    atomic_uint accepted;       /* connections that count as the peer's, on all shards */
     struct fence_record fence;
     atomic_uint leaving;  /* of its connections to us, those by which it said goodbye */
     atomic_uint silences; /* how often it was found silent */
@@ -35,6 +37,7 @@ struct peer_shared {
 };
 
 struct peer_links {
+    weft_peer_id id; /* calls go to who has it; 0: nobody is there, or nobody any more */
     struct node_shard *share;
     struct peer_shared *shared;
     uint32_t peer_index;
@@ -46,14 +49,18 @@ struct peer_links {
     uint32_t up_count[WEFT_LANE_COUNT]; /* links that are up */
     bool lane_up[WEFT_LANE_COUNT];      /* as was told; a lane whose links rest stays up */
     bool leaving;                       /* the peer said goodbye: no calls, no dials */
+    bool greeted;                       /* its control connection was dialed, if this is its home */
+    bool removed;                       /* from the topology, and this shard has not finished with it */
+    uint32_t held_turn;                 /* when something of the removed one was last seen here, as far as it fits */
+    weft_peer_id finished;              /* the last one that was removed */
     struct link *control;
     struct link *bulk;
     struct list own;   /* struct link: who is first is next to be used */
     struct list named; /* struct link */
 };
 
-/* NULL: no memory. */
-struct peer_links *peer_links_new(struct node_shard *share, uint32_t peer_index);
+/* Begin with a peer whose slot nobody has. */
+void peer_links_open(struct peer_links *links, struct node_shard *share, const struct peer *peer);
 /* The link that every call on the normal lane takes which names no shard: the only one that there is, and that there
  * should be.  NULL: peer_links_take chooses. */
 static inline struct link *peer_links_sole(const struct peer_links *links)

@@ -66,9 +66,9 @@ static void news_leave(struct node_shard *share, struct peer_links *links, bool 
 
 void peer_news_deliver(struct node_shard *share)
 {
-    for (uint32_t p = 0; p < share->node->peer_count; p++) {
-        struct peer_links *links = share->peers[p];
-        if (links == NULL) {
+    for (uint32_t p = 0; p < share->topology->slot_count; p++) {
+        struct peer_links *links = &share->peers[p + 1];
+        if (links->id.bits == 0) {
             continue;
         }
         struct peer_shared *shared = &share->node->shared[p];

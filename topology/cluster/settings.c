@@ -132,6 +132,7 @@ static enum weft_err settings_init_bounds(struct settings *settings, const struc
                               (unsigned long long)settings->memory_per_shard_bytes);
     }
     uint32_t calls = budget_calls(settings->memory_per_shard_bytes);
+    WEFT_TRY(choose(&settings->peers_max, options->peers_max, WEFT_PEERS_MAX, WEFT_PEERS_MAX, "peers_max", why));
     settings->connections_given = options->connections_max != 0;
     WEFT_TRY(choose(&settings->connections_max, options->connections_max, DEFAULT_CONNECTIONS_MAX, CONNECTIONS_MAX,
                     "connections_max", why));

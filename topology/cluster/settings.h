@@ -32,6 +32,7 @@ struct settings {
     char shards[SETTINGS_SHARDS_TEXT_BYTES];
     bool smt;
     uint64_t memory_per_shard_bytes;
+    uint32_t peers_max;
     uint32_t connections_max;
     bool connections_given;            /* on purpose: fewer will not do */
     uint32_t connections_per_peer_max; /* 0: as many as the peer needs; node_connections_max */

@@ -14,6 +14,7 @@
 #include "cli/check_bounds.h"
 #include "cli/check_effective.h"
 #include "cli/check_node.h"
+#include "cli/check_schema.h"
 #include "cli/check_step.h"
 #include "cli/check_tls.h"
 #include "cli/file_argument.h"
@@ -27,10 +28,12 @@
 struct check_arguments {
     const char *file;
     const char *from;
+    bool schema;
     bool json;
 };
 
 #define KEY_FROM 256
+#define KEY_SCHEMA 257
 
 static const struct argp_option check_options[] = {
     {"json", 'j', NULL, 0,
@@ -40,6 +43,10 @@ static const struct argp_option check_options[] = {
      "Say instead whether nodes can go from the configuration OLD to FILE one by one while the cluster runs, and the "
      "way "
      "if not at once",
+     0},
+    {"schema", KEY_SCHEMA, NULL, 0,
+     "Print instead every key that a configuration can have, with type, bounds, default and purpose; of KEY alone if "
+     "one is named, such as weft.shards",
      0},
     {0},
 };
@@ -51,6 +58,7 @@ static const char check_doc[] =
     "Examples:\n"
     "  weft check scylla.yaml\n"
     "  weft check --from old.yaml new.yaml --json\n"
+    "  weft check --schema weft.heartbeat\n"
     "\n"
     "Exit codes: 0 FILE is fine (warnings or not; with --from, safe or not), 1 FILE or OLD does not start a node, 2 "
     "usage.";
@@ -62,6 +70,9 @@ static error_t check_parse(int key, char *argument, struct argp_state *state)
     case KEY_FROM:
         arguments->from = argument;
         return 0;
+    case KEY_SCHEMA:
+        arguments->schema = true;
+        return 0;
     case 'j':
         arguments->json = true;
         return 0;
@@ -69,7 +80,12 @@ static error_t check_parse(int key, char *argument, struct argp_state *state)
         file_argument_take(state, &arguments->file, argument);
         return 0;
     case ARGP_KEY_END:
-        file_argument_need(state, arguments->file, "configuration file");
+        if (arguments->schema && arguments->from != NULL) {
+            argp_error(state, "--schema and --from are two questions: ask one");
+        }
+        if (!arguments->schema) {
+            file_argument_need(state, arguments->file, "configuration file");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -349,14 +365,27 @@ static int check_run(const struct check_arguments *arguments, struct config_repo
     return file_argument_printed("weft check") && written && err == WEFT_OK ? 0 : 1;
 }
 
+static int check_schema(const struct check_arguments *arguments)
+{
+    if (!check_schema_print(arguments->file, arguments->json)) {
+        fprintf(stderr, "weft check: \"%s\" is no key; weft check --schema shows all of them\n",
+                arguments->file != NULL ? arguments->file : "");
+        return 2;
+    }
+    return file_argument_printed("weft check") ? 0 : 1;
+}
+
 int cli_check(int argc, char **argv)
 {
     static const struct argp argp = {
-        .options = check_options, .parser = check_parse, .args_doc = "FILE", .doc = check_doc};
+        .options = check_options, .parser = check_parse, .args_doc = "FILE\n--schema [KEY]", .doc = check_doc};
     struct check_arguments arguments = {0};
     argp_err_exit_status = 2;
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0) {
         return 2;
+    }
+    if (arguments.schema) {
+        return check_schema(&arguments);
     }
     /* Too large for a stack. */
     struct config_report *report = calloc(1, sizeof *report);

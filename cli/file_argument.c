@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/file_argument.h"
 
+#include <unistd.h>
+
 #include "engine/base/error.h"
 
 void file_argument_take(struct argp_state *state, const char **file, const char *argument)
@@ -30,11 +32,23 @@ enum weft_err file_argument_load(struct config **config, const char *file, struc
     return err;
 }
 
+/* The line of the file and a caret below the place. */
+static void excerpt_print(FILE *to, const struct config_excerpt *excerpt)
+{
+    if (excerpt->text[0] != '\0') {
+        fprintf(to, "%6u | %s\n       | %*s^\n", excerpt->line, excerpt->text, (int)excerpt->caret, "");
+    }
+}
+
 void file_argument_print_lines(FILE *to, const char *before, const struct config_report_lines *lines)
 {
     uint32_t kept = config_report_kept(lines);
+    bool read_by_people = to == stderr && isatty(STDERR_FILENO);
     for (uint32_t i = 0; i < kept; i++) {
         fprintf(to, "%s%s\n", before, lines->lines[i]);
+        if (read_by_people) {
+            excerpt_print(to, &lines->excerpts[i]);
+        }
     }
     if (lines->count > kept) {
         fprintf(to, "%sand %u more\n", before, lines->count - kept);

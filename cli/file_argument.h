@@ -17,7 +17,8 @@ void file_argument_need(struct argp_state *state, const char *file, const char *
  * @param config given, on ok only */
 WEFT_NODISCARD enum weft_err file_argument_load(struct config **config, const char *file, struct config_report *report);
 
-/* Every line of a report, and how many were not kept. */
+/* Every line of a report, and how many were not kept.  On standard error, if that is a terminal, each with the line of
+ * the file below it. */
 void file_argument_print_lines(FILE *to, const char *before, const struct config_report_lines *lines);
 
 /* What was printed has been written; if not, that is told on standard error.  @param command such as "weft check" */

@@ -21,6 +21,7 @@
 #include "cli/status.h"
 #include "config/config.h"
 #include "config/config_scalar.h"
+#include "config/config_state.h"
 
 #define STATUS_INTERVAL_NS 200000000L
 
@@ -110,16 +111,6 @@ static void node_log(void *ctx, char level, const char *line)
 {
     struct node_arguments *arguments = ctx;
     log_stream_line(&arguments->log, level, line);
-}
-
-static void node_print_report(const struct config_report *report)
-{
-    for (uint32_t i = 0; i < config_report_kept(&report->errors); i++) {
-        fprintf(stderr, "E %s\n", report->errors.lines[i]);
-    }
-    for (uint32_t i = 0; i < config_report_kept(&report->warnings); i++) {
-        fprintf(stderr, "W %s\n", report->warnings.lines[i]);
-    }
 }
 
 static enum weft_err node_make_prober(const struct node_arguments *arguments, const struct weft_node_options *options,
@@ -229,7 +220,11 @@ int cli_node(int argc, char **argv)
     }
     int code = 1;
     enum weft_err err = config_load(&config, arguments.file, report);
-    node_print_report(report);
+    if (err == WEFT_OK) {
+        err = config_state_take(config, report);
+    }
+    file_argument_print_lines(stderr, "E ", &report->errors);
+    file_argument_print_lines(stderr, "W ", &report->warnings);
     free(report);
     if (err == WEFT_OK) {
         config->options.log = node_log;

@@ -10,13 +10,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config_decoder.h"
-#include "config/config_nearest.h"
 #include "config/config_scylla_keys.h"
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
-#include "topology/cluster/policy.h"
 
 #define CLUSTER_NAME_DEFAULT "Test Cluster"
 #define LISTEN_ADDRESS_DEFAULT "127.0.0.1"
@@ -25,112 +24,26 @@
 /* An unknown key is told its neighbour only if it is nearly the same: files of other systems have hundreds. */
 #define SUGGESTION_DISTANCE_MAX 2u
 
-static void root_cluster_name(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    decoder->config->options.cluster_name = decoder_name(decoder, value);
-}
-
-static void root_listen_address(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    struct weft_error why = {0};
-    struct address address;
-    decoder->listen_address = value;
-    const char *text = decoder_text(decoder, value);
-    if (text == NULL) {
-        return;
-    }
-    if (!decoder_resolve(decoder, text, &address, &why)) {
-        decoder_error(decoder, value, "%s", why.text);
-    } else if (address_is_group(&address)) {
-        decoder_error(decoder, value, "\"%.64s\" is no address to listen on; write one of this machine's own", text);
-    } else {
-        decoder->config->options.listen_address = decoder_address_text(decoder, &address);
-        decoder_own_address_add(decoder, &address);
-    }
-}
-
-static void root_broadcast_address(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    struct address address;
-    if (!yaml_node_is_null(value) && decoder_host(decoder, value, &address)) {
-        decoder->broadcast_address = value;
-        decoder->broadcast = address;
-        decoder_own_address_add(decoder, &address);
-    }
-}
-
-static void root_listen_interface(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    if (!yaml_node_is_null(value)) {
-        decoder_key_error(decoder, value, "is not supported yet; remove it and write listen_address");
-    }
-}
-
-static void root_listen_on_broadcast_address(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    bool on = false;
-    if (!yaml_node_is_null(value) && decoder_bool(decoder, value, &on) && on) {
-        decoder_key_error(decoder, value, "is not supported yet; remove it");
-    }
-}
-
-static void root_storage_port(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    uint64_t port;
-    decoder->storage_port = value;
-    if (decoder_number(decoder, value, 1, UINT16_MAX, &port)) {
-        decoder->config->options.storage_port = (uint16_t)port;
-    }
-}
-
-static void root_ssl_storage_port(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    uint64_t port;
-    decoder->ssl_storage_port = value;
-    if (decoder_number(decoder, value, 0, UINT16_MAX, &port)) {
-        decoder->config->options.ssl_storage_port = (uint16_t)port;
-        decoder->ssl_storage_port_off = port == 0;
-    }
-}
-
-static void root_endpoint_snitch(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_endpoint_snitch(struct config_decoder *decoder, const struct yaml_node *value)
 {
     decoder->snitch = decoder_text(decoder, value) == NULL ? NULL : value;
 }
 
-static void root_internode_compression(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_internode_compression(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    static const struct config_word words[] = {{"none", 0}, {"rack", 1}, {"dc", 2}, {"all", 3}};
     int compression;
-    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &compression) && compression != 0) {
+    if (decoder_word(decoder, value, &compression) && compression != 0) {
         decoder_warning(decoder, value, "\"%s\" is not applied yet; traffic is not compressed", value->text);
     }
 }
 
-static void root_inter_dc_tcp_nodelay(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_inter_dc_tcp_nodelay(struct config_decoder *decoder, const struct yaml_node *value)
 {
     bool nodelay = true;
     if (!yaml_node_is_null(value) && decoder_bool(decoder, value, &nodelay)) {
         decoder->config->options.tcp_delay = !nodelay;
     }
 }
-
-static const struct decoder_field root_fields[] = {
-    {"cluster_name", root_cluster_name},
-    {"listen_address", root_listen_address},
-    {"broadcast_address", root_broadcast_address},
-    {"listen_interface", root_listen_interface},
-    {"listen_on_broadcast_address", root_listen_on_broadcast_address},
-    {"storage_port", root_storage_port},
-    {"ssl_storage_port", root_ssl_storage_port},
-    {"endpoint_snitch", root_endpoint_snitch},
-    {"seed_provider", decoder_seed_provider},
-    {"server_encryption_options", decoder_encryption},
-    {"internode_compression", root_internode_compression},
-    {"inter_dc_tcp_nodelay", root_inter_dc_tcp_nodelay},
-    {"weft", decoder_weft},
-};
-#define ROOT_FIELD_COUNT (sizeof root_fields / sizeof root_fields[0])
 
 /* The block is there and empty: its keys lost their indentation. */
 static bool block_is_empty(const struct yaml_node *root, const char *block)
@@ -142,26 +55,24 @@ static bool block_is_empty(const struct yaml_node *root, const char *block)
 static void root_unknown_key(struct config_decoder *decoder, const struct yaml_node *root,
                              const struct yaml_node *value)
 {
-    struct config_nearest nearest;
-    if (decoder_encryption_has_key(value->key)) {
+    bool of_weft = config_schema_find(CONFIG_BLOCK_WEFT, value->key) != NULL;
+    uint32_t distance;
+    if (config_schema_find(CONFIG_BLOCK_ENCRYPTION, value->key) != NULL) {
         decoder_key_error(decoder, value, "stands outside of server_encryption_options; indent it below that key");
         return;
     }
-    if (decoder_weft_has_key(value->key) && block_is_empty(root, "weft")) {
+    if (of_weft && block_is_empty(root, "weft")) {
         decoder_key_error(decoder, value, "stands outside of weft; indent it below that key");
         return;
     }
     if (config_scylla_key_known(value->key)) {
         return;
     }
-    config_nearest_init(&nearest, value->key);
-    for (uint32_t i = 0; i < ROOT_FIELD_COUNT; i++) {
-        config_nearest_offer(&nearest, root_fields[i].name);
-    }
-    if (decoder_weft_has_key(value->key)) {
+    const struct config_key *nearest = config_schema_nearest(CONFIG_BLOCK_ROOT, value->key, &distance);
+    if (of_weft) {
         decoder_key_warning(decoder, value, "is unknown here and has no effect; it belongs below weft");
-    } else if (nearest.distance <= SUGGESTION_DISTANCE_MAX) {
-        decoder_key_warning(decoder, value, "is unknown and has no effect; did you mean %s?", nearest.best);
+    } else if (distance <= SUGGESTION_DISTANCE_MAX) {
+        decoder_key_warning(decoder, value, "is unknown and has no effect; did you mean %s?", nearest->name);
     } else {
         decoder_key_warning(decoder, value, "is unknown and has no effect; remove it if it was meant for weft");
     }
@@ -170,9 +81,9 @@ static void root_unknown_key(struct config_decoder *decoder, const struct yaml_n
 static void decoder_root(struct config_decoder *decoder, const struct yaml_node *root)
 {
     for (const struct yaml_node *value = root->first; value != NULL; value = value->next) {
-        const struct decoder_field *field = decoder_field_find(root_fields, ROOT_FIELD_COUNT, value->key);
-        if (field != NULL) {
-            field->fn(decoder, value);
+        const struct config_key *key = config_schema_find(CONFIG_BLOCK_ROOT, value->key);
+        if (key != NULL) {
+            decoder_member(decoder, value, key);
         } else {
             root_unknown_key(decoder, root, value);
         }
@@ -180,41 +91,6 @@ static void decoder_root(struct config_decoder *decoder, const struct yaml_node 
     if (yaml_node_member(root, "cluster_name") == NULL) {
         decoder_warning_as(decoder, root, "cluster_name", "is not set; \"%s\" is used", CLUSTER_NAME_DEFAULT);
     }
-    if (decoder->listen_address == NULL) {
-        struct address address;
-        enum weft_err err = address_parse(&address, LISTEN_ADDRESS_DEFAULT, 0);
-        WEFT_ASSERT(err == WEFT_OK);
-        decoder_own_address_add(decoder, &address);
-    }
-}
-
-/* Both listeners need ports of their own. */
-static void decoder_ports_finish(struct config_decoder *decoder)
-{
-    const struct weft_node_options *options = &decoder->config->options;
-    bool both = policy_has_plain_listener(options->encryption) &&
-                policy_has_tls_listener(options->encryption, options->tls.certificate_in_block);
-    const struct yaml_node *at = decoder->ssl_storage_port != NULL ? decoder->ssl_storage_port : decoder->storage_port;
-    if (both && at != NULL && config_storage_port(decoder->config) == config_ssl_storage_port(decoder->config)) {
-        decoder_error(decoder, at,
-                      "plaintext and TLS would share port %u; give storage_port and ssl_storage_port "
-                      "different ones",
-                      config_storage_port(decoder->config));
-    }
-}
-
-static void decoder_listen_finish(struct config_decoder *decoder)
-{
-    struct address listen;
-    bool peers = decoder->config->options.peer_count > 0;
-    if (decoder->broadcast_address != NULL || decoder->listen_address == NULL || !peers ||
-        decoder->config->options.listen_address == NULL ||
-        address_parse(&listen, decoder->config->options.listen_address, 0) != WEFT_OK || !address_is_any(&listen)) {
-        return;
-    }
-    decoder_warning(decoder, decoder->listen_address,
-                    "every address of this machine; set broadcast_address too, or the node cannot tell its own entry "
-                    "among nodes and seeds");
 }
 
 static void config_own_address_add(struct config *config, const struct address *address)
@@ -249,14 +125,17 @@ static enum weft_err decoder_run(struct config_decoder *decoder, const char *tex
     }
     decoder->root = root;
     decoder->config->root = root;
+    decoder->config->path = config_arena_text(&decoder->config->arena, decoder->file, strlen(decoder->file));
+    decoder->memory_out = decoder->config->path == NULL;
     decoder_root(decoder, root);
+    decoder_listen_finish(decoder);
     decoder_snitch_finish(decoder);
     decoder_peers_finish(decoder);
-    decoder_listen_finish(decoder);
     decoder_location_finish(decoder);
     decoder_own_addresses_finish(decoder);
     decoder_encryption_finish(decoder);
-    decoder_ports_finish(decoder);
+    decoder_listen_check(decoder);
+    decoder_capabilities_finish(decoder);
     if (decoder->memory_out) {
         return WEFT_ERR_NO_MEMORY;
     }
@@ -271,12 +150,18 @@ enum weft_err config_decode(struct config **config, const char *file, const char
         return WEFT_ERR_NO_MEMORY;
     }
     made->options = (struct weft_node_options)WEFT_NODE_OPTIONS_INIT;
-    struct config_decoder decoder = {.config = made, .report = report, .surroundings = surroundings, .file = file};
+    made->state_line = 1;
+    made->state_column = 1;
+    made->state_fd = -1;
+    struct config_decoder decoder = {
+        .config = made, .report = report, .surroundings = surroundings, .file = file, .text = text, .bytes = bytes};
     enum weft_err err = decoder_run(&decoder, text, bytes);
     decoder_snitch_fini(&decoder);
+    config_report_sort(&report->errors);
+    config_report_sort(&report->warnings);
     if (err != WEFT_OK) {
         if (report->errors.count == 0) {
-            struct config_place place = {file, 1, 1, "file"};
+            struct config_place place = {.file = file, .line = 1, .column = 1, .key = "file"};
             config_report_add(&report->errors, &place, "%s", weft_err_meaning(err));
         }
         config_destroy(made);
@@ -289,6 +174,9 @@ enum weft_err config_decode(struct config **config, const char *file, const char
 void config_destroy(struct config *config)
 {
     if (config != NULL) {
+        if (config->state_fd >= 0) {
+            close(config->state_fd);
+        }
         config_arena_fini(&config->arena);
         free(config);
     }

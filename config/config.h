@@ -46,14 +46,18 @@ struct config {
     struct weft_node_options options; /* points into this struct's memory */
     const struct yaml_node *root;     /* of the file, as it was written */
     enum config_location_source location_source;
+    const char *state_directory; /* absolute; NULL: the default */
+    uint32_t state_line;         /* where it stands; 1 for the default */
+    uint32_t state_column;
+    int state_fd;               /* the directory, locked by config_state_take; -1: not taken */
     uint32_t listed_peer_count; /* of options.peers: the first, from weft: nodes; those behind are seeds */
     struct address own_addresses[CONFIG_OWN_ADDRESSES_MAX]; /* numeric; none that stands for any */
     uint32_t own_address_count;
     const struct config_name *names;     /* those that were resolved */
     const char *files[CONFIG_FILES_MAX]; /* absolute; read or looked for */
     uint32_t file_count;
+    const char *path; /* of the file, as it was named */
     /* What config_reread decodes again. */
-    const char *path;
     const char *directory;
     const char *text;
     size_t text_bytes;
@@ -66,8 +70,11 @@ struct config_surroundings {
     const char *directory; /* of the file, absolute: relative paths start here */
     /* The address of a host name, IPv4 first. */
     enum weft_err (*resolve)(void *ctx, const char *name, struct address *address, struct weft_error *why);
-    /* Whether a file could be read: a regular one, not empty. */
-    enum weft_err (*check_file)(void *ctx, const char *path, struct weft_error *why);
+    /* The one address of a network interface in a family, IPv4 unless asked otherwise. */
+    enum weft_err (*interface_address)(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
+                                       struct weft_error *why);
+    /* Whether a file could be read: a regular one, not empty.  @param mode given: its permissions */
+    enum weft_err (*check_file)(void *ctx, const char *path, uint32_t *mode, struct weft_error *why);
     /* A small text file, whole.  @param text given; freed by the caller */
     enum weft_err (*read_file)(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why);
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the decoding of every block shares: faults with their places, blocks of keys, and values.
  *
- * Happy path: decoder_fields walks a block and hands each value to the function of its key.
+ * Happy path: decoder_block walks a block and hands each value to what its key has in the table.
  *
  * Failure modes: a value of the wrong kind, out of range or not understood is one line of the report, and false or
  * NULL for the caller, which then goes on with the default. */
@@ -10,17 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/config_nearest.h"
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
-
-#define NS_PER_MS UINT64_C(1000000)
 
 static void fault_add(struct config_decoder *decoder, struct config_report_lines *to, const struct yaml_node *at,
                       const char *key, bool at_key, const char *format, va_list arguments)
 {
-    struct config_place place = {decoder->file, at_key ? at->key_line : at->line, at_key ? at->key_column : at->column,
-                                 key};
+    struct config_place place = {
+        decoder->file, at_key ? at->key_line : at->line, at_key ? at->key_column : at->column, key, decoder->text,
+        decoder->bytes};
     config_report_vadd(to, &place, format, arguments);
 }
 
@@ -74,33 +72,25 @@ void decoder_key_warning(struct config_decoder *decoder, const struct yaml_node 
     va_end(arguments);
 }
 
-const struct decoder_field *decoder_field_find(const struct decoder_field *fields, uint32_t field_count,
-                                               const char *name)
+void decoder_member(struct config_decoder *decoder, const struct yaml_node *value, const struct config_key *key)
 {
-    for (uint32_t i = 0; i < field_count; i++) {
-        if (strcmp(fields[i].name, name) == 0) {
-            return &fields[i];
-        }
-    }
-    return NULL;
+    decoder->key = key;
+    (key->decode != NULL ? key->decode : decoder_store)(decoder, value);
 }
 
-void decoder_fields(struct config_decoder *decoder, const struct yaml_node *mapping, const char *block,
-                    const struct decoder_field *fields, uint32_t field_count)
+void decoder_block(struct config_decoder *decoder, const struct yaml_node *mapping, enum config_block block)
 {
     WEFT_ASSERT(mapping->kind == YAML_TREE_MAPPING);
     for (const struct yaml_node *value = mapping->first; value != NULL; value = value->next) {
-        const struct decoder_field *field = decoder_field_find(fields, field_count, value->key);
-        if (field != NULL) {
-            field->fn(decoder, value);
+        const struct config_key *key = config_schema_find(block, value->key);
+        uint32_t distance;
+        if (key != NULL) {
+            decoder_member(decoder, value, key);
             continue;
         }
-        struct config_nearest nearest;
-        config_nearest_init(&nearest, value->key);
-        for (uint32_t i = 0; i < field_count; i++) {
-            config_nearest_offer(&nearest, fields[i].name);
-        }
-        decoder_key_error(decoder, value, "not a key of %s; the nearest one is %s", block, nearest.best);
+        key = config_schema_nearest(block, value->key, &distance);
+        decoder_key_error(decoder, value, "not a key of %s; the nearest one is %s", config_block_name(block),
+                          key->name);
     }
 }
 
@@ -131,6 +121,11 @@ const char *decoder_name(struct config_decoder *decoder, const struct yaml_node 
 {
     struct weft_error why = {0};
     const char *text = decoder_text(decoder, value);
+    if (text != NULL && yaml_node_is_null(value)) {
+        decoder_error(decoder, value, "%s means nothing in YAML; write \"%s\" if that is the name, or remove the key",
+                      text, text);
+        return NULL;
+    }
     if (text == NULL || !value_fine(decoder, value, config_scalar_name(text, &why), &why)) {
         return NULL;
     }
@@ -144,46 +139,36 @@ bool decoder_bool(struct config_decoder *decoder, const struct yaml_node *value,
     return text != NULL && value_fine(decoder, value, config_scalar_bool(out, text, &why), &why);
 }
 
-bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t min, uint64_t max,
-                    uint64_t *out)
+bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *out)
 {
     struct weft_error why = {0};
     const char *text = decoder_text(decoder, value);
-    return text != NULL && value_fine(decoder, value, config_scalar_number(out, text, min, max, &why), &why);
+    return text != NULL &&
+           value_fine(decoder, value, config_scalar_number(out, text, decoder->key->min, decoder->key->max, &why),
+                      &why);
 }
 
 bool decoder_size(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *bytes)
 {
     struct weft_error why = {0};
     const char *text = decoder_text(decoder, value);
-    if (text == NULL) {
-        return false;
-    }
-    if (config_scalar_size(bytes, text, &why) != WEFT_OK) {
-        decoder_error(decoder, value, "%s", why.text);
-        return false;
-    }
-    return true;
+    return text != NULL && value_fine(decoder, value, config_scalar_size(bytes, text, &why), &why);
 }
 
-bool decoder_time_ms(struct config_decoder *decoder, const struct yaml_node *value, uint32_t *out)
-{
-    struct weft_error why = {0};
-    uint64_t ns;
-    const char *text = decoder_text(decoder, value);
-    if (text == NULL || !value_fine(decoder, value, config_scalar_time(&ns, text, &why), &why)) {
-        return false;
-    }
-    *out = (uint32_t)((ns + NS_PER_MS - 1) / NS_PER_MS);
-    return true;
-}
-
-bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, const struct config_word *words,
-                  uint32_t word_count, int *out)
+bool decoder_time(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *ns)
 {
     struct weft_error why = {0};
     const char *text = decoder_text(decoder, value);
-    return text != NULL && value_fine(decoder, value, config_scalar_word(out, text, words, word_count, &why), &why);
+    return text != NULL && value_fine(decoder, value, config_scalar_time(ns, text, &why), &why);
+}
+
+bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, int *out)
+{
+    const struct config_key *key = decoder->key;
+    struct weft_error why = {0};
+    const char *text = decoder_text(decoder, value);
+    return text != NULL &&
+           value_fine(decoder, value, config_scalar_word(out, text, key->words, key->word_count, &why), &why);
 }
 
 /* Only digits and dots: meant as an IPv4 address, and some resolvers read 10.1 as 10.0.0.1. */

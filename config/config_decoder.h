@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "config/config_scalar.h"
+#include "config/config_schema.h"
 #include "config/config_snitch.h"
 #include "config/yaml_tree.h"
 #include "topology/cluster/topology_file.h"
@@ -35,12 +36,18 @@ struct config_decoder {
     struct config_report *report;
     const struct config_surroundings *surroundings;
     const char *file;
+    const char *text; /* of the file */
+    size_t bytes;
     const struct yaml_node *root;
     bool memory_out;
+    const struct config_key *key; /* the one that is being decoded */
 
     struct address own_addresses[DECODER_OWN_ADDRESSES_MAX];
     uint32_t own_address_count;
     const struct yaml_node *listen_address;
+    const struct yaml_node *listen_interface;
+    const struct yaml_node *listen_on_broadcast;
+    bool prefer_ipv6;
     const struct yaml_node *broadcast_address;
     const struct yaml_node *storage_port;
     const struct yaml_node *ssl_storage_port;
@@ -57,6 +64,7 @@ struct config_decoder {
     const struct yaml_node *certificate;
     const struct yaml_node *keyfile;
     const struct yaml_node *truststore;
+    const struct yaml_node *crl;
     const struct yaml_node *client_auth;
 
     /* weft: */
@@ -66,14 +74,8 @@ struct config_decoder {
     struct decoder_entry *entries;
     uint32_t entry_count;
     struct decoder_entry *entry; /* the one that is being decoded */
-};
-
-typedef void decoder_field_fn(struct config_decoder *decoder, const struct yaml_node *value);
-
-/* A key of a block and what decodes its value. */
-struct decoder_field {
-    const char *name;
-    decoder_field_fn *fn;
+    int lane;                    /* the same of lanes: which one, -1 for none */
+    bool lane_named;
 };
 
 /* Faults at a value, under its own key or under another one. */
@@ -91,22 +93,25 @@ void decoder_key_error(struct config_decoder *decoder, const struct yaml_node *a
 void decoder_key_warning(struct config_decoder *decoder, const struct yaml_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Decode each member of a block; unknown keys are errors that name the nearest one.  block: how to call it. */
-void decoder_fields(struct config_decoder *decoder, const struct yaml_node *mapping, const char *block,
-                    const struct decoder_field *fields, uint32_t field_count);
-const struct decoder_field *decoder_field_find(const struct decoder_field *fields, uint32_t field_count,
-                                               const char *name);
+/* Decode each member of a block; unknown keys are errors that name the nearest one. */
+void decoder_block(struct config_decoder *decoder, const struct yaml_node *mapping, enum config_block block);
+/* Decode a member with its key. */
+void decoder_member(struct config_decoder *decoder, const struct yaml_node *value, const struct config_key *key);
+/* Store a value in the option of its key, as the key's type says. */
+void decoder_store(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_store_text(struct config_decoder *decoder, const char *text);
+void decoder_store_bool(struct config_decoder *decoder, bool value);
 
-/* Values.  Each reports what is wrong; false and NULL: there is nothing to use. */
+/* Values of the key that is being decoded.  Each reports what is wrong; false and NULL: there is nothing to use. */
 const char *decoder_text(struct config_decoder *decoder, const struct yaml_node *value);
 const char *decoder_name(struct config_decoder *decoder, const struct yaml_node *value);
 bool decoder_bool(struct config_decoder *decoder, const struct yaml_node *value, bool *out);
-bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t min, uint64_t max,
-                    uint64_t *out);
+/* Within the bounds of the key. */
+bool decoder_number(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *out);
 bool decoder_size(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *bytes);
-bool decoder_time_ms(struct config_decoder *decoder, const struct yaml_node *value, uint32_t *out);
-bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, const struct config_word *words,
-                  uint32_t word_count, int *out);
+bool decoder_time(struct config_decoder *decoder, const struct yaml_node *value, uint64_t *ns);
+/* One of the words of the key. */
+bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value, int *out);
 /* A number or a host name.  text, for messages and the resolver, may be a part of the value. */
 bool decoder_resolve(struct config_decoder *decoder, const char *text, struct address *out, struct weft_error *why);
 /* An address that a connection can go to or come from: no wildcard, multicast or broadcast address. */
@@ -116,6 +121,8 @@ const char *decoder_address_text(struct config_decoder *decoder, const struct ad
 const char *decoder_arena_text(struct config_decoder *decoder, const char *text);
 /* Memory of the configuration; NULL and noted if there is none. */
 void *decoder_take(struct config_decoder *decoder, size_t bytes);
+/* A path as it is written: NULL if there is none, or if it is a placeholder or would need a shell, which is told. */
+const char *decoder_written_path(struct config_decoder *decoder, const struct yaml_node *value);
 /* directory/name, or name if it is absolute. */
 const char *decoder_path(struct config_decoder *decoder, const char *name);
 
@@ -125,23 +132,28 @@ bool decoder_is_own_address(const struct config_decoder *decoder, const struct a
 const struct decoder_entry *decoder_own_entry(const struct config_decoder *decoder);
 void decoder_own_address_add(struct config_decoder *decoder, const struct address *address);
 
-/* The blocks. */
-void decoder_encryption(struct config_decoder *decoder, const struct yaml_node *value);
-/* The key belongs into server_encryption_options. */
-bool decoder_encryption_has_key(const char *key);
+/* Keys with a function of their own.  The top level: */
+config_key_fn decoder_listen_address, decoder_listen_interface, decoder_listen_interface_prefer_ipv6,
+    decoder_broadcast_address, decoder_listen_on_broadcast_address, decoder_storage_port, decoder_ssl_storage_port,
+    decoder_endpoint_snitch, decoder_seed_provider, decoder_encryption, decoder_internode_compression,
+    decoder_inter_dc_tcp_nodelay, decoder_weft;
+/* server_encryption_options: */
+config_key_fn decoder_internode_encryption, decoder_certificate, decoder_keyfile, decoder_truststore, decoder_crl,
+    decoder_client_auth, decoder_priority_string, decoder_endpoint_verification;
+/* weft: */
+config_key_fn decoder_weft_dc, decoder_weft_rack, decoder_state_directory, decoder_dial_address, decoder_require_hello,
+    decoder_shards, decoder_lanes, decoder_lane_name, decoder_tcp_congestion, decoder_backend,
+    decoder_client_auth_plaintext, decoder_nodes;
+/* An entry of nodes: */
+config_key_fn decoder_entry_address, decoder_entry_addresses, decoder_entry_dc, decoder_entry_rack;
+
+/* What depends on several keys, after all of them. */
 void decoder_encryption_finish(struct config_decoder *decoder);
-void decoder_seed_provider(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft(struct config_decoder *decoder, const struct yaml_node *value);
-bool decoder_weft_has_key(const char *key);
-void decoder_weft_frame_timeout(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_send_timeout(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_first_request_timeout(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_tcp_user_timeout(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_tcp_keepalive_idle(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_tcp_keepalive_interval(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_tcp_keepalive_count(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_weft_tcp_unsent_bytes_max(struct config_decoder *decoder, const struct yaml_node *value);
-void decoder_nodes(struct config_decoder *decoder, const struct yaml_node *value);
+void decoder_listen_finish(struct config_decoder *decoder);
+/* A wildcard that peers cannot tell, and ports that collide. */
+void decoder_listen_check(struct config_decoder *decoder);
+/* What this version cannot do. */
+void decoder_capabilities_finish(struct config_decoder *decoder);
 /* Own entry, doubles, and the peers of entries and seeds. */
 void decoder_peers_finish(struct config_decoder *decoder);
 /* endpoint_snitch: what its file or the addresses say of the entries. */

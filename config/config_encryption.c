@@ -14,6 +14,8 @@
 
 #define CERTIFICATE_DEFAULT "scylla.crt"
 #define KEYFILE_DEFAULT "scylla.key"
+/* The bits of a file's mode that are for everybody. */
+#define MODE_OTHERS 07u
 /* The word for the system's trust store. */
 #define TRUSTSTORE_SYSTEM "system"
 
@@ -22,15 +24,10 @@ static bool value_is_unset(const struct yaml_node *value)
     return yaml_node_is_null(value) || (value->kind == YAML_TREE_SCALAR && value->bytes == 0);
 }
 
-static void encryption_scope(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_internode_encryption(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    static const struct config_word words[] = {{"none", WEFT_ENCRYPTION_NONE},
-                                               {"rack", WEFT_ENCRYPTION_RACK},
-                                               {"dc", WEFT_ENCRYPTION_DC},
-                                               {"all", WEFT_ENCRYPTION_ALL},
-                                               {"transitional", WEFT_ENCRYPTION_TRANSITIONAL}};
     int scope;
-    if (decoder_word(decoder, value, words, sizeof words / sizeof words[0], &scope)) {
+    if (decoder_word(decoder, value, &scope)) {
         decoder->config->options.encryption = (enum weft_encryption)scope;
         decoder->scope = value;
     }
@@ -48,8 +45,7 @@ static bool path_is_placeholder(const char *path)
     return strchr(path, '<') != NULL && strchr(path, '>') != NULL;
 }
 
-/* The value as a path, once it is sure that it is one. */
-static const struct yaml_node *encryption_path(struct config_decoder *decoder, const struct yaml_node *value)
+const char *decoder_written_path(struct config_decoder *decoder, const struct yaml_node *value)
 {
     const char *path = value_is_unset(value) ? NULL : decoder_text(decoder, value);
     if (path == NULL) {
@@ -64,25 +60,38 @@ static const struct yaml_node *encryption_path(struct config_decoder *decoder, c
         decoder_error(decoder, value, "\"%.64s\": ~ and variables are not expanded; write the path out", path);
         return NULL;
     }
-    return value;
+    return path;
 }
 
-static void encryption_certificate(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_certificate(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    decoder->certificate = encryption_path(decoder, value);
+    decoder->certificate = decoder_written_path(decoder, value) != NULL ? value : NULL;
 }
 
-static void encryption_keyfile(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_keyfile(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    decoder->keyfile = encryption_path(decoder, value);
+    decoder->keyfile = decoder_written_path(decoder, value) != NULL ? value : NULL;
 }
 
-static void encryption_truststore(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_truststore(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    decoder->truststore = encryption_path(decoder, value);
+    decoder->truststore = decoder_written_path(decoder, value) != NULL ? value : NULL;
 }
 
-static void encryption_client_auth(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_crl(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    if (decoder_written_path(decoder, value) == NULL) {
+        return;
+    }
+    if (decoder->crl != NULL && strcmp(decoder->crl->text, value->text) != 0) {
+        decoder_error(decoder, value, "\"%.64s\", but %s in line %u says \"%.64s\"; keep one of them", value->text,
+                      decoder->crl->key, decoder->crl->line, decoder->crl->text);
+        return;
+    }
+    decoder->crl = value;
+}
+
+void decoder_client_auth(struct config_decoder *decoder, const struct yaml_node *value)
 {
     bool required = false;
     const char *text = decoder_text(decoder, value);
@@ -101,45 +110,29 @@ static void encryption_client_auth(struct config_decoder *decoder, const struct 
     decoder->config->options.tls.client_auth = required ? WEFT_CLIENT_AUTH_REQUIRED : WEFT_CLIENT_AUTH_NONE;
 }
 
-/* Keys that ask for a protection that is not there: to ignore them would be worse than not to start. */
-static void encryption_unsupported(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_priority_string(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    if (!value_is_unset(value)) {
-        decoder_key_error(decoder, value, "is not supported yet; remove it");
+    const char *text = value_is_unset(value) ? NULL : decoder_text(decoder, value);
+    if (text != NULL && path_is_placeholder(text)) {
+        decoder_error(decoder, value, "\"%.64s\" is a placeholder; write a priority string, or remove the key", text);
+    } else {
+        decoder->config->options.priority_string = text;
     }
 }
 
-static void encryption_endpoint_verification(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_endpoint_verification(struct config_decoder *decoder, const struct yaml_node *value)
 {
     bool on = false;
-    if (!value_is_unset(value) && decoder_bool(decoder, value, &on) && on) {
-        decoder_key_error(decoder, value, "is not supported yet; remove it");
+    if (!value_is_unset(value) && decoder_bool(decoder, value, &on)) {
+        decoder->config->options.require_endpoint_verification = on;
     }
-}
-
-static const struct decoder_field encryption_fields[] = {
-    {"internode_encryption", encryption_scope},
-    {"certificate", encryption_certificate},
-    {"keyfile", encryption_keyfile},
-    {"truststore", encryption_truststore},
-    {"certficate_revocation_list", encryption_unsupported},
-    {"certificate_revocation_list", encryption_unsupported},
-    {"require_client_auth", encryption_client_auth},
-    {"priority_string", encryption_unsupported},
-    {"require_endpoint_verification", encryption_endpoint_verification},
-};
-#define ENCRYPTION_FIELD_COUNT (sizeof encryption_fields / sizeof encryption_fields[0])
-
-bool decoder_encryption_has_key(const char *key)
-{
-    return decoder_field_find(encryption_fields, ENCRYPTION_FIELD_COUNT, key) != NULL;
 }
 
 /* The block's keys stand beside it, and are told one by one. */
 static bool encryption_keys_outside(const struct config_decoder *decoder)
 {
     for (const struct yaml_node *value = decoder->root->first; value != NULL; value = value->next) {
-        if (decoder_encryption_has_key(value->key)) {
+        if (config_schema_find(CONFIG_BLOCK_ENCRYPTION, value->key) != NULL) {
             return true;
         }
     }
@@ -156,20 +149,25 @@ void decoder_encryption(struct config_decoder *decoder, const struct yaml_node *
                       yaml_node_kind_name(value));
         return;
     }
-    decoder_fields(decoder, value, "server_encryption_options", encryption_fields, ENCRYPTION_FIELD_COUNT);
+    decoder_block(decoder, value, CONFIG_BLOCK_ENCRYPTION);
 }
 
-/* The file of a key, or its default, checked.  who: what needs it, for the message */
+/* The file of a key, or its default, checked.  secret: it holds a private key   who: what needs it, for the message */
 static const char *encryption_file(struct config_decoder *decoder, const struct yaml_node *written,
-                                   const char *standard, const char *key, const char *who)
+                                   const char *standard, const char *key, bool secret, const char *who)
 {
     const struct config_surroundings *surroundings = decoder->surroundings;
     struct weft_error why = {0};
     const struct yaml_node *at = written != NULL ? written : decoder->scope;
     const char *path = decoder_path(decoder, written != NULL ? written->text : standard);
-    if (path != NULL && surroundings->check_file(surroundings->ctx, path, &why) != WEFT_OK) {
+    uint32_t mode = 0;
+    if (path != NULL && surroundings->check_file(surroundings->ctx, path, &mode, &why) != WEFT_OK) {
         decoder_error_as(decoder, at, key, "%s; %s needs a readable file", why.text, who);
         return NULL;
+    }
+    if (path != NULL && secret && (mode & MODE_OTHERS) != 0) {
+        decoder_warning_as(decoder, at, key, "%s is open to every user of this machine (mode %04o); chmod 600 it", path,
+                           mode);
     }
     return path;
 }
@@ -190,13 +188,26 @@ static void encryption_files(struct config_decoder *decoder)
     }
     snprintf(who, sizeof who, scope == WEFT_ENCRYPTION_NONE ? "the passive listener" : "internode_encryption: %s",
              weft_encryption_name(scope));
-    tls->certificate = encryption_file(decoder, decoder->certificate, CERTIFICATE_DEFAULT, "certificate", who);
-    tls->keyfile = encryption_file(decoder, decoder->keyfile, KEYFILE_DEFAULT, "keyfile", who);
+    tls->certificate = encryption_file(decoder, decoder->certificate, CERTIFICATE_DEFAULT, "certificate", false, who);
+    tls->keyfile = encryption_file(decoder, decoder->keyfile, KEYFILE_DEFAULT, "keyfile", true, who);
     tls->certificate_in_block = decoder->certificate != NULL;
     if (truststore_is_system(decoder)) {
         tls->truststore = TRUSTSTORE_SYSTEM;
     } else if (decoder->truststore != NULL) {
-        tls->truststore = encryption_file(decoder, decoder->truststore, NULL, "truststore", "checking peers");
+        tls->truststore = encryption_file(decoder, decoder->truststore, NULL, "truststore", false, "checking peers");
+    }
+}
+
+/* Needed or not: a list that cannot be read is not the one that was meant. */
+static void encryption_crl_finish(struct config_decoder *decoder)
+{
+    struct weft_node_options *options = &decoder->config->options;
+    if (decoder->crl != NULL) {
+        options->certificate_revocation_list =
+            encryption_file(decoder, decoder->crl, NULL, decoder->crl->key, false, "noticing revoked certificates");
+    } else if (options->crl_expired == WEFT_CRL_EXPIRED_WARN) {
+        decoder_warning(decoder, yaml_node_member(yaml_node_member(decoder->root, "weft"), "crl_expired"),
+                        "has no effect without certificate_revocation_list");
     }
 }
 
@@ -284,5 +295,6 @@ void decoder_encryption_finish(struct config_decoder *decoder)
     if (decoder->client_auth != NULL) {
         encryption_client_auth_finish(decoder, tls_used);
     }
+    encryption_crl_finish(decoder);
     encryption_location_finish(decoder);
 }

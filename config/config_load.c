@@ -46,13 +46,12 @@ static enum weft_err again_resolve(void *ctx, const char *name, struct address *
     return WEFT_OK;
 }
 
-static bool config_keep(struct config *config, const char *path, const char *directory, const char *text, size_t bytes)
+static bool config_keep(struct config *config, const char *directory, const char *text, size_t bytes)
 {
-    config->path = config_arena_text(&config->arena, path, strlen(path));
     config->directory = config_arena_text(&config->arena, directory, strlen(directory));
     config->text = config_arena_text(&config->arena, text, bytes);
     config->text_bytes = bytes;
-    return config->path != NULL && config->directory != NULL && config->text != NULL;
+    return config->directory != NULL && config->text != NULL;
 }
 
 static enum weft_err decode_and_keep(struct config **config, const char *path, const char *directory, const char *text,
@@ -61,10 +60,11 @@ static enum weft_err decode_and_keep(struct config **config, const char *path, c
     const struct config_surroundings surroundings = {.ctx = again,
                                                      .directory = directory,
                                                      .resolve = again_resolve,
+                                                     .interface_address = config_machine_interface_address,
                                                      .check_file = config_machine_check_file,
                                                      .read_file = config_machine_read_file};
     WEFT_TRY(config_decode(config, path, text, bytes, &surroundings, report));
-    if (!config_keep(*config, path, directory, text, bytes)) {
+    if (!config_keep(*config, directory, text, bytes)) {
         config_destroy(*config);
         *config = NULL;
         return WEFT_ERR_NO_MEMORY;
@@ -76,7 +76,7 @@ static enum weft_err decode_file(struct config **config, const char *path, const
                                  struct again *again, struct config_report *report)
 {
     struct config_arena arena = {0};
-    struct config_place place = {path, 1, 1, "file"};
+    struct config_place place = {.file = path, .line = 1, .column = 1, .key = "file"};
     const char *directory = NULL;
     enum weft_err err = config_machine_directory(&arena, path, &directory);
     if (err == WEFT_ERR_CONFIG) {
@@ -91,7 +91,7 @@ static enum weft_err decode_file(struct config **config, const char *path, const
 enum weft_err config_load(struct config **config, const char *path, struct config_report *report)
 {
     struct weft_error why = {0};
-    struct config_place place = {path, 1, 1, "file"};
+    struct config_place place = {.file = path, .line = 1, .column = 1, .key = "file"};
     struct again again = {.resolver = NULL};
     char *text = NULL;
     size_t bytes = 0;

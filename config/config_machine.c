@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,9 @@
 
 /* A bundle of every public CA has 220 KB. */
 #define PEM_FILE_BYTES_MAX (16 * 1024 * 1024)
+#define MODE_PERMISSIONS 07777u
+/* Addresses of all interfaces that are looked at. */
+#define INTERFACE_ADDRESSES_MAX 4096u
 
 static enum weft_err file_open(const char *path, off_t bytes_max, int *fd, struct stat *status, struct weft_error *why)
 {
@@ -50,12 +55,13 @@ static enum weft_err file_open(const char *path, off_t bytes_max, int *fd, struc
     return WEFT_OK;
 }
 
-enum weft_err config_machine_check_file(void *ctx, const char *path, struct weft_error *why)
+enum weft_err config_machine_check_file(void *ctx, const char *path, uint32_t *mode, struct weft_error *why)
 {
     struct stat status;
     int fd;
     (void)ctx;
     WEFT_TRY(file_open(path, PEM_FILE_BYTES_MAX, &fd, &status, why));
+    *mode = (uint32_t)status.st_mode & MODE_PERMISSIONS;
     close(fd);
     return WEFT_OK;
 }
@@ -108,6 +114,64 @@ enum weft_err config_machine_read_file(void *ctx, const char *path, char **text,
 enum weft_err config_machine_resolve(void *ctx, const char *name, struct address *address, struct weft_error *why)
 {
     return resolver_ask(ctx, name, address, why);
+}
+
+/* The addresses of an interface in one family: the first of them, and how many there are.  Link-local IPv6 addresses
+ * do not count: every interface has one. */
+static uint32_t interface_find(const struct ifaddrs *all, const char *name, int family, struct address *address,
+                               bool *exists)
+{
+    uint32_t found = 0;
+    uint32_t seen = 0;
+    for (const struct ifaddrs *one = all; one != NULL && seen < INTERFACE_ADDRESSES_MAX; one = one->ifa_next, seen++) {
+        struct sockaddr_storage storage = {0};
+        struct address candidate;
+        *exists = *exists || strcmp(one->ifa_name, name) == 0;
+        if (strcmp(one->ifa_name, name) != 0 || one->ifa_addr == NULL || one->ifa_addr->sa_family != family) {
+            continue;
+        }
+        memcpy(&storage, one->ifa_addr, family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+        if (!address_from_system(&candidate, &storage) ||
+            (family == AF_INET6 &&
+             IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)&storage)->sin6_addr))) {
+            continue;
+        }
+        if (found == 0) {
+            *address = candidate;
+            address->port = 0;
+        }
+        found++;
+    }
+    return found;
+}
+
+enum weft_err config_machine_interface_address(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
+                                               struct weft_error *why)
+{
+    struct ifaddrs *all = NULL;
+    bool exists = false;
+    int family = prefer_ipv6 ? AF_INET6 : AF_INET;
+    (void)ctx;
+    if (getifaddrs(&all) != 0) {
+        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "cannot list the network interfaces");
+    }
+    uint32_t found = interface_find(all, name, family, address, &exists);
+    if (found == 0) {
+        family = prefer_ipv6 ? AF_INET : AF_INET6;
+        found = interface_find(all, name, family, address, &exists);
+    }
+    freeifaddrs(all);
+    if (!exists) {
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%.64s\" is no network interface of this machine", name);
+    }
+    if (found == 0) {
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%.64s\" has no address; write listen_address", name);
+    }
+    if (found > 1) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" has %u %s addresses; write one as listen_address", name,
+                              found, family == AF_INET ? "IPv4" : "IPv6");
+    }
+    return WEFT_OK;
 }
 
 enum weft_err config_machine_directory(struct config_arena *arena, const char *path, const char **directory)

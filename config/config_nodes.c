@@ -47,14 +47,14 @@ static bool entry_addresses_begin(struct config_decoder *decoder, const struct y
     return true;
 }
 
-static void entry_address(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_entry_address(struct config_decoder *decoder, const struct yaml_node *value)
 {
     if (entry_addresses_begin(decoder, value)) {
         entry_address_add(decoder, value);
     }
 }
 
-static void entry_addresses(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_entry_addresses(struct config_decoder *decoder, const struct yaml_node *value)
 {
     if (!entry_addresses_begin(decoder, value)) {
         return;
@@ -73,57 +73,17 @@ static void entry_addresses(struct config_decoder *decoder, const struct yaml_no
     }
 }
 
-static void entry_dc(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_entry_dc(struct config_decoder *decoder, const struct yaml_node *value)
 {
     decoder->entry->dc = value;
     decoder->entry->peer.dc = decoder_name(decoder, value);
 }
 
-static void entry_rack(struct config_decoder *decoder, const struct yaml_node *value)
+void decoder_entry_rack(struct config_decoder *decoder, const struct yaml_node *value)
 {
     decoder->entry->rack = value;
     decoder->entry->peer.rack = decoder_name(decoder, value);
 }
-
-static void entry_id(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    struct weft_error why = {0};
-    const char *text = decoder_text(decoder, value);
-    if (text == NULL) {
-        return;
-    }
-    if (config_scalar_uuid(text, &why) != WEFT_OK) {
-        decoder_error(decoder, value, "%s", why.text);
-        return;
-    }
-    decoder->entry->peer.id = text;
-}
-
-static void entry_storage_port(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    uint64_t port;
-    if (decoder_number(decoder, value, 1, UINT16_MAX, &port)) {
-        decoder->entry->peer.storage_port = (uint16_t)port;
-    }
-}
-
-static void entry_ssl_storage_port(struct config_decoder *decoder, const struct yaml_node *value)
-{
-    uint64_t port;
-    if (decoder_number(decoder, value, 1, UINT16_MAX, &port)) {
-        decoder->entry->peer.ssl_storage_port = (uint16_t)port;
-    }
-}
-
-static const struct decoder_field entry_fields[] = {
-    {"address", entry_address},
-    {"addresses", entry_addresses},
-    {"dc", entry_dc},
-    {"rack", entry_rack},
-    {"id", entry_id},
-    {"storage_port", entry_storage_port},
-    {"ssl_storage_port", entry_ssl_storage_port},
-};
 
 static void node_entry(struct config_decoder *decoder, const struct yaml_node *item)
 {
@@ -136,7 +96,7 @@ static void node_entry(struct config_decoder *decoder, const struct yaml_node *i
     /* The place of an entry without a right address is taken by the next one: nothing of it may stay. */
     *entry = (struct decoder_entry){.node = item, .peer = WEFT_PEER_OPTIONS_INIT};
     decoder->entry = entry;
-    decoder_fields(decoder, item, "an entry of nodes", entry_fields, sizeof entry_fields / sizeof entry_fields[0]);
+    decoder_block(decoder, item, CONFIG_BLOCK_NODE);
     if (entry->addresses_from == NULL) {
         decoder_error(decoder, item, "an entry without address; write the one that the node listens on");
     }

@@ -7,9 +7,12 @@
 #define CONFIG_CONFIG_REPORT_H
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weft/error.h>
+
+#include "config/config_excerpt.h"
 
 /* Lines kept of each kind; more are only counted.  Nobody repairs more than this in one go. */
 #define CONFIG_REPORT_LINES_MAX 64u
@@ -17,6 +20,7 @@
 struct config_report_lines {
     uint32_t count; /* of all, kept or not */
     char lines[CONFIG_REPORT_LINES_MAX][WEFT_ERROR_TEXT_BYTES];
+    struct config_excerpt excerpts[CONFIG_REPORT_LINES_MAX]; /* of the file, for a terminal */
 };
 
 /* Zeroed is empty. */
@@ -31,12 +35,16 @@ struct config_place {
     uint32_t line;   /* from 1 */
     uint32_t column; /* from 1, in characters */
     const char *key;
+    const char *text; /* of the whole file; NULL: it is not shown */
+    size_t bytes;
 };
 
 void config_report_add(struct config_report_lines *to, const struct config_place *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void config_report_vadd(struct config_report_lines *to, const struct config_place *place, const char *format,
                         va_list arguments);
+/* In the order of the file.  Lines of other files come first. */
+void config_report_sort(struct config_report_lines *lines);
 /* A line that another parser already made. */
 void config_report_add_line(struct config_report_lines *to, const char *line);
 

@@ -28,6 +28,17 @@ struct scalar_unit {
     uint64_t factor;
 };
 
+/* The smallest first. */
+static const struct scalar_unit size_units[] = {
+    {"B", 1}, {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30}};
+static const struct scalar_unit time_units[] = {{"ns", 1},
+                                                {"us", 1000},
+                                                {"ms", 1000000},
+                                                {"s", 1000000000},
+                                                {"m", UINT64_C(60000000000)},
+                                                {"h", UINT64_C(3600000000000)}};
+#define UNIT_COUNT(units) (sizeof(units) / sizeof(units)[0])
+
 enum weft_err config_scalar_bool(bool *value, const char *text, struct weft_error *why)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "n", "y"};
@@ -95,11 +106,29 @@ static enum weft_err quantity_read(uint64_t *value, const char *text, const stru
     return WEFT_ERR_INVALID;
 }
 
+static void quantity_print(uint64_t value, const struct scalar_unit *units, uint32_t count,
+                           char text[CONFIG_QUANTITY_BYTES])
+{
+    uint32_t unit = count - 1;
+    while (value % units[unit].factor != 0) {
+        unit--;
+    }
+    snprintf(text, CONFIG_QUANTITY_BYTES, "%" PRIu64 "%s", value / units[unit].factor, units[unit].text);
+}
+
+void config_scalar_print_size(uint64_t bytes, char text[CONFIG_QUANTITY_BYTES])
+{
+    quantity_print(bytes, size_units, UNIT_COUNT(size_units), text);
+}
+
+void config_scalar_print_time(uint64_t ns, char text[CONFIG_QUANTITY_BYTES])
+{
+    quantity_print(ns, time_units, UNIT_COUNT(time_units), text);
+}
+
 enum weft_err config_scalar_size(uint64_t *bytes, const char *text, struct weft_error *why)
 {
-    static const struct scalar_unit units[] = {
-        {"B", 1}, {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30}};
-    if (quantity_read(bytes, text, units, sizeof units / sizeof units[0], "256MiB", why) == WEFT_OK) {
+    if (quantity_read(bytes, text, size_units, UNIT_COUNT(size_units), "256MiB", why) == WEFT_OK) {
         return WEFT_OK;
     }
     return weft_error_set(why, WEFT_ERR_INVALID,
@@ -108,13 +137,7 @@ enum weft_err config_scalar_size(uint64_t *bytes, const char *text, struct weft_
 
 enum weft_err config_scalar_time(uint64_t *ns, const char *text, struct weft_error *why)
 {
-    static const struct scalar_unit units[] = {{"ns", 1},
-                                               {"us", 1000},
-                                               {"ms", 1000000},
-                                               {"s", 1000000000},
-                                               {"m", UINT64_C(60000000000)},
-                                               {"h", UINT64_C(3600000000000)}};
-    enum weft_err err = quantity_read(ns, text, units, sizeof units / sizeof units[0], "5s", why);
+    enum weft_err err = quantity_read(ns, text, time_units, UNIT_COUNT(time_units), "5s", why);
     if (err == WEFT_OK && *ns > TIME_NS_MAX) {
         return weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is too long; 24h is the most", text);
     }
@@ -125,8 +148,7 @@ enum weft_err config_scalar_time(uint64_t *ns, const char *text, struct weft_err
                           "\"%.64s\" is not a time; write a whole number and ns, us, ms, s, m or h, such as 5s", text);
 }
 
-/* "a, b or c". */
-static void words_list(char *list, size_t list_bytes, const struct config_word *words, uint32_t word_count)
+void config_scalar_list_words(char *list, size_t list_bytes, const struct config_word *words, uint32_t word_count)
 {
     size_t used = 0;
     list[0] = '\0';
@@ -149,7 +171,7 @@ enum weft_err config_scalar_word(int *value, const char *text, const struct conf
         }
         config_nearest_offer(&nearest, words[i].text);
     }
-    words_list(list, sizeof list, words, word_count);
+    config_scalar_list_words(list, sizeof list, words, word_count);
     if (nearest.distance <= 2) {
         return weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is not one of %s; did you mean %s?", text, list,
                               nearest.best);

@@ -4,6 +4,7 @@
 #define CONFIG_CONFIG_SCALAR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weft/error.h>
@@ -13,6 +14,15 @@ struct config_word {
     const char *text;
     int value;
 };
+
+/* A printed size or time, with its unit. */
+#define CONFIG_QUANTITY_BYTES 32u
+
+/* In the largest unit that has no fraction. */
+void config_scalar_print_size(uint64_t bytes, char text[CONFIG_QUANTITY_BYTES]);
+void config_scalar_print_time(uint64_t ns, char text[CONFIG_QUANTITY_BYTES]);
+/* "a, b or c". */
+void config_scalar_list_words(char *list, size_t list_bytes, const struct config_word *words, uint32_t word_count);
 
 /* true, false, yes, no, on, off, y, n in any case. */
 WEFT_NODISCARD enum weft_err config_scalar_bool(bool *value, const char *text, struct weft_error *why);

@@ -32,14 +32,38 @@ static const struct yaml_node *member_within(const struct yaml_node *value, cons
     return NULL;
 }
 
+/* Another provider may have parameters of its own: they do no harm, and nothing. */
+static void seeds_tell_unknown(struct config_decoder *decoder, const struct yaml_node *value, enum config_block block)
+{
+    if (value->kind == YAML_TREE_SEQUENCE) {
+        for (const struct yaml_node *item = value->first; item != NULL; item = item->next) {
+            if (item->kind == YAML_TREE_MAPPING) {
+                seeds_tell_unknown(decoder, item, block);
+            }
+        }
+        return;
+    }
+    for (const struct yaml_node *member = value->first; member != NULL; member = member->next) {
+        uint32_t distance;
+        if (config_schema_find(block, member->key) == NULL) {
+            decoder_key_warning(decoder, member, "is unknown in %s and has no effect; the nearest key is %s",
+                                config_block_name(block), config_schema_nearest(block, member->key, &distance)->name);
+        }
+    }
+}
+
 void decoder_seed_provider(struct config_decoder *decoder, const struct yaml_node *value)
 {
     if (yaml_node_is_null(value)) {
         return;
     }
+    seeds_tell_unknown(decoder, value, CONFIG_BLOCK_SEED_PROVIDER);
     const struct yaml_node *name = member_within(value, "class_name");
     const struct yaml_node *parameters = member_within(value, "parameters");
     const struct yaml_node *seeds = parameters == NULL ? NULL : member_within(parameters, "seeds");
+    if (parameters != NULL) {
+        seeds_tell_unknown(decoder, parameters, CONFIG_BLOCK_SEED_PARAMETERS);
+    }
     if (seeds == NULL) {
         decoder_error(decoder, value,
                       "has no parameters with seeds; write - class_name: SimpleSeedProvider, "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A node from a configuration file.
  *
- * Happy path: load, create, forget the configuration: the node keeps copies.
+ * Happy path: load, take the state directory, create, forget the configuration: the node keeps copies.
  *
  * Failure modes: the first error of the configuration is the error; its warnings go to standard error, as the lines of
  * a node without a log function do. */
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "config/config.h"
+#include "config/config_state.h"
 #include "engine/base/error.h"
 
 static enum weft_err node_create_from_report(weft_node **node, const char *path, struct config_report *report,
@@ -18,7 +19,11 @@ static enum weft_err node_create_from_report(weft_node **node, const char *path,
 {
     struct config *config = NULL;
     enum weft_err err = config_load(&config, path, report);
+    if (err == WEFT_OK) {
+        err = config_state_take(config, report);
+    }
     if (err != WEFT_OK) {
+        config_destroy(config);
         return weft_error_set(why, err, "%s",
                               report->errors.count > 0 ? report->errors.lines[0] : weft_err_meaning(err));
     }

@@ -50,7 +50,7 @@ static uint32_t mark_column(const yaml_mark_t *mark)
 
 static enum weft_err builder_fail_at(struct yaml_builder *builder, uint32_t line, uint32_t column, const char *what)
 {
-    struct config_place place = {builder->file, line, column, WHOLE_FILE};
+    struct config_place place = {builder->file, line, column, WHOLE_FILE, builder->text, builder->bytes};
     config_report_add(&builder->report->errors, &place, "%s", what);
     return WEFT_ERR_CONFIG;
 }
@@ -106,7 +106,7 @@ static enum weft_err builder_syntax(struct yaml_builder *builder)
     }
     if (parser->error == YAML_READER_ERROR) {
         builder_place_of(builder, parser->problem_offset, &line, &column);
-        struct config_place place = {builder->file, line, column, WHOLE_FILE};
+        struct config_place place = {builder->file, line, column, WHOLE_FILE, builder->text, builder->bytes};
         config_report_add(&builder->report->errors, &place, "%s; the file must be UTF-8 text", problem);
         return WEFT_ERR_CONFIG;
     }
@@ -149,7 +149,8 @@ static enum weft_err builder_add(struct yaml_builder *builder, enum yaml_tree_ki
         frame->key = NULL;
         const struct yaml_node *before = yaml_node_member(parent, node->key);
         if (before != NULL) {
-            struct config_place place = {builder->file, node->key_line, node->key_column, node->key};
+            struct config_place place = {builder->file, node->key_line, node->key_column,
+                                         node->key,     builder->text,  builder->bytes};
             config_report_add(&builder->report->errors, &place, "is given twice, first in line %u; keep one",
                               before->key_line);
             builder->keys_twice = true;

@@ -39,7 +39,6 @@ enum weft_client_auth { WEFT_CLIENT_AUTH_NONE = 0, WEFT_CLIENT_AUTH_OPTIONAL, WE
 /** Who must introduce itself with a hello. */
 enum weft_require_hello { WEFT_REQUIRE_HELLO_AUTO = 0, WEFT_REQUIRE_HELLO_ALWAYS, WEFT_REQUIRE_HELLO_NEVER };
 
-/** Whether large payloads are sent without copying them into the kernel. */
 /** Who encrypts.  What is asked for by name and is not there is an error, never something else instead. */
 enum weft_crypto {
     WEFT_CRYPTO_AUTO = 0, /**< libipsec-mb's AES-GCM where the CPU has VAES and OpenSSL (before 3.1) does not use it */
@@ -48,11 +47,15 @@ enum weft_crypto {
     WEFT_CRYPTO_FIPS,     /**< OpenSSL's FIPS module alone */
 };
 
+/** Whether large payloads are sent without copying them into the kernel. */
 enum weft_send_zerocopy {
     WEFT_SEND_ZEROCOPY_OFF = 0,
     WEFT_SEND_ZEROCOPY_AUTO,  /**< until the kernel reports on a connection that it had to copy, as on loopback */
     WEFT_SEND_ZEROCOPY_ALWAYS /**< even then: to measure it */
 };
+
+/** What a revocation list does whose time has passed. */
+enum weft_crl_expired { WEFT_CRL_EXPIRED_REFUSE = 0, WEFT_CRL_EXPIRED_WARN };
 
 /** A peer of the configured topology.  Strings are borrowed and copied. */
 struct weft_peer_options {
@@ -138,6 +141,11 @@ struct weft_node_options {
     enum weft_crypto crypto;
     uint32_t peers_max; /**< of the topology, at any time, with removed ones that are still being left; 0:
                            WEFT_PEERS_MAX, which is the most */
+    /* What a version cannot do yet, weft_node_create refuses as CONFIG. */
+    const char *certificate_revocation_list; /**< PEM; NULL: none */
+    const char *priority_string;             /**< as GnuTLS writes it; NULL: the default suites */
+    bool require_endpoint_verification;      /**< a certificate must name the node that shows it */
+    enum weft_crl_expired crl_expired;
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 

@@ -75,6 +75,11 @@ class OperatorCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         os.chmod(self.folder, 0o755)
+        # Whoever a node of this test runs as can keep its state.
+        state = os.path.join(self.folder, "state")
+        os.mkdir(state)
+        os.chmod(state, 0o777)
+        os.environ["XDG_STATE_HOME"] = state
 
     def file(self, text):
         path = os.path.join(self.folder, "weft.yaml")

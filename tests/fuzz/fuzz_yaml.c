@@ -28,12 +28,26 @@ static enum weft_err fuzz_resolve(void *ctx, const char *name, struct address *a
     return weft_error_set(why, WEFT_ERR_NOT_FOUND, "no such name");
 }
 
-static enum weft_err fuzz_check_file(void *ctx, const char *path, struct weft_error *why)
+static enum weft_err fuzz_check_file(void *ctx, const char *path, uint32_t *mode, struct weft_error *why)
 {
     (void)ctx;
-    (void)why;
     WEFT_ASSERT(path[0] == '/');
+    *mode = strlen(path) % 2 == 0 ? 0600 : 0644;
+    if (strstr(path, "missing") != NULL) {
+        return weft_error_set(why, WEFT_ERR_SYSTEM, "no such file");
+    }
     return WEFT_OK;
+}
+
+/* Interfaces whose names end in 0 have an address. */
+static enum weft_err fuzz_interface(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
+                                    struct weft_error *why)
+{
+    (void)ctx;
+    if (name[strlen(name) - 1] == '0') {
+        return address_parse(address, prefer_ipv6 ? "2001:db8::1" : "10.0.0.1", 0);
+    }
+    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "no such interface");
 }
 
 /* The properties are the input too, so that its parser is reached. */
@@ -114,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     const struct config_surroundings surroundings = {.ctx = &input,
                                                      .directory = "/fuzz",
                                                      .resolve = fuzz_resolve,
+                                                     .interface_address = fuzz_interface,
                                                      .check_file = fuzz_check_file,
                                                      .read_file = fuzz_read_file};
     struct config *config = NULL;

@@ -76,12 +76,23 @@ static enum weft_err fake_resolve(void *ctx, const char *name, struct address *a
     return weft_error_set(why, WEFT_ERR_NOT_FOUND, "cannot resolve \"%s\"", name);
 }
 
-static enum weft_err fake_check_file(void *ctx, const char *path, struct weft_error *why)
+static enum weft_err fake_check_file(void *ctx, const char *path, uint32_t *mode, struct weft_error *why)
 {
     (void)ctx;
-    (void)path;
+    *mode = strstr(path, "open") != NULL ? 0644 : 0600;
     (void)why;
     return WEFT_OK;
+}
+
+/* eth0 has an address of each family; nothing else exists. */
+static enum weft_err fake_interface(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
+                                    struct weft_error *why)
+{
+    (void)ctx;
+    if (strcmp(name, "eth0") == 0) {
+        return address_parse(address, prefer_ipv6 ? "2001:db8::1" : "10.0.0.1", 0);
+    }
+    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%s\" is no network interface of this machine", name);
 }
 
 static enum weft_err fake_read_file(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why)
@@ -95,8 +106,11 @@ static enum weft_err fake_read_file(void *ctx, const char *path, char **text, si
 /* Decode from memory; the configuration must be fine. */
 static const struct config *decode(struct fixture *fixture, const char *yaml)
 {
-    static const struct config_surroundings surroundings = {
-        .directory = "/etc/weft", .resolve = fake_resolve, .check_file = fake_check_file, .read_file = fake_read_file};
+    static const struct config_surroundings surroundings = {.directory = "/etc/weft",
+                                                            .resolve = fake_resolve,
+                                                            .interface_address = fake_interface,
+                                                            .check_file = fake_check_file,
+                                                            .read_file = fake_read_file};
     config_destroy(fixture->config);
     fixture->config = NULL;
     memset(&fixture->report, 0, sizeof fixture->report);

@@ -33,13 +33,25 @@ static enum weft_err fake_resolve(void *ctx, const char *name, struct address *a
 }
 
 /* Every file exists but those that are called missing. */
-static enum weft_err fake_check_file(void *ctx, const char *path, struct weft_error *why)
+static enum weft_err fake_check_file(void *ctx, const char *path, uint32_t *mode, struct weft_error *why)
 {
     (void)ctx;
+    *mode = strstr(path, "open") != NULL ? 0644 : 0600;
     if (strstr(path, "missing") != NULL) {
         return weft_error_set(why, WEFT_ERR_SYSTEM, "cannot open %s: no such file", path);
     }
     return WEFT_OK;
+}
+
+/* eth0 has an address of each family; nothing else exists. */
+static enum weft_err fake_interface(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
+                                    struct weft_error *why)
+{
+    (void)ctx;
+    if (strcmp(name, "eth0") == 0) {
+        return address_parse(address, prefer_ipv6 ? "2001:db8::1" : "10.0.0.1", 0);
+    }
+    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%s\" is no network interface of this machine", name);
 }
 
 /* ctx: the text of every file, or NULL. */
@@ -59,6 +71,7 @@ static enum weft_err decode(struct config **config, const char *text, size_t byt
     struct config_surroundings surroundings = {.ctx = (void *)(uintptr_t)rackdc,
                                                .directory = directory,
                                                .resolve = fake_resolve,
+                                               .interface_address = fake_interface,
                                                .check_file = fake_check_file,
                                                .read_file = fake_read_file};
     memset(report, 0, sizeof *report);
@@ -110,8 +123,11 @@ static const struct fault faults[] = {
     {NAMED "listen_address: nobody\n", "w.yaml:2:17: listen_address: ", "cannot resolve"},
     {NAMED "listen_address: '%s%n'\n", "w.yaml:2:17: listen_address: ", "\"%s%n\""},
     {NAMED "broadcast_address: 0.0.0.0\n", "w.yaml:2:20: broadcast_address: ", "single node"},
-    {NAMED "listen_interface: eth0\n", "w.yaml:2:1: listen_interface: ", "not supported yet"},
-    {NAMED "listen_on_broadcast_address: true\n", "w.yaml:2:1: listen_on_broadcast_address: ", "not supported yet"},
+    {NAMED "listen_interface: eth7\n", "w.yaml:2:19: listen_interface: ", "no network interface"},
+    {NAMED "listen_address: 10.0.0.1\nlisten_interface: eth0\n",
+     "w.yaml:3:1: listen_interface: ", "stands beside listen_address"},
+    {NAMED "broadcast_address: 10.0.0.1\nlisten_on_broadcast_address: true\n",
+     "w.yaml:3:1: listen_on_broadcast_address: ", "write listen_address: 0.0.0.0"},
     {NAMED "internode_compression: lz4\n", "w.yaml:2:24: internode_compression: ", "none, rack, dc or all"},
     {NAMED "inter_dc_tcp_nodelay: maybe\n", "w.yaml:2:23: inter_dc_tcp_nodelay: ", "neither true nor false"},
     {NAMED "endpoint_snitch: Ec2Snitch\n", "w.yaml:2:18: endpoint_snitch: ", "set weft: dc and rack"},
@@ -156,12 +172,16 @@ static const struct fault faults[] = {
                "weft: { require_client_auth_plaintext: refuse }\n",
      "w.yaml:5:26: require_client_auth: ", "bypassed by links within the rack"},
     {NAMED SEO "    certficate_revocation_list: a.crl\n",
-     "w.yaml:3:5: certficate_revocation_list: ", "is not supported yet; remove it"},
+     "w.yaml:3:5: certficate_revocation_list: ", "this version reads no revocation list"},
     {NAMED SEO "    certificate_revocation_list: a.crl\n",
-     "w.yaml:3:5: certificate_revocation_list: ", "is not supported yet; remove it"},
-    {NAMED SEO "    priority_string: SECURE256\n", "w.yaml:3:5: priority_string: ", "is not supported yet; remove it"},
-    {NAMED SEO "    require_endpoint_verification: on\n",
-     "w.yaml:3:5: require_endpoint_verification: ", "is not supported yet; remove it"},
+     "w.yaml:3:5: certificate_revocation_list: ", "this version reads no revocation list"},
+    {NAMED SEO "    certificate_revocation_list: missing.crl\n",
+     "w.yaml:3:34: certificate_revocation_list: ", "cannot open /etc/weft/missing.crl"},
+    {NAMED SEO "    certficate_revocation_list: <not set>\n",
+     "w.yaml:3:33: certficate_revocation_list: ", "placeholder"},
+    {NAMED SEO "    priority_string: <not set, use default>\n", "w.yaml:3:22: priority_string: ", "placeholder"},
+    {NAMED SEO "    priority_string: SECURE256\n", "w.yaml:3:5: priority_string: ", "does not choose cipher suites"},
+    {NAMED SEO "    require_endpoint_verification: on\n", "w.yaml:3:5: require_endpoint_verification: ", "write false"},
     {NAMED "ssl_storage_port: 0\n" SEO "    internode_encryption: all\n",
      "w.yaml:2:19: ssl_storage_port: ", "needs one"},
     {NAMED "ssl_storage_port: 7000\n" SEO "    internode_encryption: dc\n",
@@ -170,8 +190,17 @@ static const struct fault faults[] = {
     {NAMED "weft:\ndc: a\n", "w.yaml:3:1: dc: ", "outside of weft"},
     {NAMED "weft: 3\n", "w.yaml:2:7: weft: ", "plain text"},
     {NAMED "weft: { rak: r1 }\n", "w.yaml:2:9: rak: ", "the nearest one is rack"},
-    {NAMED "weft: { lanes: [ { name: control } ] }\n", "w.yaml:2:9: lanes: ", "not available in this version"},
-    {NAMED "weft: { state_directory: /x }\n", "w.yaml:2:9: state_directory: ", "not available in this version"},
+    {NAMED "weft: { lanes: [ { name: control } ] }\n", "w.yaml:2:16: lanes: ", "lane normal is missing"},
+    {NAMED "weft: { lanes: control }\n", "w.yaml:2:16: lanes: ", "write a list"},
+    {NAMED "weft: { lanes: [ control ] }\n", "w.yaml:2:18: lanes: ", "an entry is plain text"},
+    {NAMED "weft: { lanes: [ {} ] }\n", "w.yaml:2:18: lanes: ", "without name"},
+    {NAMED "weft: { lanes: [ { name: bulky } ] }\n", "w.yaml:2:26: name: ", "did you mean bulk?"},
+    {NAMED "weft: { lanes: [ { name: bulk, size: 3 } ] }\n", "w.yaml:2:32: size: ", "not a key of an entry of lanes"},
+    {NAMED "weft: { lanes: [ { name: bulk }, { name: bulk } ] }\n", "w.yaml:2:34: lanes: ", "given twice"},
+    {NAMED "weft: { lanes: [ { name: normal }, { name: control } ] }\n", "w.yaml:2:36: lanes: ", "in the order"},
+    {NAMED "weft: { lanes: [ 1, 2, 3, 4, 5, 6, 7, 8, 9 ] }\n", "w.yaml:2:16: lanes: ", "8 are the most"},
+    {NAMED "weft: { state_directory: ~/x }\n", "w.yaml:2:26: state_directory: ", "not expanded"},
+    {NAMED "weft: { crl_expired: ignore }\n", "w.yaml:2:22: crl_expired: ", "refuse or warn"},
     {NAMED "weft: { crypto: FIPS }\n", "w.yaml:2:17: crypto: ", "did you mean fips?"},
     {NAMED "weft: { memory_per_shard: 4M }\n", "w.yaml:2:27: memory_per_shard: ", "is not a size"},
     {NAMED "weft: { memory_per_shard: 4 mb }\n", "w.yaml:2:27: memory_per_shard: ", "is not a size"},
@@ -185,10 +214,10 @@ static const struct fault faults[] = {
     {NAMED "weft: { heartbeat: 25h }\n", "w.yaml:2:20: heartbeat: ", "24h is the most"},
     {NAMED "weft: { tcp_unsent_bytes_max: 2GiB }\n", "w.yaml:2:31: tcp_unsent_bytes_max: ", "2147483647"},
     {NAMED "weft: { tcp_keepalive_idle: 10h }\n", "w.yaml:2:29: tcp_keepalive_idle: ", "32767s"},
-    {NAMED "weft: { tcp_keepalive_interval: 0s }\n", "w.yaml:2:33: tcp_keepalive_interval: ", "tcp_keepalive_idle"},
+    {NAMED "weft: { tcp_keepalive_interval: 0s }\n", "w.yaml:2:33: tcp_keepalive_interval: ", "1s is the least"},
     {NAMED "weft: { tcp_keepalive_count: 128 }\n", "w.yaml:2:30: tcp_keepalive_count: ", "127"},
     {NAMED "weft: { frame_timeout: soon }\n", "w.yaml:2:24: frame_timeout: ", "soon"},
-    {NAMED "weft: { handshake_timeout: 0 }\n", "w.yaml:2:28: handshake_timeout: ", "such as 5s"},
+    {NAMED "weft: { handshake_timeout: 0 }\n", "w.yaml:2:28: handshake_timeout: ", "1ms is the least"},
     {NAMED "weft: { shards: 0 }\n", "w.yaml:2:17: shards: ", "auto"},
     {NAMED "weft: { shards: all }\n", "w.yaml:2:17: shards: ", "auto"},
     {NAMED "weft: { shards: 3-1 }\n", "w.yaml:2:17: shards: ", "auto"},
@@ -202,6 +231,7 @@ static const struct fault faults[] = {
     {NAMED "weft: { connections_per_peer_max: 2 }\n", "w.yaml:2:35: connections_per_peer_max: ", "3 to 1048576"},
     {NAMED "weft: { connections_max: 0 }\n", "w.yaml:2:26: connections_max: ", "1 to 1048576"},
     {NAMED "weft: { tcp_congestion: 'a b' }\n", "w.yaml:2:25: tcp_congestion: ", "congestion control"},
+    {NAMED "weft: { dc: null }\n", "w.yaml:2:13: dc: ", "if that is the name"},
     {NAMED "weft: { rack: r1 }\n", "w.yaml:2:15: rack: ", "stands without dc"},
     {NAMED "weft: { dc: '' }\n", "w.yaml:2:13: dc: ", "empty"},
     {NAMED "weft: { dc: ' a' }\n", "w.yaml:2:13: dc: ", "spaces"},
@@ -268,6 +298,14 @@ static const struct fault doubts[] = {
     {NAMED "seed_provider:\n  - parameters:\n      - seeds: \"nobody, 10.0.0.9\"\n",
      "w.yaml:4:16: seeds: ", "left out"},
     {NAMED SEO "    require_client_auth: True\n", "w.yaml:3:26: require_client_auth: ", "has no effect"},
+    {NAMED SEO "    certificate: a.crt\n    keyfile: open.key\n",
+     "w.yaml:4:14: keyfile: ", "/etc/weft/open.key is open to every user of this machine (mode 0644); chmod 600 it"},
+    {NAMED "weft: { crl_expired: warn }\n", "w.yaml:2:22: crl_expired: ", "has no effect without"},
+    {NAMED
+     "seed_provider:\n  - class_name: SimpleSeedProvider\n    parameter: 1\n    parameters: [ { seeds: 10.0.0.9 } ]\n",
+     "w.yaml:4:5: parameter: ", "the nearest key is parameters"},
+    {NAMED "seed_provider:\n  - parameters: [ { seeds: 10.0.0.9, seed: x } ]\n",
+     "w.yaml:3:38: seed: ", "the nearest key is seeds"},
     {NAMED SEO "    keyfile: a.key\n", "w.yaml:3:14: keyfile: ", "no effect without certificate"},
     {NAMED SEO "    internode_encryption: rack\n    truststore: a.pem\n    require_client_auth: yes\n",
      "w.yaml:5:26: require_client_auth: ", "bypassed by links within the rack"},
@@ -365,6 +403,28 @@ static void config__snitch_file_differs__error_at_the_yaml(void **state)
     free(report);
 }
 
+/* Both spellings: one value is one list, two values are a question. */
+static void config__both_spellings_of_the_revocation_list__must_agree(void **state)
+{
+    static const char same[] =
+        NAMED SEO "    certficate_revocation_list: a.crl\n    certificate_revocation_list: a.crl\n";
+    static const char other[] =
+        NAMED SEO "    certficate_revocation_list: a.crl\n    certificate_revocation_list: b.crl\n";
+    struct config_report *report = calloc(1, sizeof *report);
+    struct config *config = NULL;
+    (void)state;
+    assert_non_null(report);
+    assert_int_equal(decode(&config, same, strlen(same), "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
+    assert_int_equal(report->errors.count, 1);
+    assert_non_null(strstr(report->errors.lines[0], "reads no revocation list"));
+    assert_int_equal(decode(&config, other, strlen(other), "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
+    assert_int_equal(report->errors.count, 2);
+    assert_string_equal(report->errors.lines[1],
+                        "w.yaml:4:34: certificate_revocation_list: \"b.crl\", but certficate_revocation_list in line 3 "
+                        "says \"a.crl\"; keep one of them");
+    free(report);
+}
+
 static char *repeated(const char *unit, size_t count, size_t *bytes)
 {
     size_t unit_bytes = strlen(unit);
@@ -442,6 +502,7 @@ int main(void)
         cmocka_unit_test(config__one_doubt__starts_with_one_warning),
         cmocka_unit_test(config__several_faults__all_in_one_go),
         cmocka_unit_test(config__default_files_missing__names_both_paths),
+        cmocka_unit_test(config__both_spellings_of_the_revocation_list__must_agree),
         cmocka_unit_test(config__snitch_file_differs__error_at_the_yaml),
         cmocka_unit_test(config__endless_nesting_or_lists__refused_at_the_limit),
         cmocka_unit_test(report__more_lines_than_kept__counts_them),

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "topology/cluster/capability.h"
+
+static bool asks_crl(const struct weft_node_options *options)
+{
+    return options->certificate_revocation_list != NULL;
+}
+
+static bool asks_endpoint_verification(const struct weft_node_options *options)
+{
+    return options->require_endpoint_verification;
+}
+
+static bool asks_priorities(const struct weft_node_options *options)
+{
+    return options->priority_string != NULL;
+}
+
+static const struct {
+    struct capability capability;
+    bool (*asked)(const struct weft_node_options *options);
+} missing[] = {
+    {{"certificate_revocation_list",
+      "this version reads no revocation list, and revoked certificates would be admitted; remove it"},
+     asks_crl},
+    {{"require_endpoint_verification",
+      "this version does not compare certificates with the nodes that show them; write false"},
+     asks_endpoint_verification},
+    {{"priority_string", "this version does not choose cipher suites; remove it"}, asks_priorities},
+};
+
+const struct capability *capability_missing(const struct weft_node_options *options, uint32_t *cursor)
+{
+    while (*cursor < sizeof missing / sizeof missing[0]) {
+        uint32_t i = (*cursor)++;
+        if (missing[i].asked(options)) {
+            return &missing[i].capability;
+        }
+    }
+    return NULL;
+}

@@ -8,6 +8,7 @@
 
 #include "config/config_nearest.h"
 #include "config/config_schema_table.h"
+#include "engine/base/assert.h"
 
 uint32_t config_schema_count(void)
 {
@@ -96,6 +97,82 @@ void config_key_range(const struct config_key *key, char range[CONFIG_KEY_RANGE_
     } else if (key->type == CONFIG_TYPE_BOOL) {
         snprintf(range, CONFIG_KEY_RANGE_BYTES, "true or false");
     }
+}
+
+static uint64_t option_number(const struct config_key *key, const uint8_t *from)
+{
+    uint16_t half;
+    uint32_t word;
+    uint64_t number;
+    switch (key->option_bytes) {
+    case sizeof half:
+        memcpy(&half, from, sizeof half);
+        return half;
+    case sizeof word:
+        memcpy(&word, from, sizeof word);
+        return word;
+    default:
+        WEFT_ASSERT(key->option_bytes == sizeof number);
+        memcpy(&number, from, sizeof number);
+        return number;
+    }
+}
+
+static const char *word_of(const struct config_key *key, uint64_t value)
+{
+    for (uint32_t i = 0; i < key->word_count; i++) {
+        if ((uint64_t)key->words[i].value == value) {
+            return key->words[i].text;
+        }
+    }
+    return NULL;
+}
+
+/* A number, size, time or word that is not 0. */
+static const char *number_text(const struct config_key *key, uint64_t number, char text[CONFIG_QUANTITY_BYTES])
+{
+    bool off = key->zero == CONFIG_ZERO_OFF && number == UINT32_MAX;
+    if (key->type == CONFIG_TYPE_WORD) {
+        return word_of(key, number);
+    }
+    if (off || key->type == CONFIG_TYPE_NUMBER) {
+        snprintf(text, CONFIG_QUANTITY_BYTES, "%" PRIu64, off ? 0 : number);
+    } else if (key->type == CONFIG_TYPE_SIZE) {
+        config_scalar_print_size(number, text);
+    } else {
+        config_scalar_print_time(number * key->unit_ns, text);
+    }
+    return text;
+}
+
+const char *config_key_value(const struct config_key *key, const void *options, char text[CONFIG_QUANTITY_BYTES])
+{
+    const uint8_t *from = (const uint8_t *)options + key->option;
+    const char *value = NULL;
+    bool on;
+    if (key->option_bytes == 0 || key->block == CONFIG_BLOCK_NODE) {
+        return NULL;
+    }
+    switch (key->type) {
+    case CONFIG_TYPE_BOOL:
+        memcpy(&on, from, sizeof on);
+        return on ? "true" : NULL;
+    case CONFIG_TYPE_NUMBER:
+    case CONFIG_TYPE_SIZE:
+    case CONFIG_TYPE_TIME:
+    case CONFIG_TYPE_WORD:
+        return option_number(key, from) == 0 ? NULL : number_text(key, option_number(key, from), text);
+    case CONFIG_TYPE_NAME:
+    case CONFIG_TYPE_TEXT:
+    case CONFIG_TYPE_ADDRESS:
+    case CONFIG_TYPE_UUID:
+    case CONFIG_TYPE_PATH:
+    case CONFIG_TYPE_BLOCK:
+        break;
+    }
+    WEFT_ASSERT(key->option_bytes == sizeof value);
+    memcpy(&value, from, sizeof value);
+    return value;
 }
 
 const char *config_type_name(enum config_type type)

@@ -83,6 +83,9 @@ const struct config_key *config_schema_nearest(enum config_block block, const ch
 void config_key_path(const struct config_key *key, char path[CONFIG_KEY_PATH_BYTES]);
 /* What may be written, in words. */
 void config_key_range(const struct config_key *key, char range[CONFIG_KEY_RANGE_BYTES]);
+/* What the option of a key holds, as a file would write it.  @param options weft_node_options   @param text used where
+ * the option is not a text itself   @return NULL: the default, or the key has no option of a node's */
+const char *config_key_value(const struct config_key *key, const void *options, char text[CONFIG_QUANTITY_BYTES]);
 const char *config_type_name(enum config_type type);
 /* The units that a value has; "" for none. */
 const char *config_type_unit(enum config_type type);

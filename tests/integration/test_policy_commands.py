@@ -204,15 +204,15 @@ class PolicyCommands(unittest.TestCase):
         at("weft.dc", "dc1")
         at("weft.handshake_timeout", "2500ms")
         at("weft.memory_per_shard", "512MiB")
-        at("weft.idle_timeout", "0s")
+        at("weft.idle_timeout", "0")
         at("weft.tcp_keepalive_idle", "2m")
         at("weft.busy_poll", "true")
-        at("weft.node_id", "6f1c0000-0000-4000-8000-000000000001")
+        at("weft.node_id", "6F1C0000-0000-4000-8000-000000000001")
         self.assertEqual(keys["weft.nodes"][0], "a list")
         for key, value in (("ssl_storage_port", "7001"), ("weft.heartbeat", "1s"), ("weft.drain_timeout", "5s"),
                            ("weft.connections_max", "4096"), ("weft.require_hello", "auto"), ("weft.backend", "auto"),
                            ("weft.tcp_unsent_bytes_max", "256KiB"), ("endpoint_snitch", "SimpleSnitch"),
-                           ("broadcast_address", None)):
+                           ("broadcast_address", "listen_address"), ("seed_provider", None)):
             self.assertEqual(keys[key], (value, None, "default"))
         text = run("check", path).stdout
         self.assertRegex(text, r"weft\.handshake_timeout +2500ms  \(line \d+\)")
@@ -224,7 +224,7 @@ class PolicyCommands(unittest.TestCase):
         keys = self.effective(bare)[1]
         self.assertEqual(keys["weft.dc"][0], "datacenter1")
         self.assertIn("SimpleSnitch", keys["weft.dc"][2])
-        self.assertEqual(keys["server_encryption_options.truststore"], (None, None, "default"))
+        self.assertEqual(keys["server_encryption_options.truststore"], ("the system's", None, "default"))
 
     def test_check__tls__leaf_suites_and_aes(self):
         said = self.object("check", self.path("dc"))["tls"]

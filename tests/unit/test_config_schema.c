@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "config/config_excerpt.h"
 #include "config/config_schema.h"
+#include "topology/cluster/settings.h"
 
 /* Whether a file with one key of weft starts; refused: with one error, of that key. */
 static bool starts(const struct config_key *key, const char *value, bool *refused)
@@ -119,6 +120,60 @@ static void schema__every_row__complete_and_alone(void **state)
     assert_null(config_schema_find(CONFIG_BLOCK_WEFT, "cluster_name"));
 }
 
+/* The settings of a node that has the key written, or not. */
+static void settings_of(struct settings *settings, const char *yaml)
+{
+    static const struct config_surroundings surroundings = {.directory = "/"};
+    struct config_report *report = calloc(1, sizeof *report);
+    struct config *config = NULL;
+    assert_non_null(report);
+    if (config_decode(&config, "w.yaml", yaml, strlen(yaml), &surroundings, report) != WEFT_OK ||
+        settings_init(settings, &config->options, NULL) != WEFT_OK) {
+        fail_msg("%s: %s", yaml, report->errors.lines[0]);
+    }
+    config_destroy(config);
+    free(report);
+}
+
+/* What the table calls the default is what the node does without the key. */
+static void schema__default__is_what_a_node_does_without_the_key(void **state)
+{
+    struct settings *without = calloc(1, sizeof *without);
+    struct settings *with = calloc(1, sizeof *with);
+    uint32_t checked = 0;
+    (void)state;
+    assert_non_null(without);
+    assert_non_null(with);
+    settings_of(without, "weft: {}\n");
+    for (uint32_t i = 0; i < config_schema_count(); i++) {
+        const struct config_key *key = config_schema_at(i);
+        char yaml[512];
+        bool plain = key->type == CONFIG_TYPE_NUMBER || key->type == CONFIG_TYPE_SIZE ||
+                     key->type == CONFIG_TYPE_TIME || key->type == CONFIG_TYPE_WORD || key->type == CONFIG_TYPE_BOOL;
+        bool listed = key->block == CONFIG_BLOCK_LANE || key->block == CONFIG_BLOCK_NODE;
+        if (!plain || listed) {
+            continue;
+        }
+        bool root = key->block == CONFIG_BLOCK_ROOT;
+        snprintf(yaml, sizeof yaml, "%s%s%s: %s\n", root ? "" : config_block_name(key->block), root ? "" : ":\n  ",
+                 key->name, key->standard);
+        memset(with, 0, sizeof *with);
+        settings_of(with, yaml);
+        /* Written on purpose, though it is the same. */
+        with->connections_given = without->connections_given;
+        with->connections_per_peer_max = strcmp(key->name, "connections_per_peer_max") == 0
+                                             ? without->connections_per_peer_max
+                                             : with->connections_per_peer_max;
+        if (memcmp(with, without, sizeof *with) != 0) {
+            fail_msg("%s is not what a node does without it", yaml);
+        }
+        checked++;
+    }
+    assert_true(checked > 30);
+    free(with);
+    free(without);
+}
+
 static void schema__range__in_words(void **state)
 {
     static const struct {
@@ -183,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schema__bounds_and_words__are_what_the_decoder_takes),
         cmocka_unit_test(schema__every_row__complete_and_alone),
+        cmocka_unit_test(schema__default__is_what_a_node_does_without_the_key),
         cmocka_unit_test(schema__range__in_words),
         cmocka_unit_test(excerpt__a_line__harmless_and_with_its_caret),
         cmocka_unit_test(excerpt__a_long_line__the_part_around_the_place),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `weft node FILE`: a node from a configuration file, serving the standard verbs.
  *
- * The main thread waits for signals; SIGTERM and SIGINT drain, SIGHUP changes nothing, and a reader of the log that
+ * The main thread waits for signals, and now and then applies the topology that the followed configuration has
+ * become; SIGTERM and SIGINT drain, SIGHUP changes nothing, and a reader of the log that
  * goes away is no reason to die.  Errors of the configuration are all printed, one line
  * each, before anything starts. */
 #include "cli/node.h"
@@ -20,10 +21,12 @@
 #include "cli/probe.h"
 #include "cli/status.h"
 #include "config/config.h"
+#include "config/config_follow.h"
 #include "config/config_scalar.h"
 #include "config/config_state.h"
 
-#define STATUS_INTERVAL_NS 200000000L
+/* How often the status is written, and what the followed configuration has become is looked at. */
+#define SERVE_INTERVAL_NS 200000000L
 
 struct node_arguments {
     const char *file;
@@ -128,19 +131,43 @@ static enum weft_err node_make_prober(const struct node_arguments *arguments, co
     return err;
 }
 
-/* Serve until a signal asks for the end, writing the status now and then. */
-static void node_serve(const struct status *status, const sigset_t *signals)
+/* Where everybody is by the newest configuration, if that is different from before. */
+static void node_follow(struct status *status)
 {
-    const struct timespec interval = {0, STATUS_INTERVAL_NS};
+    struct weft_error why = {0};
+    const struct config *fresh = status->follow != NULL ? config_follow_take(status->follow) : NULL;
+    if (fresh == NULL) {
+        return;
+    }
+    struct weft_topology topology = WEFT_TOPOLOGY_INIT;
+    topology.dc = fresh->options.dc;
+    topology.rack = fresh->options.rack;
+    topology.peers = fresh->options.peers;
+    topology.peer_count = fresh->options.peer_count;
+    if (weft_node_topology_apply(status->node, &topology, NULL, 0, &why) != WEFT_OK) {
+        log_stream_line(status->log, 'W', why.text);
+        status->topology_faults++;
+    }
+    /* The one before is not there any longer. */
+    status->options = &fresh->options;
+    status->moved = true;
+}
+
+/* Serve until a signal asks for the end, writing the status now and then. */
+static void node_serve(struct status *status, const sigset_t *signals)
+{
+    const struct timespec interval = {0, SERVE_INTERVAL_NS};
+    bool timed = status->path != NULL || status->follow != NULL;
     bool complained = false;
     for (;;) {
-        int signal = status->path != NULL ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
+        int signal = timed ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
         if (signal == SIGHUP) {
             log_stream_line(status->log, 'W', "SIGHUP: the configuration is read at the start only");
         } else if (signal > 0) {
             return;
         }
         struct weft_error why = {0};
+        node_follow(status);
         if (status->path != NULL && status_write(status, &why) != WEFT_OK && !complained) {
             log_stream_line(status->log, 'W', why.text);
             complained = true;
@@ -149,7 +176,7 @@ static void node_serve(const struct status *status, const sigset_t *signals)
 }
 
 /* From the start to the end of its draining.  A status file that cannot be written is found out at once. */
-static int node_live(const struct status *status, const sigset_t *signals)
+static int node_live(struct status *status, const sigset_t *signals)
 {
     struct weft_error why = {0};
     bool broken = status->path != NULL && status_write(status, &why) != WEFT_OK;
@@ -180,6 +207,19 @@ static void node_mask_signals(sigset_t *signals)
     sigprocmask(SIG_BLOCK, &masked, NULL);
 }
 
+/* NULL: there is nothing to follow, or it cannot be, which is said. */
+static struct config_follow *node_start_following(const struct config *config, struct node_arguments *arguments)
+{
+    const struct config_follow_options options = {.log = node_log, .log_ctx = arguments};
+    struct config_follow *follow = NULL;
+    struct weft_error why = {0};
+    if ((config->file_count > 0 || config->names != NULL) &&
+        config_follow_start(&follow, config, &options, &why) != WEFT_OK) {
+        log_stream_line(&arguments->log, 'W', why.text);
+    }
+    return follow;
+}
+
 static int node_run(weft_node *node, const struct config *config, struct node_arguments *arguments)
 {
     struct weft_error why = {0};
@@ -195,8 +235,14 @@ static int node_run(weft_node *node, const struct config *config, struct node_ar
         weft_node_start(node, prober != NULL ? prober_start : NULL, prober, &why) != WEFT_OK) {
         log_stream_line(&arguments->log, 'E', why.text);
     } else {
-        const struct status status = {arguments->status, node, &config->options, prober, &arguments->log};
+        struct status status = {.path = arguments->status,
+                                .node = node,
+                                .options = &config->options,
+                                .prober = prober,
+                                .log = &arguments->log,
+                                .follow = node_start_following(config, arguments)};
         code = node_live(&status, &signals);
+        config_follow_stop(status.follow);
     }
     weft_node_destroy(node);
     prober_destroy(prober);

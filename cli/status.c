@@ -59,18 +59,36 @@ static json_t *status_accounts(const struct status *status, weft_peer_id peer)
     return lanes;
 }
 
+/* Peers of the start have their ids by position; of those that came later, the address is known. */
+static weft_peer_id status_peer_id(const struct status *status, uint32_t index)
+{
+    return status->moved ? weft_node_peer_find(status->node, status->options->peers[index].addresses[0])
+                         : (weft_peer_id){index + 1};
+}
+
+/* NULL: it is not probed, since it came after the start. */
+static const struct probe *status_probe(const struct status *status, weft_peer_id peer)
+{
+    for (uint32_t i = 0; status->prober != NULL && i < status->prober->count; i++) {
+        if (status->prober->probes[i].peer.bits == peer.bits) {
+            return &status->prober->probes[i];
+        }
+    }
+    return NULL;
+}
+
 static json_t *status_peers(const struct status *status, const json_t *links)
 {
     json_t *peers = json_array();
     for (uint32_t i = 0; i < status->options->peer_count; i++) {
         const struct weft_peer_options *peer = &status->options->peers[i];
-        const struct probe *probe = status->prober != NULL ? &status->prober->probes[i] : NULL;
+        weft_peer_id id = status_peer_id(status, i);
+        const struct probe *probe = status_probe(status, id);
         json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:I, s:I}", "address", peer->addresses[0], "dc",
                                    peer->dc != NULL ? peer->dc : "", "rack", peer->rack != NULL ? peer->rack : "", "up",
-                                   status_peer_up(links, peer->addresses[0]), "accounts",
-                                   status_accounts(status, (weft_peer_id){i + 1}), "probes_sent",
-                                   (json_int_t)(probe != NULL ? atomic_load(&probe->sent) : 0), "probes_answered",
-                                   (json_int_t)(probe != NULL ? atomic_load(&probe->answered) : 0));
+                                   status_peer_up(links, peer->addresses[0]), "accounts", status_accounts(status, id),
+                                   "probes_sent", (json_int_t)(probe != NULL ? atomic_load(&probe->sent) : 0),
+                                   "probes_answered", (json_int_t)(probe != NULL ? atomic_load(&probe->answered) : 0));
         if (object != NULL) {
             json_array_append_new(peers, object);
         }
@@ -149,6 +167,17 @@ static json_t *status_metrics(const struct status *status)
     return object;
 }
 
+static json_t *status_following(const struct status *status)
+{
+    struct config_follow_counts counts = {0};
+    if (status->follow != NULL) {
+        counts = config_follow_counts(status->follow);
+    }
+    return json_pack("{s:I, s:I, s:I, s:I}", "reads", (json_int_t)counts.reads, "changes", (json_int_t)counts.changes,
+                     "faults", (json_int_t)(counts.faults + status->topology_faults), "names_failed",
+                     (json_int_t)counts.names_failed);
+}
+
 enum weft_err status_write(const struct status *status, struct weft_error *why)
 {
     char fresh[PATH_MAX];
@@ -159,11 +188,14 @@ enum weft_err status_write(const struct status *status, struct weft_error *why)
     const char *address = status->options->listen_address;
     json_t *peers = status_peers(status, links);
     json_t *object =
-        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:o}", "node", address != NULL ? address : "127.0.0.1",
-                  "scope", weft_encryption_name(status->options->encryption), "backend",
-                  weft_node_backend(status->node), "shards", (int)weft_node_shard_count(status->node), "peers", peers,
-                  "links", links, "counters", status_counters(&counters), "in_use", status_in_use(&counters),
-                  "log_lines_lost", (json_int_t)atomic_load(&status->log->lost), "metrics", status_metrics(status));
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "node",
+                  address != NULL ? address : "127.0.0.1", "dc", status->options->dc != NULL ? status->options->dc : "",
+                  "rack", status->options->rack != NULL ? status->options->rack : "", "scope",
+                  weft_encryption_name(status->options->encryption), "backend", weft_node_backend(status->node),
+                  "shards", (int)weft_node_shard_count(status->node), "peers", peers, "links", links, "counters",
+                  status_counters(&counters), "in_use", status_in_use(&counters), "log_lines_lost",
+                  (json_int_t)atomic_load(&status->log->lost), "metrics", status_metrics(status), "following",
+                  status_following(status));
     if (object == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
     }

@@ -7,13 +7,17 @@
 
 #include "cli/log_stream.h"
 #include "cli/probe.h"
+#include "config/config_follow.h"
 
 struct status {
     const char *path;
     weft_node *node;
-    const struct weft_node_options *options;
-    const struct prober *prober; /* NULL: no probes */
+    const struct weft_node_options *options; /* of the newest configuration */
+    const struct prober *prober;             /* NULL: no probes */
     struct log_stream *log;
+    struct config_follow *follow; /* NULL: nothing is followed */
+    uint64_t topology_faults;     /* topologies that the node refused */
+    bool moved;                   /* peers are other ones than at the start */
 };
 
 /* @return ok | SYSTEM (why says where) | NO_MEMORY */

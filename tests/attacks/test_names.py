@@ -183,7 +183,7 @@ class Resolving(FilesCase):
         self.assertIn("127.28.0.1", done.stdout)
         self.assertNotIn("127.28.0.2", done.stdout)
 
-    def test_name__that_moves_to_another_address__stays_what_it_was_at_the_start(self):
+    def test_name__that_moves_to_another_address__stays_until_it_is_asked_again(self):
         self.file("hosts", "127.28.0.1 peer\n")
         nodes = "    nodes:\n        - { address: peer, dc: dc2, rack: r1 }\n"
         plain, tls = harness.free_ports(2)

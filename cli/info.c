@@ -81,6 +81,10 @@ static enum weft_err info_gather_system(struct info *info, struct weft_error *wh
     }
     network_cpus(&info->network, &info->network_cpus);
     info->io_uring_usable = io_uring_probe(info->io_uring_detail, sizeof info->io_uring_detail) == WEFT_OK;
+    err = tls_crypto_describe(WEFT_CRYPTO_AUTO, &info->crypto, info->crypto_detail, why);
+    if (err != WEFT_OK) {
+        return err;
+    }
     line_read("/proc/sys/net/ipv4/tcp_congestion_control", info->congestion);
     line_read("/proc/sys/net/ipv4/tcp_available_congestion_control", info->congestion_available);
     return WEFT_OK;
@@ -213,6 +217,7 @@ static void info_print(const struct info *info)
         network_print(info);
         printf("io_uring    %s: %s\n", info->io_uring_usable ? "usable" : "not usable", info->io_uring_detail);
         printf("epoll       usable\n");
+        printf("crypto      %s: %s\n", tls_crypto_name(info->crypto), info->crypto_detail);
         printf("congestion  %s (available: %s)\n", info->congestion, info->congestion_available);
     }
 }

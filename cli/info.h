@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/utsname.h>
 
+#include "tls/crypto.h"
 #include "topology/machine/network.h"
 #include "topology/machine/plan.h"
 
@@ -26,6 +27,8 @@ struct info {
     struct cpu_set network_cpus;
     bool io_uring_usable;
     char io_uring_detail[WEFT_ERROR_TEXT_BYTES];
+    enum weft_crypto crypto;
+    char crypto_detail[TLS_CRYPTO_TEXT_BYTES];
     char congestion[INFO_LINE_BYTES];
     char congestion_available[INFO_LINE_BYTES];
 };

@@ -110,12 +110,13 @@ static json_t *machine_json(const struct info *info)
 
 static json_t *system_json(const struct info *info)
 {
-    return json_pack("{s:s, s:s, s:{s:o, s:i, s:i, s:o}, s:{s:{s:b, s:s}, s:{s:b}}, s:s, s:s}", "kernel",
+    return json_pack("{s:s, s:s, s:{s:o, s:i, s:i, s:o}, s:{s:{s:b, s:s}, s:{s:b}}, s:{s:s, s:s}, s:s, s:s}", "kernel",
                      info->kernel.release, "machine", info->kernel.machine, "network", "interfaces",
                      interfaces_json(info), "interfaces_plain", (int)info->network.interfaces_plain,
                      "interfaces_not_shown", (int)info->network.interfaces_beyond, "received", received_json(info),
                      "backends", "io_uring", "usable", info->io_uring_usable ? 1 : 0, "detail", info->io_uring_detail,
-                     "epoll", "usable", 1, "tcp_congestion", info->congestion, "tcp_congestion_available",
+                     "epoll", "usable", 1, "crypto", "used", tls_crypto_name(info->crypto), "detail",
+                     info->crypto_detail, "tcp_congestion", info->congestion, "tcp_congestion_available",
                      info->congestion_available);
 }
 

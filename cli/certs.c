@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/certs_verify.h"
 #include "cli/file_argument.h"
 #include "tls/describe.h"
 #include "tls/issue.h"
@@ -384,11 +385,12 @@ static int certs_show(int argc, char **argv)
 
 /* ---- weft certs ---- */
 
-static const char certs_doc[] = "Make and show the certificates of a cluster.\v"
+static const char certs_doc[] = "Make, show and judge the certificates of a cluster.\v"
                                 "Commands (each has --help):\n"
                                 "  ca     make a certificate authority\n"
                                 "  node   make a node's certificate\n"
                                 "  show   show the certificates of a PEM file\n"
+                                "  verify say what a node would say to a chain\n"
                                 "\n"
                                 "Example, from nothing to a node that can encrypt:\n"
                                 "  weft certs ca --cluster prod --out pki\n"
@@ -402,10 +404,10 @@ static error_t certs_parse(int key, char *argument, struct argp_state *state)
 {
     switch (key) {
     case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is none of ca, node, show", argument);
+        argp_error(state, "\"%s\" is none of ca, node, show, verify", argument);
         return EINVAL;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which command: ca, node or show?");
+        argp_error(state, "which command: ca, node, show or verify?");
         return EINVAL;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -422,6 +424,7 @@ int cli_certs(int argc, char **argv)
         {"ca", "weft certs ca", certs_ca},
         {"node", "weft certs node", certs_node},
         {"show", "weft certs show", certs_show},
+        {"verify", "weft certs verify", certs_verify},
     };
     argp_err_exit_status = 2;
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `weft certs ca|node|show`: make and show the certificates of a cluster.
+/* `weft certs ca|node|show|verify`: make, show and judge the certificates of a cluster.
  * @param argv argv[0] is "weft certs"   @return the exit code */
 #ifndef CLI_CERTS_H
 #define CLI_CERTS_H

@@ -22,8 +22,6 @@
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 /* X25519 costs a server a sixth less than P-256. */
 #define GROUPS "X25519:P-256:P-384"
-/* A chain of leaf, a few intermediates and root; also bounds the work of verifying. */
-#define VERIFY_DEPTH_MAX 10
 /* AES-GCM allows about 2^24.5 full records under one key. */
 #define RECORDS_PER_KEY_DEFAULT (UINT64_C(1) << 24)
 
@@ -69,7 +67,8 @@ static bool context_set_rules(SSL_CTX *ssl_context, const struct tls_context_opt
     SSL_CTX_set_mode(ssl_context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify_depth(ssl_context, VERIFY_DEPTH_MAX);
+    SSL_CTX_set_verify_depth(ssl_context, TLS_VERIFY_DEPTH_MAX);
+    SSL_CTX_set_security_level(ssl_context, TLS_SECURITY_LEVEL);
     SSL_CTX_set1_cert_store(ssl_context, store);
     return SSL_CTX_set_num_tickets(ssl_context, 0) == 1 &&
            SSL_CTX_set_min_proto_version(ssl_context, context_version(options->version_min, TLS1_2_VERSION)) == 1 &&
@@ -91,10 +90,11 @@ static enum weft_err context_build(struct tls_context *context, SSL_CTX **given,
     if (!context_set_rules(made, options, store)) {
         return library_error(why, WEFT_ERR_TLS, "this OpenSSL lacks TLS 1.3, AES-GCM or X25519");
     }
+    SSL_CTX_set_cert_verify_callback(made, session_verify, context);
     if (server) {
-        SSL_CTX_set_verify(made, context_server_verify(options->client_auth), session_verify);
+        SSL_CTX_set_verify(made, context_server_verify(options->client_auth), NULL);
     } else {
-        SSL_CTX_set_verify(made, SSL_VERIFY_PEER, session_verify);
+        SSL_CTX_set_verify(made, SSL_VERIFY_PEER, NULL);
         SSL_CTX_set_cert_cb(made, session_certificate_asked, NULL);
     }
     if (!credentials_have_certificate(credentials)) {

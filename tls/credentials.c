@@ -44,8 +44,8 @@ static const char *credentials_system_bundle(void)
     return NULL;
 }
 
-static enum weft_err credentials_read_trust(struct tls_credentials *credentials, const char *truststore,
-                                            struct weft_error *why)
+enum weft_err credentials_read_trust(struct tls_credentials *credentials, const char *truststore,
+                                     struct weft_error *why)
 {
     credentials->trust_explicit = truststore != NULL;
     credentials->trust_system = truststore == NULL || strcmp(truststore, "system") == 0;

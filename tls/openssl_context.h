@@ -9,6 +9,7 @@
 
 #include "tls/context.h"
 #include "tls/openssl_library.h"
+#include "tls/openssl_verify.h"
 
 struct tls_context {
     struct secure_factory factory;
@@ -16,14 +17,16 @@ struct tls_context {
     BIO_METHOD *method;
     SSL_CTX *server; /* NULL without a certificate */
     SSL_CTX *client;
+    struct tls_verify_rules rules; /* of every chain that peers show */
+    struct revocation revocation;
     uint64_t records_per_key;
     uint32_t session_count; /* open sessions; none may outlive the context */
 };
 
 /* How sessions reach the caller's buffers.  @return NULL when memory is out */
 BIO_METHOD *session_method_new(void);
-/* Notes what failed when a peer's certificate is refused. */
-int session_verify(int verified, X509_STORE_CTX *verification);
+/* Judges the peer's chain, and notes why it was refused.  @param ctx the tls_context */
+int session_verify(X509_STORE_CTX *verification, void *ctx);
 /* Notes that the peer asked for our certificate. */
 int session_certificate_asked(SSL *ssl, void *ctx);
 WEFT_NODISCARD enum weft_err session_create(struct tls_context *context, bool server, struct secure **session,

@@ -28,6 +28,9 @@ static inline bool credentials_have_certificate(const struct tls_credentials *cr
     return credentials->certificate.text != NULL;
 }
 
+/* Read the trust store alone; NULL or "system": the system's. */
+WEFT_NODISCARD enum weft_err credentials_read_trust(struct tls_credentials *credentials, const char *truststore,
+                                                    struct weft_error *why);
 /* Give an SSL_CTX the certificate chain and the key. */
 WEFT_NODISCARD enum weft_err credentials_install(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
                                                  SSL_CTX *context, struct weft_error *why);

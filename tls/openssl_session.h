@@ -5,6 +5,7 @@
 
 #include "engine/base/assert.h"
 #include "tls/openssl_context.h"
+#include "tls/verify.h"
 
 struct session {
     struct secure secure;
@@ -20,10 +21,9 @@ struct session {
     bool first_byte_known;
     uint8_t first_byte;
     bool certificate_asked;
-    uint32_t seal_bytes;   /* of the record that libssl has begun to write; 0: none */
-    uint64_t seal_records; /* under the current key */
-    int verify_depth;
-    char verify_subject[160];
+    uint32_t seal_bytes;        /* of the record that libssl has begun to write; 0: none */
+    uint64_t seal_records;      /* under the current key */
+    struct tls_verdict verdict; /* on the peer's certificate */
 };
 
 static inline uint32_t out_room(const struct secure_out *out)

@@ -3,6 +3,8 @@
  * peer; any other error that libssl found itself.  What no table knows is tls_failed with OpenSSL's words. */
 #include "tls/reason.h"
 
+#include <stdio.h>
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
@@ -53,6 +55,14 @@ static const struct reason_row verify_rows[] = {
     {X509_V_ERR_CERT_NOT_YET_VALID, WEFT_REASON_CERT_NOT_YET_VALID, "is not valid yet"},
     {X509_V_ERR_CERT_REVOKED, WEFT_REASON_CERT_REVOKED, "is revoked"},
     {X509_V_ERR_CRL_HAS_EXPIRED, WEFT_REASON_CRL_EXPIRED, "cannot be checked: the revocation list has expired"},
+    {X509_V_ERR_CRL_NOT_YET_VALID, WEFT_REASON_CERT_UNTRUSTED,
+     "cannot be checked: the revocation list is not valid yet"},
+    {X509_V_ERR_CRL_SIGNATURE_FAILURE, WEFT_REASON_CERT_UNTRUSTED,
+     "cannot be checked: the revocation list is not signed by its CA"},
+    {X509_V_ERR_UNABLE_TO_GET_CRL, WEFT_REASON_CERT_UNTRUSTED,
+     "cannot be checked: the revocation list of its CA does not cover it"},
+    {X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER, WEFT_REASON_CERT_UNTRUSTED,
+     "cannot be checked: nobody who may has signed the revocation list"},
     {X509_V_ERR_HOSTNAME_MISMATCH, WEFT_REASON_CERT_NAME_MISMATCH, "is for another name"},
     {X509_V_ERR_IP_ADDRESS_MISMATCH, WEFT_REASON_CERT_NAME_MISMATCH, "is for another address"},
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, WEFT_REASON_CERT_UNTRUSTED,
@@ -103,17 +113,23 @@ bool tls_reason_is_plaintext(uint8_t first_byte)
     return first_byte != RECORD_ALERT && first_byte != RECORD_HANDSHAKE && (first_byte & RECORD_OLD_HELLO) == 0;
 }
 
+void tls_reason_explain_verdict(struct tls_verdict *verdict)
+{
+    const struct reason_row *row = REASON_FIND(verify_rows, verdict->code);
+    const char *subject = verdict->subject[0] == '\0' ? "no subject" : verdict->subject;
+    const char *whose = verdict->depth > 0 ? "a CA certificate in the peer's chain" : "the peer's certificate";
+    verdict->reason = row != NULL ? row->reason : WEFT_REASON_CERT_UNTRUSTED;
+    if (row != NULL) {
+        snprintf(verdict->text, sizeof verdict->text, "%s (%s) %s", whose, subject, row->text);
+    } else {
+        snprintf(verdict->text, sizeof verdict->text, "%s (%s) is not accepted: %s", whose, subject,
+                 X509_verify_cert_error_string(verdict->code));
+    }
+}
+
 static void reason_explain_verify(const struct tls_failure *failure, struct weft_error *error)
 {
-    const struct reason_row *row = REASON_FIND(verify_rows, failure->verify_result);
-    const char *subject = failure->verify_subject[0] == '\0' ? "no subject" : failure->verify_subject;
-    const char *whose = failure->verify_depth > 0 ? "a CA certificate in the peer's chain" : "the peer's certificate";
-    if (row != NULL) {
-        weft_error_set_reason(error, WEFT_ERR_TLS, row->reason, "%s (%s) %s", whose, subject, row->text);
-    } else {
-        weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_CERT_UNTRUSTED, "%s (%s) is not accepted: %s", whose,
-                              subject, X509_verify_cert_error_string(failure->verify_result));
-    }
+    weft_error_set_reason(error, WEFT_ERR_TLS, failure->verdict->reason, "%s", failure->verdict->text);
 }
 
 static void reason_explain_alert(const struct tls_failure *failure, int alert, struct weft_error *error)

@@ -8,13 +8,13 @@
 
 #include <weft/error.h>
 
+#include "tls/verify.h"
+
 /* What is known when a session fails. */
 struct tls_failure {
-    uint64_t code;              /* OpenSSL's first error of the call; 0: it gave none */
-    long verify_result;         /* X509_V_*: how verifying the peer's certificate ended */
-    int verify_depth;           /* 0: the peer's own certificate failed; above: one of its CAs */
-    const char *verify_subject; /* of the certificate that failed; "" if none did */
-    bool server;                /* we accepted */
+    uint64_t code;                     /* OpenSSL's first error of the call; 0: it gave none */
+    const struct tls_verdict *verdict; /* on the peer's certificate */
+    bool server;                       /* we accepted */
     bool handshake_done;
     bool first_byte_known;
     uint8_t first_byte;         /* the first byte that the peer sent */
@@ -25,6 +25,9 @@ struct tls_failure {
 
 /* No TLS record begins with this byte, nor an old-style hello. */
 bool tls_reason_is_plaintext(uint8_t first_byte);
+
+/* Reason and text of a verdict whose code, depth and subject are known. */
+void tls_reason_explain_verdict(struct tls_verdict *verdict);
 
 /* Fill error, if it is still empty, with code TLS, the reason, tls_code and a text. */
 void tls_reason_explain(const struct tls_failure *failure, struct weft_error *error);

@@ -44,9 +44,7 @@ static enum secure_step session_fail(struct session *session)
     X509 *own = SSL_get_certificate(session->ssl);
     struct tls_failure failure = {
         .code = session_take_cause(),
-        .verify_result = SSL_get_verify_result(session->ssl),
-        .verify_depth = session->verify_depth,
-        .verify_subject = session->verify_subject,
+        .verdict = &session->verdict,
         .server = session->server,
         .handshake_done = session->handshake_done,
         .first_byte_known = session->first_byte_known,

@@ -65,19 +65,13 @@ BIO_METHOD *session_method_new(void)
     return method;
 }
 
-int session_verify(int verified, X509_STORE_CTX *verification)
+int session_verify(X509_STORE_CTX *verification, void *ctx)
 {
+    const struct tls_context *context = ctx;
     SSL *ssl = X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct session *session = SSL_get_app_data(ssl);
-    if (verified == 0) {
-        X509 *certificate = X509_STORE_CTX_get_current_cert(verification);
-        session->verify_depth = X509_STORE_CTX_get_error_depth(verification);
-        if (certificate != NULL) {
-            describe_distinguished_name(X509_get_subject_name(certificate), session->verify_subject,
-                                        sizeof session->verify_subject);
-        }
-    }
-    return verified;
+    verify_chain(verification, &context->rules, session->server, &context->revocation, &session->verdict);
+    return session->verdict.reason == WEFT_REASON_NONE;
 }
 
 int session_certificate_asked(SSL *ssl, void *ctx)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/check_node.h"
 
-#include <stdio.h>
-
 #include "cli/file_argument.h"
-#include "engine/base/error.h"
 #include "engine/io/process.h"
 #include "topology/cluster/node.h"
 
@@ -17,8 +14,7 @@ static void quiet_log(void *ctx, char level, const char *line)
 
 /* What the file alone does not show: whether key, certificate and trust store fit, and this machine offers what is
  * asked of it.  Asks the node itself, short of starting it. */
-static enum weft_err node_check(const struct config *config, const char *file, struct config_report *report,
-                                struct check_bounds *bounds)
+static enum weft_err node_check(const struct config *config, struct config_report *report, struct check_bounds *bounds)
 {
     struct weft_node_options options = config->options;
     struct node_placement placement;
@@ -37,9 +33,7 @@ static enum weft_err node_check(const struct config *config, const char *file, s
     }
     weft_node_destroy(node);
     if (err != WEFT_OK) {
-        char line[WEFT_ERROR_TEXT_BYTES];
-        snprintf(line, sizeof line, "%.200s: %.300s", file, why.text);
-        config_report_add_line(&report->errors, line);
+        config_report_node_error(config, &why, report);
     }
     return err;
 }
@@ -52,7 +46,7 @@ enum weft_err check_node_load(struct config **config, const char *file, struct c
     if (err != WEFT_OK) {
         return err;
     }
-    err = node_check(loaded, file, report, bounds);
+    err = node_check(loaded, report, bounds);
     if (err != WEFT_OK) {
         file_argument_print_lines(stderr, "", &report->errors);
         config_destroy(loaded);

@@ -24,6 +24,7 @@
 #include "config/config_follow.h"
 #include "config/config_scalar.h"
 #include "config/config_state.h"
+#include "engine/base/assert.h"
 
 /* How often the status is written, and what the followed configuration has become is looked at. */
 #define SERVE_INTERVAL_NS 200000000L
@@ -249,10 +250,25 @@ static int node_run(weft_node *node, const struct config *config, struct node_ar
     return code;
 }
 
+/* A node from the file; the report says what is wrong, or doubtful. */
+static enum weft_err node_make(weft_node **node, struct config **config, struct node_arguments *arguments,
+                               struct config_report *report)
+{
+    struct weft_error why = {0};
+    WEFT_TRY(config_load(config, arguments->file, report));
+    WEFT_TRY(config_state_take(*config, report));
+    (*config)->options.log = node_log;
+    (*config)->options.log_ctx = arguments;
+    enum weft_err err = weft_node_create(node, &(*config)->options, &why);
+    if (err != WEFT_OK) {
+        config_report_node_error(*config, &why, report);
+    }
+    return err;
+}
+
 int cli_node(int argc, char **argv)
 {
     struct node_arguments arguments = {0};
-    struct weft_error why = {0};
     struct config *config = NULL;
     weft_node *node = NULL;
     argp_err_exit_status = 2;
@@ -264,23 +280,11 @@ int cli_node(int argc, char **argv)
         fprintf(stderr, "E no memory\n");
         return 1;
     }
-    int code = 1;
-    enum weft_err err = config_load(&config, arguments.file, report);
-    if (err == WEFT_OK) {
-        err = config_state_take(config, report);
-    }
+    enum weft_err err = node_make(&node, &config, &arguments, report);
     file_argument_print_lines(stderr, "E ", &report->errors);
     file_argument_print_lines(stderr, "W ", &report->warnings);
     free(report);
-    if (err == WEFT_OK) {
-        config->options.log = node_log;
-        config->options.log_ctx = &arguments;
-    }
-    if (err == WEFT_OK && weft_node_create(&node, &config->options, &why) != WEFT_OK) {
-        fprintf(stderr, "E %s: %s\n", arguments.file, why.text);
-    } else if (err == WEFT_OK) {
-        code = node_run(node, config, &arguments);
-    }
+    int code = err == WEFT_OK ? node_run(node, config, &arguments) : 1;
     config_destroy(config);
     return code;
 }

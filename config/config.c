@@ -120,7 +120,8 @@ static enum weft_err decoder_run(struct config_decoder *decoder, const char *tex
         return err;
     }
     if (root->kind != YAML_TREE_MAPPING) {
-        decoder_error(decoder, root, "is %s; a configuration is a block of keys", yaml_node_kind_name(root));
+        decoder_error(decoder, root, "is %s; write keys with values: KEY: VALUE, with a space behind the colon",
+                      yaml_node_kind_name(root));
         return WEFT_ERR_CONFIG;
     }
     decoder->root = root;

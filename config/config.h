@@ -98,6 +98,9 @@ WEFT_NODISCARD enum weft_err config_reread(struct config **config, const struct 
 /* Whether two configurations say the same of where everybody is: all that weft_node_topology_apply would change. */
 bool config_same_topology(const struct config *a, const struct config *b);
 
+/* A fault that a node found in the options of a configuration, as one of the configuration's own. */
+void config_report_node_error(const struct config *config, const struct weft_error *why, struct config_report *report);
+
 /* NULL is fine. */
 void config_destroy(struct config *config);
 

@@ -89,8 +89,8 @@ void decoder_block(struct config_decoder *decoder, const struct yaml_node *mappi
             continue;
         }
         key = config_schema_nearest(block, value->key, &distance);
-        decoder_key_error(decoder, value, "not a key of %s; the nearest one is %s", config_block_name(block),
-                          key->name);
+        decoder_key_error(decoder, value, "not a key of %s; the nearest one is %s%s", config_block_name(block),
+                          key->name, distance > strlen(value->key) / 2 ? ", and weft check --schema lists all" : "");
     }
 }
 

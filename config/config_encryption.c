@@ -152,6 +152,14 @@ void decoder_encryption(struct config_decoder *decoder, const struct yaml_node *
     decoder_block(decoder, value, CONFIG_BLOCK_ENCRYPTION);
 }
 
+/* A path was written that is none, and that has been told: the default is not what was meant. */
+static bool encryption_key_wrong(const struct config_decoder *decoder, const char *key)
+{
+    const struct yaml_node *block = yaml_node_member(decoder->root, "server_encryption_options");
+    const struct yaml_node *value = block != NULL ? yaml_node_member(block, key) : NULL;
+    return value != NULL && !value_is_unset(value);
+}
+
 /* The file of a key, or its default, checked.  secret: it holds a private key   who: what needs it, for the message */
 static const char *encryption_file(struct config_decoder *decoder, const struct yaml_node *written,
                                    const char *standard, const char *key, bool secret, const char *who)
@@ -159,6 +167,9 @@ static const char *encryption_file(struct config_decoder *decoder, const struct 
     const struct config_surroundings *surroundings = decoder->surroundings;
     struct weft_error why = {0};
     const struct yaml_node *at = written != NULL ? written : decoder->scope;
+    if (written == NULL && encryption_key_wrong(decoder, key)) {
+        return NULL;
+    }
     const char *path = decoder_path(decoder, written != NULL ? written->text : standard);
     uint32_t mode = 0;
     if (path != NULL && surroundings->check_file(surroundings->ctx, path, &mode, &why) != WEFT_OK) {
@@ -182,7 +193,7 @@ static void encryption_files(struct config_decoder *decoder)
     struct weft_tls_options *tls = &decoder->config->options.tls;
     enum weft_encryption scope = decoder->config->options.encryption;
     char who[64];
-    if (scope == WEFT_ENCRYPTION_NONE && decoder->keyfile == NULL) {
+    if (scope == WEFT_ENCRYPTION_NONE && decoder->keyfile == NULL && !encryption_key_wrong(decoder, "keyfile")) {
         decoder_error(decoder, decoder->certificate, "has no keyfile; write the key's path too, or remove it");
         return;
     }

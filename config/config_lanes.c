@@ -58,9 +58,8 @@ void decoder_lanes(struct config_decoder *decoder, const struct yaml_node *value
         int lane = lane_entry(decoder, item);
         if (lane >= 0 && seen[lane]) {
             decoder_error(decoder, item, "lane %s is given twice; keep one", lanes[lane].text);
-        } else if (lane >= 0 && lane < before) {
-            decoder_error(decoder, item, "lane %s goes before %s; write them in the order control, normal, bulk",
-                          lanes[lane].text, lanes[before].text);
+        } else if (lane >= 0 && lane < before && decoder->report->errors.count == faults) {
+            decoder_error(decoder, item, "out of order; write control, normal, bulk: the first goes first");
         }
         if (lane >= 0) {
             seen[lane] = true;

@@ -18,6 +18,23 @@ static void listen_on(struct config_decoder *decoder, const struct address *addr
     decoder_own_address_add(decoder, address);
 }
 
+/* ::1:7000 is an address, and hardly ever the one that was meant. */
+static void listen_port_doubt(struct config_decoder *decoder, const struct address *address)
+{
+    static const char *const endings[] = {":7000", ":7001"};
+    const char *text = decoder->listen_address->text;
+    for (uint32_t i = 0; address->family == 6 && i < sizeof endings / sizeof endings[0]; i++) {
+        size_t bytes = strlen(text);
+        size_t ending_bytes = strlen(endings[i]);
+        if (bytes > ending_bytes && strcmp(text + bytes - ending_bytes, endings[i]) == 0) {
+            decoder_warning(decoder, decoder->listen_address,
+                            "\"%.64s\" is an address that ends in %s; if that was meant as a port, write it as "
+                            "storage_port",
+                            text, endings[i]);
+        }
+    }
+}
+
 void decoder_listen_address(struct config_decoder *decoder, const struct yaml_node *value)
 {
     struct weft_error why = {0};
@@ -33,6 +50,7 @@ void decoder_listen_address(struct config_decoder *decoder, const struct yaml_no
         decoder_error(decoder, value, "\"%.64s\" is no address to listen on; write one of this machine's own", text);
     } else {
         listen_on(decoder, &address);
+        listen_port_doubt(decoder, &address);
     }
 }
 

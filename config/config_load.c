@@ -88,6 +88,17 @@ static enum weft_err decode_file(struct config **config, const char *path, const
     return err;
 }
 
+/* What would be right, where the fault of a file does not say it. */
+static const char *file_remedy(const struct weft_error *why)
+{
+    if (strchr(why->text, ';') != NULL) {
+        return "";
+    }
+    return why->code == WEFT_ERR_TOO_LARGE ? ", which no configuration needs"
+           : why->code == WEFT_ERR_CONFIG  ? "; name a file that holds at least cluster_name"
+                                           : "";
+}
+
 enum weft_err config_load(struct config **config, const char *path, struct config_report *report)
 {
     struct weft_error why = {0};
@@ -100,7 +111,7 @@ enum weft_err config_load(struct config **config, const char *path, struct confi
         err = resolver_create(&again.resolver, RESOLVER_LIMIT_NS, NULL, &why);
     }
     if (err != WEFT_OK) {
-        config_report_add(&report->errors, &place, "%s", why.text);
+        config_report_add(&report->errors, &place, "%s%s", why.text, file_remedy(&why));
         free(text);
         return err == WEFT_ERR_NO_MEMORY ? err : WEFT_ERR_CONFIG;
     }

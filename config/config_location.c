@@ -212,7 +212,8 @@ void decoder_location_finish(struct config_decoder *decoder)
         location_offer(config, entry->peer.dc, entry->peer.rack, CONFIG_LOCATION_NODES);
     }
     location_from_snitch(decoder, entry);
-    if (decoder->rack != NULL && config->options.dc == NULL) {
+    const struct yaml_node *weft = yaml_node_member(decoder->root, "weft");
+    if (decoder->rack != NULL && config->options.dc == NULL && yaml_node_member(weft, "dc") == NULL) {
         decoder_error(decoder, decoder->rack, "stands without dc; racks are compared only inside one data centre");
     }
 }

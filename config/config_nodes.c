@@ -96,8 +96,10 @@ static void node_entry(struct config_decoder *decoder, const struct yaml_node *i
     /* The place of an entry without a right address is taken by the next one: nothing of it may stay. */
     *entry = (struct decoder_entry){.node = item, .peer = WEFT_PEER_OPTIONS_INIT};
     decoder->entry = entry;
+    uint32_t faults = decoder->report->errors.count;
     decoder_block(decoder, item, CONFIG_BLOCK_NODE);
-    if (entry->addresses_from == NULL) {
+    /* A misspelt key may be the address. */
+    if (entry->addresses_from == NULL && decoder->report->errors.count == faults) {
         decoder_error(decoder, item, "an entry without address; write the one that the node listens on");
     }
     if (entry->rack != NULL && entry->dc == NULL) {

@@ -30,7 +30,12 @@ static enum weft_err node_create_from_report(weft_node **node, const char *path,
     for (uint32_t i = 0; i < config_report_kept(&report->warnings); i++) {
         fprintf(stderr, "W %s\n", report->warnings.lines[i]);
     }
-    err = weft_node_create(node, &config->options, why);
+    struct weft_error found = {0};
+    err = weft_node_create(node, &config->options, &found);
+    if (err != WEFT_OK) {
+        config_report_node_error(config, &found, report);
+        weft_error_set(why, err, "%s", report->errors.lines[0]);
+    }
     config_destroy(config);
     return err;
 }

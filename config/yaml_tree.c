@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <yaml.h>
 
+#include "config/yaml_problem.h"
 #include "engine/base/assert.h"
 
 /* The key under which faults of the text itself are told. */
@@ -98,6 +99,7 @@ static bool builder_line_has_tab(const struct yaml_builder *builder, uint32_t li
 static enum weft_err builder_syntax(struct yaml_builder *builder)
 {
     const yaml_parser_t *parser = &builder->parser;
+    char text[YAML_PROBLEM_BYTES];
     const char *problem = parser->problem != NULL ? parser->problem : "not readable as YAML";
     uint32_t line = mark_line(&parser->problem_mark);
     uint32_t column = mark_column(&parser->problem_mark);
@@ -113,7 +115,8 @@ static enum weft_err builder_syntax(struct yaml_builder *builder)
     if (builder_line_has_tab(builder, line)) {
         return builder_fail_at(builder, line, column, "a tab in the indentation; indent with spaces");
     }
-    return builder_fail_at(builder, line, column, problem);
+    yaml_problem_explain(text, problem, parser->context != NULL ? mark_line(&parser->context_mark) : 0);
+    return builder_fail_at(builder, line, column, text);
 }
 
 /* A node, linked to its parent, or the root. */
@@ -231,7 +234,9 @@ static enum weft_err builder_event(struct yaml_builder *builder, const yaml_even
     case YAML_DOCUMENT_START_EVENT:
         builder->document_count++;
         if (builder->document_count > 1) {
-            return builder_fail(builder, &event->start_mark, "a second document; a configuration is one document");
+            return builder_fail(
+                builder, &event->start_mark,
+                "a second document; a configuration is one, so remove this line and what does not belong");
         }
         return WEFT_OK;
     case YAML_ALIAS_EVENT:
@@ -289,6 +294,9 @@ enum weft_err yaml_tree_parse(const struct yaml_node **root, struct config_arena
     }
     if (bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
         return builder_fail_at(&builder, 1, 1, "the file is UTF-16; save it as UTF-8");
+    }
+    if (bytes >= 2 && (text[0] == '\0' || text[1] == '\0')) {
+        return builder_fail_at(&builder, 1, 1, "the file is UTF-16 without a mark; save it as UTF-8");
     }
     if (!yaml_parser_initialize(&builder.parser)) {
         return WEFT_ERR_NO_MEMORY;

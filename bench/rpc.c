@@ -201,7 +201,7 @@ static void sums_take(struct rpc_run *run, const struct rpc_costs *begin, const 
             .answered = until->requests_answered - from->requests_answered - fences,
             .busy = until->requests_busy - from->requests_busy,
             .expired = until->requests_expired - from->requests_expired,
-            .failed = until->requests_failed - from->requests_failed,
+            .failed = until->requests_failed - from->requests_failed - (until->requests_busy - from->requests_busy),
             .aborted = until->requests_aborted - from->requests_aborted,
         };
     }

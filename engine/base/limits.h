@@ -69,6 +69,9 @@
 
 /* Budgets of one turn, per phase: enough for a full batch, short enough that no phase starves another. */
 #define TURN_COMPLETIONS_MAX 256u
+/* Batches of completions more in a turn that has no time left to act on them: the kernel completes some 20 receives at
+ * a time, and what it keeps for the next time has no time of arrival. */
+#define TURN_CATCH_UPS_MAX 64u
 #define TURN_MAILS_MAX 256u
 #define TURN_TIMERS_MAX 1024u
 #define TURN_TASKS_MAX 256u
@@ -82,8 +85,14 @@
  * than the kernel gives for one socket at a time.  What arrived beyond that waits for the next turn. */
 #define TURN_CONN_FRAMES_MAX 256u
 #define TURN_CONN_BYTES_MAX (1024u * 1024)
-/* Frames between two looks at the clock: deadlines stay true in a turn of slow handlers. */
-#define TURN_CLOCK_FRAMES 64u
+/* Frames of a shard between two looks at the clock: deadlines stay true in a turn of slow handlers. */
+#define TURN_CLOCK_FRAMES 32u
+/* What all frames of a turn together may take: after so much time what arrived is only held, with the time of its
+ * arrival.  A turn is then as old as what it finds in the kernel can be, and short against the deadlines of calls. */
+#define TURN_FRAMES_NS UINT64_C(2000000)
+/* Of the arena's reserve one part in so many is for bytes that wait for their turn; in twice as much nothing more is
+ * put aside, and frames are taken however long the turn gets. */
+#define HELD_RESERVE_PARTS 4u
 /* A shard that never sleeps looks so often for something to do before it asks the clock whether a timer is due: some
  * 0.2 us. */
 #define TURN_LOOKS 16u

@@ -100,10 +100,12 @@ struct conn {
     struct task reap;
     struct timer deadline; /* of what must be over once: dialing, securing, the negotiation, closing */
     enum weft_reason deadline_reason;
-    struct timer watch;     /* of what goes on while it is open; conn_watch.c */
-    uint64_t sending_ns;    /* when the send in flight was started */
-    uint64_t owed_ns;       /* since when the peer owes something */
-    uint64_t owed_limit_ns; /* 0: it owes nothing */
+    struct timer watch;       /* of what goes on while it is open; conn_watch.c */
+    uint64_t behind_ns;       /* since when its bytes can have waited in the kernel, as nobody read; 0: all were read */
+    uint64_t behind_until_ns; /* after reading went on: what comes later was not there before */
+    uint64_t sending_ns;      /* when the send in flight was started */
+    uint64_t owed_ns;         /* since when the peer owes something */
+    uint64_t owed_limit_ns;   /* 0: it owes nothing */
     enum weft_reason owed_reason;
     bool handshaking;                /* counts as one of the handshakes in flight */
     struct secure_factory *factory;  /* of an accepted connection that waits for its turn to shake hands */
@@ -189,6 +191,8 @@ bool conn_has_room(const struct conn *conn, uint32_t bytes);
 
 /* Stop and resume reading; bytes that are on their way still arrive. */
 void conn_pause(struct conn *conn);
+/* The same, by somebody who is too slow: what arrives from now on can be as old as this. */
+void conn_fall_behind(struct conn *conn);
 void conn_resume(struct conn *conn);
 
 /* From now on, receive straight into the memory that `landing` names, whenever it names enough.  Plain connections. */

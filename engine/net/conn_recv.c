@@ -6,6 +6,8 @@
 #include "engine/base/error.h"
 #include "engine/net/conn.h"
 
+/* So long after reading went on, bytes can have waited in the kernel since before. */
+#define BEHIND_NS (4 * TURN_FRAMES_NS)
 /* First byte of a TLS handshake record. */
 #define TLS_HANDSHAKE_RECORD 0x16
 
@@ -27,9 +29,34 @@ void conn_pause(struct conn *conn)
     io_cancel(conn->net->shard->io, &conn->recv);
 }
 
+void conn_fall_behind(struct conn *conn)
+{
+    if (conn->behind_ns == 0) {
+        conn->behind_ns = conn->net->shard->turn_ns;
+    }
+    conn_pause(conn);
+}
+
+/* Bytes that were there when reading went on are given within a few turns. */
+static void conn_look_behind(struct conn *conn)
+{
+    if (!conn->paused && conn->net->shard->turn_ns > conn->behind_until_ns) {
+        conn->behind_ns = 0;
+    }
+}
+
+/* A buffer that was not filled held the last bytes that were there. */
+static void conn_catch_up(struct conn *conn, const struct buf *buf)
+{
+    if (!conn->paused && buf_room(buf) > 0) {
+        conn->behind_ns = 0;
+    }
+}
+
 void conn_resume(struct conn *conn)
 {
     conn->paused = false;
+    conn->behind_until_ns = conn->net->shard->turn_ns + BEHIND_NS;
     if (conn->state != CONN_CLOSING && conn->state != CONN_FREE) {
         conn_recv_start(conn);
     }
@@ -148,7 +175,13 @@ void conn_recv_done(struct io_op *op, const struct io_event *event)
     if (event->lent != NULL) {
         const struct buf *buf = event->lent;
         COUNT_ADD(conn->net->shard, bytes_received, buf_used(buf));
+        if (WEFT_UNLIKELY(conn->behind_ns != 0)) {
+            conn_look_behind(conn);
+        }
         conn_recv_bytes(conn, (struct weft_span){buf->data + buf->begin, buf_used(buf)});
+        if (WEFT_UNLIKELY(conn->behind_ns != 0)) {
+            conn_catch_up(conn, buf);
+        }
         io_lend_return(io, event->lent);
     } else if (conn->state != CONN_CLOSING) {
         conn_recv_stopped(conn, event);

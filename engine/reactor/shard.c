@@ -44,6 +44,7 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
     list_init(&shard->parcels.waiting);
     list_node_init(&shard->parcels.retry.link);
     list_init(&shard->starved);
+    list_init(&shard->waiting);
     WEFT_TRY(shard->place.backend->open(shard->place.host, &io_options, &shard->io, why));
     enum weft_err err = shard_open_memory(shard, options, why);
     if (err != WEFT_OK) {

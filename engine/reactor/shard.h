@@ -62,11 +62,15 @@ struct weft_shard {
     struct io_place place;
     uint64_t now_ns; /* of this turn */
     uint64_t turn_number;
+    uint64_t turn_ns;     /* when this turn began */
+    uint32_t turn_frames; /* taken since the clock was read */
+    bool turn_over;       /* they took as long as they may */
     struct timer_wheel wheel;
     struct list dirty[FLUSH_RANKS]; /* struct flush_hook */
     uint64_t lively_until_ns;       /* something other than bulk was flushed a moment ago */
     struct list tasks;              /* struct task */
     struct list starved;            /* struct task: what waits for memory or for its next turn; tried again in each */
+    struct list waiting;            /* struct task: what gave way to others, and may go on in this turn */
     struct spsc *inboxes;           /* one per sending shard, then one for the control thread */
     uint32_t inbox_count;
     uint32_t inbox_next; /* whose turn it is to be read first */
@@ -172,10 +176,19 @@ static inline void shard_run_when_fed(struct weft_shard *shard, struct task *tas
     }
 }
 
+/* Run when all that wait have had their turn: in this one, if there is time. */
+static inline void shard_run_behind(struct weft_shard *shard, struct task *task)
+{
+    if (!list_node_linked(&task->link)) {
+        list_push_back(&shard->waiting, &task->link);
+    }
+}
+
 /* The turn's clock, read again. */
 static inline void shard_clock(struct weft_shard *shard)
 {
     shard->now_ns = shard->io->backend->now_ns(shard->io);
+    shard->turn_over = shard->now_ns - shard->turn_ns > TURN_FRAMES_NS;
 }
 
 static inline void shard_timer_start(struct weft_shard *shard, struct timer *timer, uint64_t delay_ns)

@@ -71,17 +71,17 @@ static bool turn_is_idle(const struct weft_shard *shard)
     return shard->io->backend->now_ns(shard->io) < timer_wheel_next_ns(&shard->wheel);
 }
 
-/* What waited for memory tries again, before newer things take it. */
+/* What waited for memory or its turn tries again, before newer things take it.  Who has had a part of what it may and
+ * gives way comes again in this turn, if there is time left. */
 static void turn_starved(struct weft_shard *shard)
 {
-    struct list starved;
-    list_init(&starved);
-    list_splice_back(&starved, &shard->starved);
     struct list_node *node;
-    while ((node = list_pop_front(&starved)) != NULL) {
+    list_splice_back(&shard->waiting, &shard->starved);
+    while (!shard->turn_over && (node = list_pop_front(&shard->waiting)) != NULL) {
         struct task *task = WEFT_CONTAINER_OF(node, struct task, link);
         task->run(task);
     }
+    shard->work_left |= !list_empty(&shard->waiting);
 }
 
 static void turn_completions(struct weft_shard *shard, uint32_t count)
@@ -92,6 +92,19 @@ static void turn_completions(struct weft_shard *shard, uint32_t count)
     if (count == shard->events_max) {
         shard->work_left = true;
     }
+}
+
+/* A turn whose time is used up goes on taking what is there, since it is only put aside: what stays in the kernel has
+ * no time of arrival. */
+static uint32_t turn_catch_up(struct weft_shard *shard, uint32_t count)
+{
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < TURN_CATCH_UPS_MAX && count > 0; i++) {
+        count = shard->io->backend->wait(shard->io, 0, shard->events, shard->events_max);
+        turn_completions(shard, count);
+        all += count;
+    }
+    return all;
 }
 
 static void turn_timers(struct weft_shard *shard)
@@ -188,9 +201,17 @@ void shard_turn_within(struct weft_shard *shard, uint64_t sleep_ns_max)
     shard->now_ns = shard->io->backend->now_ns(shard->io);
 
     shard->turn_number++;
+    shard->turn_ns = shard->now_ns;
+    shard->turn_frames = 0;
+    shard->turn_over = false;
     parcel_collect(shard);
-    turn_starved(shard);
+    if (WEFT_UNLIKELY(!list_empty(&shard->starved) || !list_empty(&shard->waiting))) {
+        turn_starved(shard);
+    }
     turn_completions(shard, count);
+    if (WEFT_UNLIKELY(shard->turn_over)) {
+        count += turn_catch_up(shard, count);
+    }
     if (mailbox_deliver(shard, TURN_MAILS_MAX) >= TURN_MAILS_MAX) {
         shard->work_left = true;
     }

@@ -57,6 +57,13 @@ static bool channel_land(struct channel *channel, uint32_t bytes, uint32_t here_
     return true;
 }
 
+/* The control lane does not wait for others' work, and nobody does where what waits would find no room. */
+static bool channel_must_wait(const struct channel *channel)
+{
+    return channel_shard(channel)->turn_over && channel->lane != WEFT_LANE_CONTROL &&
+           channel->rpc->held_bytes < 2 * channel_held_most(channel);
+}
+
 _Static_assert(TURN_CONN_FRAMES_MAX % TURN_CLOCK_FRAMES == 0, "the clock is read where a share can end");
 
 /* Asked once for so many frames: has the channel had its share of the turn? */
@@ -68,7 +75,7 @@ static bool channel_had_its_share(struct channel *channel)
     if (channel->turn_frames > 0) {
         shard_clock(channel_shard(channel));
     }
-    return false;
+    return channel_must_wait(channel);
 }
 
 /* May another frame be taken now? */
@@ -103,18 +110,14 @@ static void channel_begin_share(struct channel *channel, uint32_t bytes)
         channel->turn_bytes = 0;
     }
     channel->turn_bytes += bytes;
-    if (channel->turn_bytes > TURN_CONN_BYTES_MAX) {
+    if (WEFT_UNLIKELY(channel->turn_bytes > TURN_CONN_BYTES_MAX || channel_must_wait(channel))) {
         channel->turn_frames = TURN_CONN_FRAMES_MAX; /* that was all of it */
     }
 }
 
-void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
+static void channel_frames_take(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
 {
     struct frame frame;
-    channel_begin_share(channel, bytes->bytes);
-    if (!frame_reader_partial(&channel->reader)) {
-        channel->frame_ns = arrived_ns;
-    }
     while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP && !channel->stalled &&
            channel_may_go_on(channel)) {
         enum frame_step step = frame_reader_next(&channel->reader, bytes, &frame);
@@ -128,6 +131,23 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
         } else if (!channel_frame_stepped(channel, step, frame.payload.bytes, bytes->bytes)) {
             return;
         }
+    }
+}
+
+void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
+{
+    struct weft_shard *shard = channel_shard(channel);
+    channel_begin_share(channel, bytes->bytes);
+    if (!frame_reader_partial(&channel->reader)) {
+        channel->frame_ns = arrived_ns;
+    }
+    uint32_t frames = channel->turn_frames;
+    channel->arrived_ns = arrived_ns;
+    channel_frames_take(channel, bytes, arrived_ns);
+    shard->turn_frames += channel->turn_frames - frames;
+    if (WEFT_UNLIKELY(shard->turn_frames >= TURN_CLOCK_FRAMES)) {
+        shard->turn_frames = 0;
+        shard_clock(shard);
     }
 }
 
@@ -155,14 +175,25 @@ void channel_watch(struct channel *channel)
 static void channel_received(struct conn *conn, struct weft_span bytes)
 {
     struct channel *channel = channel_of(conn);
+    uint64_t arrived_ns = channel_shard(channel)->turn_ns;
+    /* While reading was off it can have waited in the kernel: then it counts as having come when that began, for peers
+     * that can be told that they came too late. */
+    bool late = conn->behind_ns != 0 && channel->peer_hello;
+    if (WEFT_UNLIKELY(late)) {
+        arrived_ns = conn->behind_ns;
+        rpc_set_late(channel->rpc, true);
+    }
     if (WEFT_UNLIKELY(channel->state == CHANNEL_GREETING)) {
         channel_greet_received(channel, &bytes);
     }
     if (WEFT_LIKELY(channel->state == CHANNEL_UP)) {
-        channel_frames_received(channel, &bytes, channel_shard(channel)->now_ns);
+        channel_frames_received(channel, &bytes, arrived_ns);
+    }
+    if (WEFT_UNLIKELY(late)) {
+        rpc_set_late(channel->rpc, false);
     }
     if (WEFT_UNLIKELY(channel->stalled && bytes.bytes > 0 && conn_is_open(conn))) {
-        channel_hold(channel, bytes, channel_shard(channel)->now_ns);
+        channel_hold(channel, bytes, arrived_ns);
     }
     channel_watch(channel);
 }

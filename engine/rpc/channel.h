@@ -53,16 +53,17 @@ struct channel {
     enum weft_lane lane;
     bool timeout_negotiated;
     bool duration_negotiated;
-    bool peer_hello;      /* the peer is a weft node */
-    bool verified;        /* its certificate did; set by the owner's admit */
-    bool refused_by_peer; /* its answer was a refusal: conn.error.reason is the peer's */
-    bool misdirected;     /* plaintext on a TLS listener */
-    bool said_goodbye;    /* acceptor: the peer did, by this channel */
-    bool offered;         /* dialer: our half of the negotiation is on its way */
-    bool stalled;         /* no more frames are taken for now; channel_hold.c */
-    bool used;            /* a whole frame arrived */
-    bool pass_over;       /* the frame at hand waited for memory until its deadline: its payload is passed over */
-    uint32_t peer;        /* the owner's name for it; 0: none */
+    bool peer_hello;          /* the peer is a weft node */
+    bool verified;            /* its certificate did; set by the owner's admit */
+    bool refused_by_peer;     /* its answer was a refusal: conn.error.reason is the peer's */
+    bool misdirected;         /* plaintext on a TLS listener */
+    bool said_goodbye;        /* acceptor: the peer did, by this channel */
+    bool offered;             /* dialer: our half of the negotiation is on its way */
+    bool stalled;             /* no more frames are taken for now; channel_hold.c */
+    enum channel_stall stall; /* why */
+    bool used;                /* a whole frame arrived */
+    bool pass_over;           /* the frame at hand waited for memory until its deadline: its payload is passed over */
+    uint32_t peer;            /* the owner's name for it; 0: none */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
     uint64_t connection_id; /* dialer: what a Seastar server calls this connection; 0: it has no name for it */
@@ -76,7 +77,9 @@ struct channel {
     struct channel_greeting *greeting;
     struct frame_reader reader;
     uint64_t resumed_ns; /* when reading went on after a stall */
+    uint64_t freed_ns;   /* when a stall ended that was not for want of time */
     uint64_t frame_ns;   /* when the first byte of the frame at hand was read */
+    uint64_t arrived_ns; /* when the last one was */
     uint64_t turn;       /* to which the next two belong */
     uint32_t turn_frames;
     uint32_t turn_bytes;
@@ -139,6 +142,12 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
 void channel_hold(struct channel *channel, struct weft_span bytes, uint64_t arrived_ns);
 void channel_stall(struct channel *channel, enum channel_stall why);
 void channel_go_on(struct channel *channel);
+/* Bytes of all channels that may wait for their turn before reading stops. */
+static inline uint64_t channel_held_most(const struct channel *channel)
+{
+    return channel->rpc->shard->arena.bytes / ARENA_RESERVE_PARTS / HELD_RESERVE_PARTS;
+}
+
 /* See to the deadline of what the peer owes, after frames were taken or reading went on. */
 void channel_watch(struct channel *channel);
 /* All that is held, whatever this turn has seen: the connection is about to end. */

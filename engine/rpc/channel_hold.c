@@ -14,6 +14,7 @@
 struct held_bytes {
     struct list_node link;
     uint64_t arrived_ns;
+    uint64_t block_bytes;   /* of the arena */
     struct weft_span bytes; /* what is left of them; they stand behind this struct */
 };
 
@@ -31,11 +32,12 @@ static bool hold_piece(struct channel *channel, struct weft_span bytes, uint64_t
     struct held_bytes *held = (struct held_bytes *)(void *)memory;
     memcpy(memory + sizeof *held, bytes.data, bytes.bytes);
     held->arrived_ns = arrived_ns;
+    held->block_bytes = arena_block_bytes(arena, (uint32_t)sizeof *held + bytes.bytes);
     held->bytes = (struct weft_span){memory + sizeof *held, bytes.bytes};
     list_node_init(&held->link);
     list_push_back(&channel->held, &held->link);
     channel->held_bytes += bytes.bytes;
-    channel->rpc->held_bytes += bytes.bytes;
+    channel->rpc->held_bytes += held->block_bytes;
     return true;
 }
 
@@ -48,20 +50,16 @@ void channel_hold(struct channel *channel, struct weft_span bytes, uint64_t arri
         bytes.data += part;
         bytes.bytes -= part;
     }
-    if (fine && channel->held_bytes > HELD_BYTES_HIGH && !channel->conn.paused) {
-        conn_pause(&channel->conn);
+    bool full = channel->held_bytes > HELD_BYTES_HIGH || channel->rpc->held_bytes > channel_held_most(channel);
+    if (fine && full && !channel->conn.paused) {
+        conn_fall_behind(&channel->conn);
     }
-}
-
-static void held_taken(struct channel *channel, uint32_t bytes)
-{
-    WEFT_ASSERT(channel->held_bytes >= bytes);
-    channel->held_bytes -= bytes;
-    channel->rpc->held_bytes -= bytes;
 }
 
 static void held_free(struct channel *channel, struct held_bytes *held)
 {
+    WEFT_ASSERT(channel->rpc->held_bytes >= held->block_bytes);
+    channel->rpc->held_bytes -= held->block_bytes;
     list_remove(&held->link);
     arena_give_back(&channel->rpc->shard->arena, (uint8_t *)held);
 }
@@ -70,6 +68,7 @@ void channel_stall(struct channel *channel, enum channel_stall why)
 {
     struct weft_shard *shard = channel->rpc->shard;
     channel->stalled = true;
+    channel->stall = why;
     if (why != CHANNEL_STALL_TURN && !channel->conn.paused) {
         conn_pause(&channel->conn);
     }
@@ -79,6 +78,14 @@ void channel_stall(struct channel *channel, enum channel_stall why)
     }
 }
 
+/* What came later than this is not older than what others wait with: they come first. */
+static void hold_give_way(struct channel *channel)
+{
+    channel->stalled = true;
+    channel->stall = CHANNEL_STALL_TURN;
+    shard_run_behind(channel->rpc->shard, &channel->retry);
+}
+
 void channel_go_on(struct channel *channel)
 {
     struct list_node *node;
@@ -86,18 +93,30 @@ void channel_go_on(struct channel *channel)
         return;
     }
     channel->stalled = false;
+    if (channel->stall != CHANNEL_STALL_TURN || !list_empty(&channel->owed)) {
+        channel->freed_ns = channel->rpc->shard->now_ns;
+    }
     serve_send_owed(channel);
     struct weft_span nothing = weft_span_of("");
     channel_frames_received(channel, &nothing, channel->rpc->shard->now_ns); /* a frame that landed meanwhile */
+    uint64_t since_ns = 0;
     while (!channel->stalled && conn_is_open(&channel->conn) && (node = list_first(&channel->held)) != NULL) {
         struct held_bytes *held = WEFT_CONTAINER_OF(node, struct held_bytes, link);
+        if (since_ns != 0 && held->arrived_ns != since_ns) {
+            hold_give_way(channel);
+            break;
+        }
+        since_ns = held->arrived_ns;
+        rpc_set_late(channel->rpc, true);
         uint32_t before = held->bytes.bytes;
         channel_frames_received(channel, &held->bytes, held->arrived_ns);
-        held_taken(channel, before - held->bytes.bytes);
+        WEFT_ASSERT(channel->held_bytes >= before - held->bytes.bytes);
+        channel->held_bytes -= before - held->bytes.bytes;
         if (held->bytes.bytes == 0) {
             held_free(channel, held);
         }
     }
+    rpc_set_late(channel->rpc, false);
     if (!channel->stalled && channel->conn.paused) {
         channel->resumed_ns = channel->rpc->shard->now_ns;
         conn_resume(&channel->conn);
@@ -132,5 +151,5 @@ void channel_hold_end(struct channel *channel)
     while ((node = list_first(&channel->held)) != NULL) {
         held_free(channel, WEFT_CONTAINER_OF(node, struct held_bytes, link));
     }
-    held_taken(channel, channel->held_bytes);
+    channel->held_bytes = 0;
 }

@@ -32,9 +32,11 @@ struct rpc {
     struct weft_peer_counters own_tally;
     bool authorizes;
     bool draining;             /* no request runs any more but those that do already */
+    bool late;                 /* requests at hand were held, or stayed in the kernel: they can have waited too long */
+    bool picky;                /* draining or late */
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
     struct list away;          /* struct call: another shard carries them out */
-    uint64_t held_bytes;       /* of all channels, in the reserve of the arena */
+    uint64_t held_bytes;       /* of the arena, by all channels: in its reserve */
     struct list cancelled;     /* struct call: ended, their callbacks not run yet */
     struct task cancel_task;   /* runs them */
     struct weft_reply reply;   /* the one that callbacks borrow; its error is all zero between failures */
@@ -46,6 +48,18 @@ WEFT_NODISCARD enum weft_err rpc_init(struct rpc *rpc, struct net *net, const st
 struct weft_buf *rpc_take_payload(struct rpc *rpc, struct weft_span payload);
 /* No call may be left; asserted.  Requests that nobody answered are dropped. */
 void rpc_fini(struct rpc *rpc);
+
+static inline void rpc_set_late(struct rpc *rpc, bool late)
+{
+    rpc->late = late;
+    rpc->picky = late || rpc->draining;
+}
+
+static inline void rpc_set_draining(struct rpc *rpc)
+{
+    rpc->draining = true;
+    rpc->picky = true;
+}
 
 /* For rpc_init, and fini. */
 WEFT_NODISCARD enum weft_err call_deadlines_init(struct rpc *rpc);

@@ -116,6 +116,32 @@ static void serve_expired(struct channel *channel, int64_t id)
     }
 }
 
+/* Beyond what the shard can do, requests wait for their turn, and the longer the queue, the more of them would be run
+ * for nobody.  Who waited for half of its time is told at once to go elsewhere, which costs little, so that the others
+ * are answered in time.  Waiting for the caller to take its answers is no waiting for us. */
+static bool serve_waited_too_long(const struct channel *channel, const struct wire_request *wire)
+{
+    const struct verb *verb = verb_table_find(channel->rpc->verbs, wire->verb);
+    uint64_t since_ns = channel->arrived_ns > channel->freed_ns ? channel->arrived_ns : channel->freed_ns;
+    uint64_t waited_ns = channel->rpc->shard->now_ns - since_ns;
+    return channel->peer_hello && verb != NULL && !verb->one_way && wire->timeout_ms != 0 &&
+           waited_ns / NS_PER_MS > wire->timeout_ms / 2;
+}
+
+/* A request that no handler may run any more. */
+static bool serve_turned_away(struct channel *channel, const struct wire_request *wire)
+{
+    if (channel->rpc->draining) {
+        serve_busy_for(channel, wire->id, "busy: this node is stopping");
+        return true;
+    }
+    if (serve_waited_too_long(channel, wire)) {
+        serve_busy(channel, wire->id);
+        return true;
+    }
+    return false;
+}
+
 bool serve_has_room(const struct channel *channel)
 {
     const struct slots *requests = &channel->rpc->requests;
@@ -272,8 +298,7 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
         serve_own_verb(channel, wire.id, wire.verb, frame);
         return true;
     }
-    if (WEFT_UNLIKELY(rpc->draining)) {
-        serve_busy_for(channel, wire.id, "busy: this node is stopping");
+    if (WEFT_UNLIKELY(rpc->picky) && serve_turned_away(channel, &wire)) {
         return true;
     }
     const struct verb *verb = verb_table_find(rpc->verbs, wire.verb);

@@ -298,6 +298,11 @@ struct io *sim_world_next(struct sim_world *world)
     }
 }
 
+void sim_world_spend(struct sim_world *world, uint64_t ns)
+{
+    world->now_ns += ns;
+}
+
 uint64_t sim_world_now_ns(const struct sim_world *world)
 {
     return world->now_ns;

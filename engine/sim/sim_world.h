@@ -80,6 +80,8 @@ WEFT_NODISCARD enum weft_err sim_world_add_address(struct sim_world *world, uint
 /* The io to run now, or NULL if nothing will ever happen again. */
 struct io *sim_world_next(struct sim_world *world);
 uint64_t sim_world_now_ns(const struct sim_world *world);
+/* The code that runs at the moment takes so long: a handler with work to do. */
+void sim_world_spend(struct sim_world *world, uint64_t ns);
 
 void sim_io_set_user(struct io *io, void *user);
 void *sim_io_user(const struct io *io);

@@ -131,7 +131,7 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     share->draining = true;
     share->parting = false; /* what was to go goes with the rest */
     timer_wheel_stop(&shard->wheel, &share->part_timer);
-    share->rpc.draining = true;
+    rpc_set_draining(&share->rpc);
     share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};
     listener_stop(&share->plain);

@@ -2,9 +2,8 @@
 /* `weft node FILE`: a node from a configuration file, serving the standard verbs.
  *
  * The main thread waits for signals, and now and then applies the topology that the followed configuration has
- * become; SIGTERM and SIGINT drain, SIGHUP changes nothing, and a reader of the log that
- * goes away is no reason to die.  Errors of the configuration are all printed, one line
- * each, before anything starts. */
+ * become; SIGTERM and SIGINT drain, SIGHUP has the configuration read again, and a reader of the log that goes away is
+ * no reason to die.  Errors of the configuration are all printed, one line each, before anything starts. */
 #include "cli/node.h"
 
 #include <argp.h>
@@ -19,6 +18,7 @@
 #include "cli/file_argument.h"
 #include "cli/log_stream.h"
 #include "cli/probe.h"
+#include "cli/reload.h"
 #include "cli/status.h"
 #include "config/config.h"
 #include "config/config_follow.h"
@@ -104,7 +104,9 @@ static const struct argp node_argp = {
     .args_doc = "FILE",
     .doc = "Run a node from FILE: a scylla.yaml, or the same with a `weft:` block.\v"
            "The node serves the verbs HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP and FAIL, keeps a connection to "
-           "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.\n\n"
+           "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.  SIGHUP has "
+           "FILE "
+           "read again: peers that came, went or moved are applied, and what else is different is named.\n\n"
            "Examples:\n"
            "  weft node scylla.yaml\n"
            "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
@@ -117,19 +119,53 @@ static void node_log(void *ctx, char level, const char *line)
     log_stream_line(&arguments->log, level, line);
 }
 
-static enum weft_err node_make_prober(const struct node_arguments *arguments, const struct weft_node_options *options,
-                                      struct prober **prober)
+static enum weft_err node_make_prober(const struct node_arguments *arguments, weft_node *node,
+                                      const struct weft_node_options *options, struct prober **prober)
 {
     uint8_t marker[PROBE_MARKER_BYTES];
     memcpy(marker, arguments->marker, sizeof marker);
     if (!arguments->marker_given && getrandom(marker, sizeof marker, 0) != (ssize_t)sizeof marker) {
         return WEFT_ERR_SYSTEM;
     }
-    enum weft_err err = prober_create(prober, options->peer_count, arguments->probe_ns, marker);
-    for (uint32_t i = 0; err == WEFT_OK && i < options->peer_count; i++) {
-        prober_set_peer(*prober, i, (weft_peer_id){i + 1});
+    enum weft_err err = prober_create(prober, arguments->probe_ns, marker);
+    if (err == WEFT_OK) {
+        prober_follow(*prober, node, options);
     }
     return err;
+}
+
+/* NULL: there is nothing to follow, or it cannot be, which is said. */
+static struct config_follow *node_start_following(const struct config *config, struct node_arguments *arguments)
+{
+    const struct config_follow_options options = {.log = node_log, .log_ctx = arguments};
+    struct config_follow *follow = NULL;
+    struct weft_error why = {0};
+    if ((config->file_count > 0 || config->names != NULL) &&
+        config_follow_start(&follow, config, &options, &why) != WEFT_OK) {
+        log_stream_line(&arguments->log, 'W', why.text);
+    }
+    return follow;
+}
+
+/* These are the options by which the topology is now. */
+static void node_moved(struct status *status, const struct weft_node_options *options)
+{
+    status->options = options;
+    status->moved = true;
+    if (status->prober != NULL) {
+        prober_follow(status->prober, status->node, options);
+    }
+}
+
+/* The whole configuration is another one, and so is what is followed from now on. */
+static void node_reload(struct status *status, struct reload *reload, struct node_arguments *arguments)
+{
+    if (reload_run(reload)) {
+        config_follow_stop(status->follow);
+        reload_forget(reload);
+        status->follow = node_start_following(reload->applied, arguments);
+        node_moved(status, reload_options(reload));
+    }
 }
 
 /* Where everybody is by the newest configuration, if that is different from before. */
@@ -150,12 +186,12 @@ static void node_follow(struct status *status)
         status->topology_faults++;
     }
     /* The one before is not there any longer. */
-    status->options = &fresh->options;
-    status->moved = true;
+    node_moved(status, &fresh->options);
 }
 
 /* Serve until a signal asks for the end, writing the status now and then. */
-static void node_serve(struct status *status, const sigset_t *signals)
+static void node_serve(struct status *status, struct reload *reload, struct node_arguments *arguments,
+                       const sigset_t *signals)
 {
     const struct timespec interval = {0, SERVE_INTERVAL_NS};
     bool timed = status->path != NULL || status->follow != NULL;
@@ -163,7 +199,8 @@ static void node_serve(struct status *status, const sigset_t *signals)
     for (;;) {
         int signal = timed ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
         if (signal == SIGHUP) {
-            log_stream_line(status->log, 'W', "SIGHUP: the configuration is read at the start only");
+            node_reload(status, reload, arguments);
+            timed = status->path != NULL || status->follow != NULL;
         } else if (signal > 0) {
             return;
         }
@@ -177,14 +214,15 @@ static void node_serve(struct status *status, const sigset_t *signals)
 }
 
 /* From the start to the end of its draining.  A status file that cannot be written is found out at once. */
-static int node_live(struct status *status, const sigset_t *signals)
+static int node_live(struct status *status, struct reload *reload, struct node_arguments *arguments,
+                     const sigset_t *signals)
 {
     struct weft_error why = {0};
     bool broken = status->path != NULL && status_write(status, &why) != WEFT_OK;
     if (broken) {
         log_stream_line(status->log, 'E', why.text);
     } else {
-        node_serve(status, signals);
+        node_serve(status, reload, arguments, signals);
         log_stream_line(status->log, 'I', "draining");
         if (status->path != NULL && status_write(status, &why) != WEFT_OK) {
             log_stream_line(status->log, 'W', why.text);
@@ -208,26 +246,13 @@ static void node_mask_signals(sigset_t *signals)
     sigprocmask(SIG_BLOCK, &masked, NULL);
 }
 
-/* NULL: there is nothing to follow, or it cannot be, which is said. */
-static struct config_follow *node_start_following(const struct config *config, struct node_arguments *arguments)
-{
-    const struct config_follow_options options = {.log = node_log, .log_ctx = arguments};
-    struct config_follow *follow = NULL;
-    struct weft_error why = {0};
-    if ((config->file_count > 0 || config->names != NULL) &&
-        config_follow_start(&follow, config, &options, &why) != WEFT_OK) {
-        log_stream_line(&arguments->log, 'W', why.text);
-    }
-    return follow;
-}
-
 static int node_run(weft_node *node, const struct config *config, struct node_arguments *arguments)
 {
     struct weft_error why = {0};
     struct prober *prober = NULL;
     sigset_t signals;
     node_mask_signals(&signals);
-    if (arguments->probe_ns != 0 && node_make_prober(arguments, &config->options, &prober) != WEFT_OK) {
+    if (arguments->probe_ns != 0 && node_make_prober(arguments, node, &config->options, &prober) != WEFT_OK) {
         fprintf(stderr, "E no memory or randomness for the probes\n");
         return 1;
     }
@@ -242,8 +267,10 @@ static int node_run(weft_node *node, const struct config *config, struct node_ar
                                 .prober = prober,
                                 .log = &arguments->log,
                                 .follow = node_start_following(config, arguments)};
-        code = node_live(&status, &signals);
+        struct reload reload = {.file = arguments->file, .node = node, .started = config, .log = &arguments->log};
+        code = node_live(&status, &reload, arguments, &signals);
         config_follow_stop(status.follow);
+        reload_fini(&reload);
     }
     weft_node_destroy(node);
     prober_destroy(prober);

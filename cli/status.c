@@ -66,24 +66,13 @@ static weft_peer_id status_peer_id(const struct status *status, uint32_t index)
                          : (weft_peer_id){index + 1};
 }
 
-/* NULL: it is not probed, since it came after the start. */
-static const struct probe *status_probe(const struct status *status, weft_peer_id peer)
-{
-    for (uint32_t i = 0; status->prober != NULL && i < status->prober->count; i++) {
-        if (status->prober->probes[i].peer.bits == peer.bits) {
-            return &status->prober->probes[i];
-        }
-    }
-    return NULL;
-}
-
 static json_t *status_peers(const struct status *status, const json_t *links)
 {
     json_t *peers = json_array();
     for (uint32_t i = 0; i < status->options->peer_count; i++) {
         const struct weft_peer_options *peer = &status->options->peers[i];
         weft_peer_id id = status_peer_id(status, i);
-        const struct probe *probe = status_probe(status, id);
+        const struct probe *probe = status->prober != NULL ? prober_of(status->prober, id) : NULL;
         json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:I, s:I}", "address", peer->addresses[0], "dc",
                                    peer->dc != NULL ? peer->dc : "", "rack", peer->rack != NULL ? peer->rack : "", "up",
                                    status_peer_up(links, peer->addresses[0]), "accounts", status_accounts(status, id),

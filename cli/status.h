@@ -13,7 +13,7 @@ struct status {
     const char *path;
     weft_node *node;
     const struct weft_node_options *options; /* of the newest configuration */
-    const struct prober *prober;             /* NULL: no probes */
+    struct prober *prober;                   /* NULL: no probes */
     struct log_stream *log;
     struct config_follow *follow; /* NULL: nothing is followed */
     uint64_t topology_faults;     /* topologies that the node refused */

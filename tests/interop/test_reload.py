@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: SIGHUP has a running `weft node` take over peers that came, went and moved, without losing a call, and name
+what it cannot take over.
+
+Method: two nodes under `rack`, with certificates, that probe each other all the time.  Their configurations are written
+anew and both get the signal: in one rack their normal lane is plain, in two it is TLS.  The status says how the
+connections are, and that every probe was answered.
+
+Environment: WEFT, the program.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import harness
+
+WEFT = os.environ.get("WEFT")
+ADDRESSES = ("127.0.25.1", "127.0.25.2")
+CLUSTER = "reloaded"
+
+
+def setUpModule():
+    if not WEFT or not os.access(WEFT, os.X_OK):
+        raise AssertionError(f"WEFT must name the built program, not {WEFT!r}")
+
+
+class Reload(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="weft-reload-")
+        self.addCleanup(folder.cleanup)
+        certificates = harness.WeftCertificates(WEFT, folder.name, CLUSTER)
+        self.ports = [harness.free_ports(2, (address,)) for address in ADDRESSES]
+        self.pairs = [certificates.node(f"node{i}", address) for i, address in enumerate(ADDRESSES)]
+        self.ca = certificates.ca
+        self.nodes = []
+        for i, address in enumerate(ADDRESSES):
+            node = harness.WeftNode(WEFT, lambda *_, i=i: self.text(i, "r1"), address=address, ports=self.ports[i],
+                                    listeners=("plain", "tls"), arguments=["--probe", "20ms"])
+            self.addCleanup(node.close)
+            node.arguments += ["--status", os.path.join(node.folder, "status.json")]
+            self.nodes.append(node.start())
+        for i, node in enumerate(self.nodes):
+            node.wait_log(rf"I peer up {ADDRESSES[1 - i]}\b", 20)
+
+    def text(self, own, rack, peers=True, more=""):
+        """Of the first node's configuration where the second is in that rack, or of the second's."""
+        nodes = "".join(f"        - {{ address: {address}, dc: dc1, rack: {'r1' if i == 0 else rack}, "
+                        f"storage_port: {plain}, ssl_storage_port: {tls} }}\n"
+                        for i, (address, (plain, tls)) in enumerate(zip(ADDRESSES, self.ports)) if peers or i == own)
+        certificate, key = self.pairs[own]
+        return f"""\
+cluster_name: {CLUSTER}
+listen_address: {ADDRESSES[own]}
+storage_port: {self.ports[own][0]}
+ssl_storage_port: {self.ports[own][1]}
+server_encryption_options:
+    internode_encryption: rack
+    certificate: {certificate}
+    keyfile: {key}
+    truststore: {self.ca}
+    require_client_auth: true
+weft:
+    shards: 1
+    drain_timeout: 2s
+{more}    nodes:
+{nodes}"""
+
+    def reload(self, node, text):
+        count = node.log().count("reload: reading")
+        with open(os.path.join(node.folder, "weft.yaml"), "w", encoding="utf-8") as file:
+            file.write(text)
+        node.process.send_signal(signal.SIGHUP)
+        harness.wait_until(lambda: node.log().count("reload: reading") > count, node.log)
+
+    def status(self, node):
+        try:
+            with open(os.path.join(node.folder, "status.json"), encoding="utf-8") as file:
+                return json.load(file)
+        except FileNotFoundError:
+            return {"links": [], "peers": []}
+
+    def until_normal(self, node, encrypted):
+        """The normal lane, in both directions, has this one connection and no other."""
+        def seen():
+            links = [link for link in self.status(node)["links"] if link["lane"] == "normal"]
+            return len(links) == 2 and all(link["up"] and link["encrypted"] == encrypted for link in links)
+
+        harness.wait_until(seen, lambda: f"{encrypted}: {self.status(node)['links']}\n{node.log()}", 15)
+
+    def lost(self, node):
+        """Calls that were not answered.  The first can have been: its peer was not there yet."""
+        return sum(account[f"calls_{how}"] for peer in self.status(node)["peers"]
+                   for account in peer["accounts"].values() for how in ("failed", "expired"))
+
+    @staticmethod
+    def descriptors(node):
+        return len(os.listdir(f"/proc/{node.process.pid}/fd"))
+
+    def test_sighup__a_rack_changes_under_load__links_made_again_and_every_call_answered(self):
+        for node in self.nodes:
+            self.until_normal(node, False)
+        lost = [self.lost(node) for node in self.nodes]
+        descriptors = [self.descriptors(node) for node in self.nodes]
+        for rack, encrypted in (("r2", True), ("r1", False), ("r2", True), ("r1", False)):
+            for i, node in enumerate(self.nodes):
+                self.reload(node, self.text(i, rack))
+            for i, node in enumerate(self.nodes):
+                self.until_normal(node, encrypted)
+                self.assertEqual(self.lost(node), lost[i], node.log())
+        for i, node in enumerate(self.nodes):
+            harness.wait_until(lambda i=i, node=node: self.descriptors(node) == descriptors[i],
+                               lambda i=i, node=node: f"{self.descriptors(node)} descriptors, not {descriptors[i]}")
+        self.assertGreater(self.status(self.nodes[0])["counters"]["links_moved"], 2)
+        self.assertIn("1 relocated", self.nodes[0].log())
+        self.assertIn("this node is now in dc 'dc1' rack 'r2'", self.nodes[1].log())
+        for node in self.nodes:
+            node.stop()
+
+    def test_sighup__a_peer_goes_and_comes_back__removed_and_added(self):
+        node, other = self.nodes
+        for i, each in enumerate(self.nodes):
+            self.reload(each, self.text(i, "r1", peers=False))
+        for i, each in enumerate(self.nodes):
+            each.wait_log(rf"peer down {ADDRESSES[1 - i]}: peer_removed")
+            harness.wait_until(lambda each=each: not self.status(each)["links"], lambda: self.status(node)["links"])
+        for i, each in enumerate(self.nodes):
+            self.reload(each, self.text(i, "r1"))
+        for each in self.nodes:
+            self.until_normal(each, False)
+        harness.wait_until(lambda: all(peer["probes_answered"] > 2 for peer in self.status(node)["peers"]
+                                       if peer["address"] == ADDRESSES[1]), lambda: self.status(node)["peers"])
+        node.stop()
+        other.stop()
+
+    def test_sighup__what_needs_a_restart_or_is_wrong__named(self):
+        node = self.nodes[0]
+        self.reload(node, self.text(0, "r1", more="    heartbeat: 700ms\n"))
+        node.wait_log(r"W reload: other than at the start, and needs a restart: heartbeat_ms\b")
+        self.reload(node, self.text(0, "r1") + "    nonsense: 1\n")
+        node.wait_log(r"E reload: nothing is changed")
+        self.until_normal(node, False)
+        node.stop()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

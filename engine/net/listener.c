@@ -50,7 +50,7 @@ static void listener_pause(struct listener *listener, int32_t os_errno)
 /* Accept nothing for so long; what is on its way still arrives. */
 static void listener_rest(struct listener *listener, uint64_t rest_ns)
 {
-    if (!listener->resting && !listener->closing && io_op_busy(&listener->accept)) {
+    if (!listener->resting && !listener->closing && !listener->released && io_op_busy(&listener->accept)) {
         listener->resting = true;
         listener->rest_ns = rest_ns;
         io_cancel(listener->net->shard->io, &listener->accept);
@@ -90,7 +90,7 @@ static void listener_accept_done(struct io_op *op, const struct io_event *event)
     if (event->result == -ECONNABORTED) {
         COUNT(listener->net->shard, accepts_gone); /* the peer had ended it before it was taken */
     }
-    if (event->more || listener->closing) {
+    if (event->more || listener->closing || listener->released) {
         return;
     }
     if (listener->resting) {
@@ -110,6 +110,18 @@ void listener_start(struct listener *listener, struct net *net, int32_t socket, 
     io_op_init(&listener->accept, IO_ACCEPT, listener_accept_done);
     listener->pause = (struct timer){.fn = listener_pause_over, .ctx = listener};
     listener_arm(listener);
+}
+
+void listener_release(struct listener *listener)
+{
+    if (listener->net == NULL || listener->closing || listener->released) {
+        return;
+    }
+    listener->released = true;
+    timer_wheel_stop(&listener->net->shard->wheel, &listener->pause);
+    if (io_op_busy(&listener->accept)) {
+        io_cancel(listener->net->shard->io, &listener->accept);
+    }
 }
 
 void listener_stop(struct listener *listener)

@@ -9,9 +9,11 @@
  *  A host may also use its shard between runs: what it calls there goes out with the next weft_shard_run_once, which
  *  the host makes itself, and time is that of the run before.
  *
- *  A shard that is not run serves nobody: its peers' connections wait in the system's queue, and beyond it are turned
- *  away by the system; peers give up after their handshake timeout and dial again, which may reach another shard.  A
- *  run that comes more than a second after a timer asked for it is counted as host_late.
+ *  A shard that is not run serves nobody: what it accepted waits.  New connections to it wait in the system's queue
+ *  for a second; then the next shard that is run accepts them in its place, until it is run again
+ *  (accepted_for_others, and two log lines).  Where there are several shards, each is asked four times a second whether
+ *  it is run, which makes its descriptor readable.  A run that comes more than a second after a timer asked for it is
+ *  counted as host_late.
  *
  *  The end is that of any node: after weft_node_drain every shard is run until it says CLOSED; weft_node_wait waits for
  *  that, and runs the shards of its own thread itself.

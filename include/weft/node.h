@@ -363,7 +363,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(peers_silent)                                                                                                    \
     X(handshakes_waited)                                                                                               \
     X(zero_copy_registered)                                                                                            \
-    X(links_moved)
+    X(links_moved)                                                                                                     \
+    X(accepted_for_others)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

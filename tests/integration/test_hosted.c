@@ -4,6 +4,8 @@
  *
  * Method: nodes on loopback addresses over both real backends; one thread that polls the shards of two nodes, threads
  * that sleep inside of weft_shard_run_once, and every call in a state in which it is wrong. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -11,6 +13,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -436,6 +440,91 @@ static void clock__of_the_host__timers_follow_it_and_lateness_is_counted(void **
     guest_end(&guest);
 }
 
+#define STRANDED 48u
+
+/* Connections from ports that the kernel chooses, which it gives to either shard. */
+static void connect_some(const struct guest *guest, int sockets[STRANDED])
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(host_port(&guest->host))};
+    assert_int_equal(inet_pton(AF_INET, guest->host.address, &to.sin_addr), 1);
+    for (uint32_t i = 0; i < STRANDED; i++) {
+        sockets[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(sockets[i] >= 0);
+        assert_int_equal(connect(sockets[i], (const struct sockaddr *)&to, sizeof to), 0);
+    }
+}
+
+static void close_all(const int sockets[STRANDED])
+{
+    for (uint32_t i = 0; i < STRANDED; i++) {
+        close(sockets[i]);
+    }
+}
+
+/* So many tenths of a second, in which these shards are run. */
+static void run_for(const struct guest *guest, uint64_t *now_ns, uint32_t tenths, uint32_t shard_count)
+{
+    for (uint32_t i = 0; i < tenths; i++) {
+        *now_ns += 100000000;
+        for (uint32_t shard = 0; shard < shard_count; shard++) {
+            assert_int_equal(weft_shard_run_once(guest->shards[shard], 0), WEFT_OK);
+        }
+    }
+}
+
+static uint64_t accepted(const struct guest *guest, uint32_t shard)
+{
+    return guest->host.node->engine->shards[shard]->counters.accepted;
+}
+
+static void shard__not_run_for_a_second__another_accepts_for_it(void **state)
+{
+    static struct guest guest;
+    struct weft_counters counters;
+    uint64_t now_ns = 5000000000;
+    int before[STRANDED];
+    int after[STRANDED];
+    memset(&guest, 0, sizeof guest);
+    host_init(&guest.host, 1, *state);
+    guest.host.options.shards = "2";
+    guest.host.options.first_request_timeout_ms = guest.host.options.handshake_timeout_ms = 600000;
+    guest.host.options.monotonic_clock = clock_read;
+    guest.host.options.clock_ctx = &now_ns;
+    guest_start(&guest);
+    guest_attach(&guest);
+    run_for(&guest, &now_ns, 20, 2);
+    connect_some(&guest, before);
+    run_for(&guest, &now_ns, 8, 1);
+    uint64_t own = accepted(&guest, 0);
+    assert_true(own > 0 && own < STRANDED);
+    run_for(&guest, &now_ns, 12, 1); /* the first shard alone */
+    assert_int_equal(accepted(&guest, 0), STRANDED);
+    assert_int_equal(accepted(&guest, 1), 0);
+    weft_node_counters(guest.host.node, &counters);
+    assert_int_equal(counters.accepted_for_others, STRANDED - own);
+    assert_true(host_logged(&guest.host, "shard 1 has not been run for a second: shard 0 accepts for it"));
+    run_for(&guest, &now_ns, 10, 2);
+    assert_true(host_logged(&guest.host, "shard 1 is run again"));
+    connect_some(&guest, after);
+    run_for(&guest, &now_ns, 10, 2);
+    assert_int_equal(accepted(&guest, 0) + accepted(&guest, 1), 2 * STRANDED);
+    assert_true(accepted(&guest, 1) > 0);
+    weft_node_counters(guest.host.node, &counters);
+    assert_int_equal(counters.accepted_for_others, STRANDED - own);
+    close_all(before);
+    close_all(after);
+    weft_node_drain(guest.host.node);
+    bool runs = true;
+    while (runs) {
+        now_ns += 1000000;
+        runs = false;
+        for (uint32_t shard = 0; shard < 2; shard++) {
+            runs |= weft_shard_run_once(guest.shards[shard], 0) == WEFT_OK;
+        }
+    }
+    guest_end(&guest);
+}
+
 #define HOSTED_TEST(name, backend)                                                                                     \
     {                                                                                                                  \
 #name " over " backend, name, NULL, NULL, (void *)(uintptr_t)backend                                           \
@@ -448,6 +537,7 @@ static void clock__of_the_host__timers_follow_it_and_lateness_is_counted(void **
         HOSTED_TEST(threads__of_the_host__serve_a_node_of_ours_until_drained, backend),                                \
         HOSTED_TEST(misuse__each_call_in_a_wrong_state__said_so, backend),                                             \
         HOSTED_TEST(clock__of_the_host__timers_follow_it_and_lateness_is_counted, backend),                            \
+        HOSTED_TEST(shard__not_run_for_a_second__another_accepts_for_it, backend),                                     \
         HOSTED_TEST(drain__before_all_are_attached__ends_without_them, backend)
 
 int main(void)

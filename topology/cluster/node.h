@@ -5,8 +5,8 @@
  * (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may connect, and what we say of
  * ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c (links and counters),
  * node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over), node_part.c (connections that
- * must go), node_hosted.c (shards on threads of the host's), node_foreign.c (threads that are no shards), node_guard.c
- * (what the host is asked), node_metrics.c. */
+ * must go), node_stand_in.c (for shards that are not run), node_hosted.c (shards on threads of the host's),
+ * node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -31,6 +31,13 @@
 
 enum node_state { NODE_CREATED = 0, NODE_STARTED, NODE_STOPPED };
 
+/* Listeners on the sockets of another shard. */
+struct stand_in {
+    struct listener plain;
+    struct listener secure;
+    bool standing;
+};
+
 /* One shard's share of a node. */
 struct node_shard {
     struct weft_node *node;
@@ -41,6 +48,9 @@ struct node_shard {
     struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener plain;
     struct listener secure;
+    struct stand_in *stand_ins; /* by shard; NULL: no shard is hosted, or there is no other */
+    struct timer stand_in_timer;
+    atomic_uint_fast64_t asked_ns;      /* when it was asked whether it is run, and has not answered; 0: it has */
     const struct topology *topology;    /* as far as this shard knows */
     atomic_uint_fast64_t topology_seen; /* its version; what is newer, and it, stays; TOPOLOGY_NONE: reads none */
     uint32_t peers_mask;                /* of what is in there: a power of two, less one */
@@ -163,6 +173,12 @@ void node_shard_signal(void *ctx, struct weft_shard *shard);
 
 /* The acceptor's half. */
 void node_accept_start(struct node_shard *share);
+/* Accept on this shard what the kernel gives to the sockets of that one. */
+void node_accept_from(struct node_shard *share, uint32_t index, struct listener *plain, struct listener *secure);
+/* Standing in for shards that their host does not run; node_stand_in.c. */
+void node_stand_in_start(struct node_shard *share);
+void node_stand_in_stop(struct node_shard *share);
+bool node_stand_in_rests(const struct node_shard *share);
 /* Fill a hello of ours. */
 void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello);
 /* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits. */

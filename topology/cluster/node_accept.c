@@ -310,7 +310,10 @@ static void accept_arrived(struct listener *listener, int32_t socket, const stru
     struct node_shard *share = listener->ctx;
     struct channel *channel;
     struct weft_error why = {0};
-    bool tls = listener == &share->secure;
+    bool tls = listener->secure;
+    if (listener != &share->plain && listener != &share->secure) {
+        COUNT(share->shard, accepted_for_others);
+    }
     enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL, &accept_channel_events,
                                        share, &channel, &why);
     if (err != WEFT_OK) {
@@ -332,15 +335,20 @@ static void accept_paused(struct listener *listener, int32_t os_errno)
     log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'W', "%s", why.text);
 }
 
-void node_accept_start(struct node_shard *share)
+void node_accept_from(struct node_shard *share, uint32_t index, struct listener *plain, struct listener *secure)
 {
-    uint32_t index = share->shard->index;
     if (share->node->plain_sockets != NULL) {
-        listener_start(&share->plain, &share->net, share->node->plain_sockets[index], accept_arrived, share);
-        share->plain.paused = accept_paused;
+        listener_start(plain, &share->net, share->node->plain_sockets[index], accept_arrived, share);
+        plain->paused = accept_paused;
     }
     if (share->node->secure_sockets != NULL) {
-        listener_start(&share->secure, &share->net, share->node->secure_sockets[index], accept_arrived, share);
-        share->secure.paused = accept_paused;
+        listener_start(secure, &share->net, share->node->secure_sockets[index], accept_arrived, share);
+        secure->secure = true;
+        secure->paused = accept_paused;
     }
+}
+
+void node_accept_start(struct node_shard *share)
+{
+    node_accept_from(share, share->shard->index, &share->plain, &share->secure);
 }

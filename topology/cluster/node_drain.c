@@ -17,8 +17,8 @@
 /* Nothing but connections is left. */
 static bool drain_rests(const struct node_shard *share)
 {
-    return listener_idle(&share->plain) && listener_idle(&share->secure) && list_empty(&share->rpc.away) &&
-           list_empty(&share->shard->parcels.waiting);
+    return listener_idle(&share->plain) && listener_idle(&share->secure) && node_stand_in_rests(share) &&
+           list_empty(&share->rpc.away) && list_empty(&share->shard->parcels.waiting);
 }
 
 static bool drain_channel_idle(const struct channel *channel)
@@ -136,6 +136,7 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};
     listener_stop(&share->plain);
     listener_stop(&share->secure);
+    node_stand_in_stop(share);
     struct link *link;
     for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
         link_stop(link);

@@ -102,6 +102,12 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
         WEFT_TRY(tls_context_create(&share->tls, share->node->credentials, &tls_options, why));
         share->factory = tls_context_factory(share->tls);
     }
+    if (share->node->hosted && share->node->shard_count > 1) {
+        share->stand_ins = calloc(share->node->shard_count, sizeof *share->stand_ins);
+        if (share->stand_ins == NULL) {
+            return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u listeners", share->node->shard_count);
+        }
+    }
     return share_open_links(share, why);
 }
 
@@ -111,6 +117,7 @@ void node_shard_start(void *ctx, struct weft_shard *shard)
     struct weft_node *node = share->node;
     (void)ctx;
     node_accept_start(share);
+    node_stand_in_start(share);
     share->begun = true;
     node_adopt(share);
     for (uint32_t p = 0; p < share->topology->slot_count; p++) {
@@ -152,5 +159,6 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     slots_fini(&share->links);
     node_adopt_end(share);
     free(share->peers);
+    free(share->stand_ins);
     share->node = NULL;
 }

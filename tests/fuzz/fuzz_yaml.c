@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/config_schema.h"
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
 #include "topology/cluster/policy.h"
@@ -50,11 +51,16 @@ static enum weft_err fuzz_interface(void *ctx, const char *name, bool prefer_ipv
     return weft_error_set(why, WEFT_ERR_NOT_FOUND, "no such interface");
 }
 
-/* The properties are the input too, so that its parser is reached. */
+/* Every file beside the configuration is what stands behind this mark, or else the input itself. */
+static const uint8_t file_mark[] = {0xff, 0xff};
+
 static enum weft_err fuzz_read_file(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why)
 {
     const struct weft_span *input = ctx;
     (void)path;
+    if (input->bytes == 0) {
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "no such file");
+    }
     char *copy = malloc(input->bytes + 1u);
     if (copy == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory");
@@ -119,12 +125,39 @@ static void options_check(const struct config *config)
     }
 }
 
+/* What an option holds can be written again, and the table says what may be. */
+static void values_check(const struct config *config)
+{
+    for (uint32_t i = 0; i < config_schema_count(); i++) {
+        const struct config_key *key = config_schema_at(i);
+        char text[CONFIG_QUANTITY_BYTES];
+        char range[CONFIG_KEY_RANGE_BYTES];
+        char path[CONFIG_KEY_PATH_BYTES];
+        const char *value = config_key_value(key, &config->options, text);
+        config_key_range(key, range);
+        config_key_path(key, path);
+        WEFT_ASSERT(value == NULL || value[0] != '\0');
+        WEFT_ASSERT(config_type_name(key->type)[0] != '\0');
+        WEFT_ASSERT((key->unit_ns != 0) == (key->type == CONFIG_TYPE_TIME));
+        WEFT_ASSERT((config_type_unit(key->type)[0] != '\0') ==
+                    (key->type == CONFIG_TYPE_TIME || key->type == CONFIG_TYPE_SIZE));
+    }
+    WEFT_ASSERT(config_location_source_name(config->location_source)[0] != '\0');
+    WEFT_ASSERT(config_written(config, NULL, "weft", NULL) == 0 || config->root != NULL);
+    WEFT_ASSERT(config_cluster_name(config)[0] != '\0');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     if (bytes > UINT32_MAX) {
         return 0;
     }
+    const uint8_t *mark = memmem(data, bytes, file_mark, sizeof file_mark);
+    size_t yaml_bytes = mark != NULL ? (size_t)(mark - data) : bytes;
     struct weft_span input = {data, (uint32_t)bytes};
+    if (mark != NULL) {
+        input = (struct weft_span){mark + sizeof file_mark, (uint32_t)(bytes - yaml_bytes - sizeof file_mark)};
+    }
     const struct config_surroundings surroundings = {.ctx = &input,
                                                      .directory = "/fuzz",
                                                      .resolve = fuzz_resolve,
@@ -134,13 +167,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct config *config = NULL;
     struct config_report *report = calloc(1, sizeof *report);
     WEFT_ASSERT(report != NULL);
-    enum weft_err err = config_decode(&config, file_name, (const char *)data, bytes, &surroundings, report);
+    enum weft_err err = config_decode(&config, file_name, (const char *)data, yaml_bytes, &surroundings, report);
     WEFT_ASSERT((err == WEFT_OK) == (report->errors.count == 0));
     WEFT_ASSERT((err == WEFT_OK) == (config != NULL));
     lines_check(&report->errors);
     lines_check(&report->warnings);
     if (config != NULL) {
         options_check(config);
+        values_check(config);
     }
     config_destroy(config);
     free(report);

@@ -33,8 +33,19 @@ const char *check_tls_client_auth(const struct config *config)
     return "false";
 }
 
+/* The string was checked when the configuration was read. */
+static void check_tls_suites(const struct config *config, enum tls_version version, char text[PRIORITY_LIST_BYTES])
+{
+    struct priority priority;
+    text[0] = '\0';
+    if (tls_context_priority(&priority, config->options.priority_string, NULL) == WEFT_OK) {
+        (void)priority_suites_text(&priority, version, text, PRIORITY_LIST_BYTES);
+    }
+}
+
 void check_tls_print(const struct config *config)
 {
+    char suites[PRIORITY_LIST_BYTES];
     const struct weft_tls_options *tls = &config->options.tls;
     struct tls_description *chain = NULL;
     uint32_t count = 0;
@@ -53,8 +64,13 @@ void check_tls_print(const struct config *config)
     printf("  keyfile      %s\n", tls->keyfile);
     printf("  truststore   %s\n", tls->truststore == NULL ? "system" : tls->truststore);
     printf("  client auth  %s\n", check_tls_client_auth(config));
-    printf("  suites       %s\n", tls_context_suites(TLS_VERSION_1_3));
-    printf("    TLS 1.2    %s\n", tls_context_suites(TLS_VERSION_1_2));
+    if (config->options.priority_string != NULL) {
+        printf("  priority     %s\n", config->options.priority_string);
+    }
+    check_tls_suites(config, TLS_VERSION_1_3, suites);
+    printf("  suites       %s\n", suites);
+    check_tls_suites(config, TLS_VERSION_1_2, suites);
+    printf("    TLS 1.2    %s\n", suites);
     printf("  aes          %s\n", aes);
 }
 
@@ -74,14 +90,17 @@ json_t *check_tls_json(const struct config *config)
     struct tls_description *chain = NULL;
     uint32_t count = 0;
     char aes[TLS_CRYPTO_TEXT_BYTES];
+    char suites[PRIORITY_LIST_BYTES];
+    char suites_1_2[PRIORITY_LIST_BYTES];
     if (tls->certificate == NULL) {
         return json_null();
     }
     check_tls_crypto(config, aes);
+    check_tls_suites(config, TLS_VERSION_1_3, suites);
+    check_tls_suites(config, TLS_VERSION_1_2, suites_1_2);
     bool read = tls_describe_file(tls->certificate, &chain, &count, NULL) == WEFT_OK;
-    json_t *object =
-        json_pack("{s:o, s:s, s:s, s:s}", "leaf", read ? leaf_json(&chain[0]) : json_null(), "suites",
-                  tls_context_suites(TLS_VERSION_1_3), "suites_1_2", tls_context_suites(TLS_VERSION_1_2), "aes", aes);
+    json_t *object = json_pack("{s:o, s:s, s:s, s:s}", "leaf", read ? leaf_json(&chain[0]) : json_null(), "suites",
+                               suites, "suites_1_2", suites_1_2, "aes", aes);
     if (read) {
         tls_descriptions_destroy(chain, count);
     }

@@ -6,6 +6,7 @@
 #include "cli/bench.h"
 #include "cli/certs.h"
 #include "cli/check.h"
+#include "cli/ciphers.h"
 #include "cli/explain.h"
 #include "cli/info.h"
 #include "cli/node.h"
@@ -21,6 +22,7 @@ static const struct command {
     {"node", "weft node", cli_node, "run a node from a configuration file"},
     {"check", "weft check", cli_check, "say whether a configuration file starts a node, and what it means"},
     {"explain", "weft explain", cli_explain, "say how a link is made, or whether a connection is admitted, and why"},
+    {"ciphers", "weft ciphers", cli_ciphers, "show what TLS a GnuTLS priority string means"},
     {"certs", "weft certs", cli_certs, "make and show certificates for a cluster"},
     {"bench", "weft bench", cli_bench, "measure throughput and latency"},
     {"info", "weft info", cli_info, "what this machine offers"},

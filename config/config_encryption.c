@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/config_decoder.h"
+#include "tls/priority.h"
 #include "topology/cluster/policy.h"
 
 #define CERTIFICATE_DEFAULT "scylla.crt"
@@ -110,11 +111,19 @@ void decoder_client_auth(struct config_decoder *decoder, const struct yaml_node 
     decoder->config->options.tls.client_auth = required ? WEFT_CLIENT_AUTH_REQUIRED : WEFT_CLIENT_AUTH_NONE;
 }
 
+/* The key without a value is left out; with an empty one it is a string that allows nothing. */
 void decoder_priority_string(struct config_decoder *decoder, const struct yaml_node *value)
 {
-    const char *text = value_is_unset(value) ? NULL : decoder_text(decoder, value);
-    if (text != NULL && path_is_placeholder(text)) {
+    struct priority priority;
+    struct weft_error why = {0};
+    const char *text = yaml_node_is_null(value) ? NULL : decoder_text(decoder, value);
+    if (text == NULL) {
+        return;
+    }
+    if (path_is_placeholder(text)) {
         decoder_error(decoder, value, "\"%.64s\" is a placeholder; write a priority string, or remove the key", text);
+    } else if (priority_parse(&priority, text, &why) != WEFT_OK) {
+        decoder_error(decoder, value, "%s", why.text);
     } else {
         decoder->config->options.priority_string = text;
     }

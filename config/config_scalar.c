@@ -13,9 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config/config_nearest.h"
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
+#include "engine/base/nearest.h"
 #include "engine/base/uuid.h"
 
 /* A day: longer timeouts are mistakes of a unit. */
@@ -162,14 +162,14 @@ enum weft_err config_scalar_word(int *value, const char *text, const struct conf
                                  struct weft_error *why)
 {
     char list[160];
-    struct config_nearest nearest;
-    config_nearest_init(&nearest, text);
+    struct nearest nearest;
+    nearest_init(&nearest, text);
     for (uint32_t i = 0; i < word_count; i++) {
         if (strcmp(text, words[i].text) == 0) {
             *value = words[i].value;
             return WEFT_OK;
         }
-        config_nearest_offer(&nearest, words[i].text);
+        nearest_offer(&nearest, words[i].text);
     }
     config_scalar_list_words(list, sizeof list, words, word_count);
     if (nearest.distance <= 2) {

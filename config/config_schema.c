@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/config_nearest.h"
 #include "config/config_schema_table.h"
 #include "engine/base/assert.h"
+#include "engine/base/nearest.h"
 
 uint32_t config_schema_count(void)
 {
@@ -34,12 +34,12 @@ const struct config_key *config_schema_find(enum config_block block, const char 
 const struct config_key *config_schema_nearest(enum config_block block, const char *name, uint32_t *distance)
 {
     const struct config_key *best = NULL;
-    struct config_nearest nearest;
-    config_nearest_init(&nearest, name);
+    struct nearest nearest;
+    nearest_init(&nearest, name);
     for (uint32_t i = 0; i < config_schema_table_count; i++) {
         const struct config_key *key = &config_schema_table[i];
         if (key->block == block) {
-            config_nearest_offer(&nearest, key->name);
+            nearest_offer(&nearest, key->name);
             best = nearest.best == key->name ? key : best;
         }
     }

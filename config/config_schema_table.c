@@ -105,7 +105,7 @@ const struct config_key config_schema_table[] = {
      .text = "the historic spelling of certificate_revocation_list"},
     {"require_client_auth", CONFIG_BLOCK_ENCRYPTION, CONFIG_TYPE_WORD, "false", .decode = decoder_client_auth,
      .range = "true, false or optional", .text = "whether who connects by TLS must show a certificate"},
-    {"priority_string", CONFIG_BLOCK_ENCRYPTION, CONFIG_TYPE_TEXT, "none", OPTION(priority_string),
+    {"priority_string", CONFIG_BLOCK_ENCRYPTION, CONFIG_TYPE_TEXT, "forward secrecy and AEAD", OPTION(priority_string),
      .decode = decoder_priority_string, .range = "a GnuTLS priority string",
      .text = "which versions and cipher suites TLS may use"},
     {"require_endpoint_verification", CONFIG_BLOCK_ENCRYPTION, CONFIG_TYPE_BOOL, "false",

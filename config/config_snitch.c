@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "config/config_decoder.h"
-#include "config/config_nearest.h"
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
+#include "engine/base/nearest.h"
 #include "topology/cluster/policy.h"
 
 #define SNITCH_PACKAGE "org.apache.cassandra.locator."
@@ -40,16 +40,16 @@ static const struct {
 
 enum snitch snitch_parse(const char *name, const char **nearest)
 {
-    struct config_nearest like;
+    struct nearest like;
     const char *dot = strrchr(name, '.');
     bool package = strncmp(name, SNITCH_PACKAGE, strlen(SNITCH_PACKAGE)) == 0;
     const char *bare = package ? name + strlen(SNITCH_PACKAGE) : name;
-    config_nearest_init(&like, dot == NULL ? name : dot + 1);
+    nearest_init(&like, dot == NULL ? name : dot + 1);
     for (uint32_t i = 0; i < SNITCH_NAME_COUNT; i++) {
         if (strcmp(bare, snitch_names[i].name) == 0) {
             return snitch_names[i].snitch;
         }
-        config_nearest_offer(&like, snitch_names[i].name);
+        nearest_offer(&like, snitch_names[i].name);
     }
     *nearest = like.best;
     return SNITCH_UNKNOWN;

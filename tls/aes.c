@@ -19,23 +19,55 @@
 /* OpenSSL's arm_arch.h */
 #define ARM_AES (UINT64_C(1) << 2)
 
-const char *tls_aes_name(const char *cpu_settings, unsigned long version)
+enum cpu_kind { CPU_UNKNOWN, CPU_X86, CPU_ARM };
+
+static enum cpu_kind cpu_read(const char *cpu_settings, uint64_t words[2])
 {
-    uint64_t words[2] = {0};
+    words[0] = 0;
+    words[1] = 0;
     if (cpu_settings == NULL) {
-        return "unknown AES";
+        return CPU_UNKNOWN;
     }
     if (sscanf(cpu_settings, "OPENSSL_ia32cap=0x%" SCNx64 ":0x%" SCNx64, &words[0], &words[1]) >= 1) {
-        if ((words[0] & X86_AES) == 0) {
-            return "AES without hardware";
-        }
-        bool wide = version >= VERSION_WITH_VAES && (words[1] & X86_VAES) != 0 && (words[1] & X86_AVX512F) != 0;
-        return wide ? "VAES with AVX-512" : "AES-NI";
+        return CPU_X86;
     }
-    if (sscanf(cpu_settings, "OPENSSL_armcap=0x%" SCNx64, &words[0]) == 1) {
-        return (words[0] & ARM_AES) != 0 ? "ARMv8 AES" : "AES without hardware";
+    return sscanf(cpu_settings, "OPENSSL_armcap=0x%" SCNx64, &words[0]) == 1 ? CPU_ARM : CPU_UNKNOWN;
+}
+
+bool tls_aes_in_hardware(const char *cpu_settings)
+{
+    uint64_t words[2];
+    switch (cpu_read(cpu_settings, words)) {
+    case CPU_X86:
+        return (words[0] & X86_AES) != 0;
+    case CPU_ARM:
+        return (words[0] & ARM_AES) != 0;
+    case CPU_UNKNOWN:
+        break;
     }
-    return "unknown AES";
+    return false;
+}
+
+bool tls_aes_is_fast(void)
+{
+    return tls_aes_in_hardware(OPENSSL_info(OPENSSL_INFO_CPU_SETTINGS));
+}
+
+const char *tls_aes_name(const char *cpu_settings, unsigned long version)
+{
+    uint64_t words[2];
+    enum cpu_kind kind = cpu_read(cpu_settings, words);
+    if (kind == CPU_UNKNOWN) {
+        return "unknown AES";
+    }
+    if (!tls_aes_in_hardware(cpu_settings)) {
+        return "AES without hardware";
+    }
+    if (kind == CPU_ARM) {
+        return "ARMv8 AES";
+    }
+    bool wide = version >= VERSION_WITH_VAES && (words[1] & X86_VAES) != 0 && (words[1] & X86_AVX512F) != 0;
+    return wide ? "VAES with AVX-512" : "AES-NI";
 }
 
 void tls_aes_describe(char *text, uint32_t bytes)

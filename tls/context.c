@@ -10,18 +10,12 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
+#include "tls/aes.h"
 #include "tls/openssl_context.h"
 #include "tls/openssl_credentials.h"
 #include "tls/openssl_crypto.h"
+#include "tls/openssl_priority.h"
 
-/* AES-256 first: with AES-NI it costs a tenth more than AES-128.  ChaCha20 last, for peers without AES in hardware. */
-#define CIPHERS_1_3 "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
-#define CIPHERS_1_2                                                                                                    \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                                       \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                                       \
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-/* X25519 costs a server a sixth less than P-256. */
-#define GROUPS "X25519:P-256:P-384"
 /* AES-GCM allows about 2^24.5 full records under one key. */
 #define RECORDS_PER_KEY_DEFAULT (UINT64_C(1) << 24)
 
@@ -30,19 +24,6 @@ static enum weft_err context_make(struct secure_factory *factory, bool server, s
 {
     struct tls_context *context = WEFT_CONTAINER_OF(factory, struct tls_context, factory);
     return session_create(context, server, session, why);
-}
-
-static int context_version(enum tls_version version, int otherwise)
-{
-    switch (version) {
-    case TLS_VERSION_1_2:
-        return TLS1_2_VERSION;
-    case TLS_VERSION_1_3:
-        return TLS1_3_VERSION;
-    case TLS_VERSION_DEFAULT:
-        break;
-    }
-    return otherwise;
 }
 
 static int context_server_verify(enum weft_client_auth client_auth)
@@ -59,27 +40,29 @@ static int context_server_verify(enum weft_client_auth client_auth)
 }
 
 /* What accepted and dialed connections have in common. */
-static bool context_set_rules(SSL_CTX *ssl_context, const struct tls_context_options *options, X509_STORE *store)
+struct context_rules {
+    struct priority priority;
+    const struct tls_context_options *options;
+    X509_STORE *store;
+};
+
+static bool context_set_rules(SSL_CTX *ssl_context, const struct context_rules *rules)
 {
-    SSL_CTX_set_options(ssl_context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-                                         SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(ssl_context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
     /* The chain that is sent is the certificate file's, never one that was completed from the trust store. */
     SSL_CTX_set_mode(ssl_context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify_depth(ssl_context, TLS_VERIFY_DEPTH_MAX);
     SSL_CTX_set_security_level(ssl_context, TLS_SECURITY_LEVEL);
-    SSL_CTX_set1_cert_store(ssl_context, store);
+    SSL_CTX_set1_cert_store(ssl_context, rules->store);
     return SSL_CTX_set_num_tickets(ssl_context, 0) == 1 &&
-           SSL_CTX_set_min_proto_version(ssl_context, context_version(options->version_min, TLS1_2_VERSION)) == 1 &&
-           SSL_CTX_set_max_proto_version(ssl_context, context_version(options->version_max, TLS1_3_VERSION)) == 1 &&
-           SSL_CTX_set_ciphersuites(ssl_context, CIPHERS_1_3) == 1 &&
-           SSL_CTX_set_cipher_list(ssl_context, CIPHERS_1_2) == 1 && SSL_CTX_set1_groups_list(ssl_context, GROUPS) == 1;
+           priority_apply(&rules->priority, ssl_context, rules->options->version_min, rules->options->version_max);
 }
 
 static enum weft_err context_build(struct tls_context *context, SSL_CTX **given, bool server,
-                                   const struct tls_credentials *credentials, const struct tls_context_options *options,
-                                   X509_STORE *store, struct weft_error *why)
+                                   const struct tls_credentials *credentials, const struct context_rules *rules,
+                                   struct weft_error *why)
 {
     SSL_CTX *made = SSL_CTX_new_ex(context->library.context, context->library.properties,
                                    server ? TLS_server_method() : TLS_client_method());
@@ -87,12 +70,12 @@ static enum weft_err context_build(struct tls_context *context, SSL_CTX **given,
         return library_error(why, WEFT_ERR_TLS, "OpenSSL gives no TLS context");
     }
     *given = made;
-    if (!context_set_rules(made, options, store)) {
-        return library_error(why, WEFT_ERR_TLS, "this OpenSSL lacks TLS 1.3, AES-GCM or X25519");
+    if (!context_set_rules(made, rules)) {
+        return library_error(why, WEFT_ERR_TLS, "this OpenSSL lacks a version, suite, group or signature algorithm");
     }
     SSL_CTX_set_cert_verify_callback(made, session_verify, context);
     if (server) {
-        SSL_CTX_set_verify(made, context_server_verify(options->client_auth), NULL);
+        SSL_CTX_set_verify(made, context_server_verify(rules->options->client_auth), NULL);
     } else {
         SSL_CTX_set_verify(made, SSL_VERIFY_PEER, NULL);
         SSL_CTX_set_cert_cb(made, session_certificate_asked, NULL);
@@ -106,18 +89,19 @@ static enum weft_err context_build(struct tls_context *context, SSL_CTX **given,
 static enum weft_err context_fill(struct tls_context *context, const struct tls_credentials *credentials,
                                   const struct tls_context_options *options, struct weft_error *why)
 {
+    struct context_rules rules = {.options = options};
+    WEFT_TRY(tls_context_priority(&rules.priority, options->priority_string, why));
     WEFT_TRY(crypto_open(&context->library, options->crypto, why));
     context->method = session_method_new();
     if (context->method == NULL) {
         return library_error(why, WEFT_ERR_NO_MEMORY, "no memory for a TLS context");
     }
-    X509_STORE *store = NULL;
-    WEFT_TRY(credentials_trust(credentials, context->library.context, &store, why));
-    enum weft_err err = context_build(context, &context->client, false, credentials, options, store, why);
+    WEFT_TRY(credentials_trust(credentials, context->library.context, &rules.store, why));
+    enum weft_err err = context_build(context, &context->client, false, credentials, &rules, why);
     if (err == WEFT_OK && credentials_have_certificate(credentials)) {
-        err = context_build(context, &context->server, true, credentials, options, store, why);
+        err = context_build(context, &context->server, true, credentials, &rules, why);
     }
-    X509_STORE_free(store);
+    X509_STORE_free(rules.store);
     return err;
 }
 
@@ -159,7 +143,15 @@ struct secure_factory *tls_context_factory(struct tls_context *context)
     return &context->factory;
 }
 
-const char *tls_context_suites(enum tls_version version)
+enum weft_err tls_context_priority(struct priority *priority, const char *priority_string, struct weft_error *why)
 {
-    return version == TLS_VERSION_1_2 ? CIPHERS_1_2 : CIPHERS_1_3;
+    struct weft_error fault = {.code = WEFT_OK};
+    if (priority_string == NULL) {
+        priority_default(priority, tls_aes_is_fast());
+        return WEFT_OK;
+    }
+    if (priority_parse(priority, priority_string, &fault) == WEFT_OK) {
+        return WEFT_OK;
+    }
+    return weft_error_set(why, fault.code, "priority_string: %s", fault.text);
 }

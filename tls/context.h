@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One shard's TLS: an OpenSSL of its own and the rules for its connections, which come out of a secure_factory.
- * TLS 1.2 (ECDHE with AEAD only) and 1.3; no renegotiation, compression, tickets or session cache. */
+ * TLS 1.2 (ECDHE with AEAD only) and 1.3, or what a priority string says; no renegotiation, compression, tickets or
+ * session cache. */
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
 
@@ -11,8 +12,7 @@
 
 #include "engine/net/secure.h"
 #include "tls/credentials.h"
-
-enum tls_version { TLS_VERSION_DEFAULT = 0, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+#include "tls/priority.h"
 
 /* Zero means the default. */
 struct tls_context_options {
@@ -21,6 +21,7 @@ struct tls_context_options {
     enum tls_version version_max;      /* 1.3 */
     uint64_t records_per_key;          /* sealed before the key is changed; 2^24 */
     enum weft_crypto crypto;
+    const char *priority_string; /* as priority_parse takes it; NULL: priority_default */
 };
 
 struct tls_context;
@@ -36,7 +37,9 @@ void tls_context_destroy(struct tls_context *context);
  * server ones fail with CONFIG. */
 struct secure_factory *tls_context_factory(struct tls_context *context);
 
-/* The cipher suites that are offered and taken, the best first, with ':' between them. */
-const char *tls_context_suites(enum tls_version version);
+/* What a context made with this priority string offers and takes; NULL: with none.
+ * @return ok | CONFIG (why begins with "priority_string: ") */
+WEFT_NODISCARD enum weft_err tls_context_priority(struct priority *priority, const char *priority_string,
+                                                  struct weft_error *why);
 
 #endif

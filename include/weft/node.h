@@ -143,7 +143,7 @@ struct weft_node_options {
                            WEFT_PEERS_MAX, which is the most */
     /* What a version cannot do yet, weft_node_create refuses as CONFIG. */
     const char *certificate_revocation_list; /**< PEM; NULL: none */
-    const char *priority_string;             /**< as GnuTLS writes it; NULL: the default suites */
+    const char *priority_string;             /**< as GnuTLS writes it; NULL: forward secrecy and AEAD */
     bool require_endpoint_verification;      /**< a certificate must name the node that shows it */
     enum weft_crl_expired crl_expired;
 };

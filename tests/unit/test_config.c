@@ -295,10 +295,13 @@ static void config__encryption__paths_and_demands(void **state)
     assert_string_equal(config->options.tls.certificate, "/etc/weft/conf/scylla.crt");
     assert_string_equal(config->options.tls.keyfile, "/keys/a.key");
     assert_string_equal(config->options.tls.truststore, "system");
+    assert_null(config->options.priority_string);
     assert_true(config->options.tls.certificate_in_block);
     assert_int_equal(config->options.tls.client_auth, WEFT_CLIENT_AUTH_REQUIRED);
     config = decode(*state, "server_encryption_options:\n    truststore: ca.pem\n    certificate: a.crt\n"
-                            "    keyfile: a.key\n    require_client_auth: optional\n");
+                            "    keyfile: a.key\n    require_client_auth: optional\n"
+                            "    priority_string: SECURE256:%SERVER_PRECEDENCE\n");
+    assert_string_equal(config->options.priority_string, "SECURE256:%SERVER_PRECEDENCE");
     assert_int_equal(config->options.encryption, WEFT_ENCRYPTION_NONE);
     assert_string_equal(config->options.tls.truststore, "/etc/weft/ca.pem");
     assert_true(config->options.tls.certificate_in_block);

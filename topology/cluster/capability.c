@@ -11,11 +11,6 @@ static bool asks_endpoint_verification(const struct weft_node_options *options)
     return options->require_endpoint_verification;
 }
 
-static bool asks_priorities(const struct weft_node_options *options)
-{
-    return options->priority_string != NULL;
-}
-
 static const struct {
     struct capability capability;
     bool (*asked)(const struct weft_node_options *options);
@@ -26,7 +21,6 @@ static const struct {
     {{"require_endpoint_verification",
       "this version does not compare certificates with the nodes that show them; write false"},
      asks_endpoint_verification},
-    {{"priority_string", "this version does not choose cipher suites; remove it"}, asks_priorities},
 };
 
 const struct capability *capability_missing(const struct weft_node_options *options, uint32_t *cursor)

@@ -97,8 +97,11 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
                               settings->connections_max, settings->calls_max);
     }
     if (share->node->credentials != NULL) {
-        const struct tls_context_options tls_options = {.client_auth = settings->client_auth,
-                                                        .crypto = settings->crypto};
+        const struct tls_context_options tls_options = {
+            .client_auth = settings->client_auth,
+            .crypto = settings->crypto,
+            .priority_string = settings->priority_given ? settings->priority_string : NULL,
+        };
         WEFT_TRY(tls_context_create(&share->tls, share->node->credentials, &tls_options, why));
         share->factory = tls_context_factory(share->tls);
     }

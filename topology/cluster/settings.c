@@ -7,6 +7,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
+#include "tls/context.h"
 #include "topology/cluster/budget.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -186,6 +187,16 @@ static enum weft_err settings_init_connections(struct settings *settings, const 
                   KEEPALIVE_COUNT_MAX, "tcp_keepalive_count", why);
 }
 
+static enum weft_err settings_init_priority(struct settings *settings, const struct weft_node_options *options,
+                                            struct weft_error *why)
+{
+    struct priority priority;
+    WEFT_TRY(tls_context_priority(&priority, options->priority_string, why));
+    settings->priority_given = options->priority_string != NULL;
+    return copy_text(settings->priority_string, sizeof settings->priority_string,
+                     settings->priority_given ? options->priority_string : "", "priority_string", why);
+}
+
 enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
 {
     memset(settings, 0, sizeof *settings);
@@ -199,6 +210,7 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
                        options->backend != NULL ? options->backend : "auto", "backend", why));
     WEFT_TRY(copy_text(settings->tcp_congestion, sizeof settings->tcp_congestion,
                        options->tcp_congestion != NULL ? options->tcp_congestion : "", "tcp_congestion", why));
+    WEFT_TRY(settings_init_priority(settings, options, why));
     settings->smt = options->smt;
     settings->client_only = options->client_only;
     settings->encryption = options->encryption;

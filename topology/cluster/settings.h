@@ -8,6 +8,7 @@
 #include "engine/base/uuid.h"
 #include "engine/io/address.h"
 #include "engine/io/io.h"
+#include "tls/priority.h"
 #include "topology/cluster/location.h"
 
 #define SETTINGS_SHARDS_TEXT_BYTES 256u
@@ -57,6 +58,8 @@ struct settings {
     enum weft_send_zerocopy send_zerocopy;
     struct io_clock clock;
     char backend[16];
+    bool priority_given;
+    char priority_string[PRIORITY_TEXT_BYTES_MAX + 1];
     weft_log_fn *log;
     void *log_ctx;
 };

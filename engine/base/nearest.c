@@ -4,7 +4,7 @@
  * Happy path: offer every candidate, read best.
  *
  * Failure modes: none; of long words only the beginning counts. */
-#include "config/config_nearest.h"
+#include "engine/base/nearest.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 /* The longest key of a scylla.yaml has 54 letters. */
 #define WORD_BYTES_MAX 64u
 
-void config_nearest_init(struct config_nearest *nearest, const char *word)
+void nearest_init(struct nearest *nearest, const char *word)
 {
     nearest->word = word;
     nearest->best = NULL;
@@ -46,7 +46,7 @@ static uint32_t words_distance(const char *a, const char *b)
     return row[b_bytes];
 }
 
-void config_nearest_offer(struct config_nearest *nearest, const char *candidate)
+void nearest_offer(struct nearest *nearest, const char *candidate)
 {
     uint32_t distance = words_distance(nearest->word, candidate);
     if (distance < nearest->distance) {

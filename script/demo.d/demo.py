@@ -109,7 +109,7 @@ class Node:
             self.process = subprocess.Popen(
                 [self.demo.weft, "node", self.path("yaml"), "--probe", "200ms", "--probe-marker", self.marker.hex(),
                  "--status", self.path("json")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "STATE_DIRECTORY": self.demo.folder})
+                env={**os.environ, "STATE_DIRECTORY": self.path("state")})
 
     def log(self):
         with open(self.path("log"), encoding="utf-8", errors="backslashreplace") as file:

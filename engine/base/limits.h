@@ -39,6 +39,9 @@
 /* Of a shard's arena one part in so many is left to bytes that arrived already and to negotiations: frames that are yet
  * to be read and answers that wait must not cost a connection. */
 #define ARENA_RESERVE_PARTS 4u
+/* One source may hold one part in so many of the arena with frames that have not ended, while twice as much is in use:
+ * half a dozen slow writers of large frames must not take the room of everybody's. */
+#define SOURCE_SHARE_PARTS 4u
 /* Bytes that a bulk connection moves with one operation while others are active: some 10 us of copying. */
 #define SHARE_BYTES_BESIDE (64u * 1024)
 /* A shard counts as active for so long after something other than bulk was flushed. */

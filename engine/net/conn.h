@@ -201,6 +201,10 @@ void conn_want_landing(struct conn *conn);
  * and flush behind them. */
 void conn_set_polite(struct conn *conn);
 
+/* What an error of the system's in the middle of a connection means: the peer reset it, the network lost it, this
+ * machine has no memory for it, or something else that only the errno says. */
+enum weft_reason conn_reason_of(int32_t os_errno);
+
 /* End in good order: send what is queued, then close.  The first reason stays. */
 void conn_close(struct conn *conn, enum weft_reason reason);
 /* End now; unsent bytes are lost. */

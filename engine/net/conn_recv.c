@@ -155,7 +155,7 @@ void conn_recv_stopped(struct conn *conn, const struct io_event *event)
     } else if (event->result < 0 && event->result != -ENOBUFS && event->result != -ECANCELED &&
                event->result != -EINTR && event->result != -EAGAIN) {
         weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -event->result, "receive");
-        conn_recv_failed(conn, WEFT_REASON_CONNECTION_RESET);
+        conn_recv_failed(conn, conn_reason_of(-event->result));
     }
 }
 

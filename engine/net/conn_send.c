@@ -438,9 +438,7 @@ void conn_sent(struct conn *conn, uint32_t accepted, int32_t result)
     }
     if (result < 0 && result != -EAGAIN && result != -EINTR) {
         weft_error_set_errno(&conn->error, WEFT_ERR_CLOSED, -result, "send");
-        conn_abort(conn, WEFT_ERR_CLOSED,
-                   result == -ECONNRESET || result == -EPIPE ? WEFT_REASON_CONNECTION_RESET
-                                                             : WEFT_REASON_CLOSED_BY_PEER);
+        conn_abort(conn, WEFT_ERR_CLOSED, conn_reason_of(-result));
         return;
     }
     conn_tell_drained(conn);

@@ -4,8 +4,31 @@
  * One timer for both, which runs while something is due.  Progress does not touch it: when it fires too early, it is
  * started again for what is left.
  * Failure modes: a deadline that passed ends the connection by its name. */
+#include <errno.h>
+
 #include "engine/base/error.h"
 #include "engine/net/conn.h"
+
+enum weft_reason conn_reason_of(int32_t os_errno)
+{
+    switch (os_errno) {
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED:
+        return WEFT_REASON_CONNECTION_RESET;
+    case ENOBUFS:
+    case ENOMEM:
+        return WEFT_REASON_KERNEL_OUT_OF_MEMORY;
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+        return WEFT_REASON_NETWORK_FAILED;
+    default:
+        return WEFT_REASON_SYSTEM_FAILED;
+    }
+}
 
 static void watch_failed(struct conn *conn, enum weft_reason reason)
 {

@@ -20,6 +20,7 @@ static struct weft_shard *channel_shard(const struct channel *channel)
 static bool channel_landed_received(struct channel *channel, struct frame *frame)
 {
     struct rpc *rpc = channel->rpc;
+    channel_frame_ended(channel);
     rpc->landed = frame;
     bool fine = channel->conn.accepted ? serve_request_received(channel, frame) : call_reply_received(channel, frame);
     rpc->landed = NULL;
@@ -40,17 +41,34 @@ static bool channel_frame_received(struct channel *channel, struct frame *frame)
     return fine;
 }
 
+/* NULL: there is none, or none for its source. */
+static uint8_t *channel_frame_memory(struct channel *channel, uint32_t bytes)
+{
+    if (WEFT_LIKELY(channel_may_hold(channel, bytes))) {
+        return rpc_memory_take(channel->rpc, bytes);
+    }
+    if (!channel->over_share) {
+        channel->over_share = true;
+        COUNT(channel_shard(channel), frames_over_share);
+    }
+    return NULL;
+}
+
 /* A frame's payload needs memory, beyond the bytes of it that are here: true if it was answered where it lands.  A
  * large one is received straight into it. */
 static bool channel_land(struct channel *channel, uint32_t bytes, uint32_t here_bytes)
 {
-    uint8_t *landing = channel->pass_over ? NULL : rpc_memory_take(channel->rpc, bytes);
+    uint8_t *landing = channel->pass_over ? NULL : channel_frame_memory(channel, bytes);
     if (WEFT_UNLIKELY(landing == NULL && channel->conn.accepted && !channel->pass_over && serve_must_wait(channel))) {
         channel_stall(channel, CHANNEL_STALL_MEMORY);
         return false;
     }
     timer_wheel_stop(&channel_shard(channel)->wheel, &channel->patience);
     frame_reader_land(&channel->reader, landing);
+    channel->over_share = false;
+    if (landing != NULL) {
+        channel_hold_frame(channel, bytes);
+    }
     if (landing != NULL && bytes >= here_bytes + LAND_BYTES_WANTED) {
         conn_want_landing(&channel->conn);
     }
@@ -261,6 +279,7 @@ static void channel_closed(struct conn *conn)
     serve_drop_owed(channel);
     uint8_t *landing = frame_reader_abandon(&channel->reader);
     if (landing != NULL) {
+        channel_frame_ended(channel);
         arena_give_back(&shard->arena, landing);
     }
     call_fail_all(channel);
@@ -303,6 +322,7 @@ static void channel_init(struct channel *channel, struct rpc *rpc, const struct 
     list_init(&channel->held);
     list_init(&channel->owed);
     list_node_init(&channel->retry.link);
+    list_node_init(&channel->unfinished);
     channel->retry.run = channel_retry;
     channel->patience = (struct timer){.fn = channel_patience_over, .ctx = channel};
     list_init(&channel->kept);
@@ -348,6 +368,7 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->net = net;
     rpc->verbs = options->verbs;
     list_init(&rpc->away);
+    list_init(&rpc->unfinished);
     net->shard->rpc = rpc;
     rpc->authorizes = options->authorizes;
     rpc->shard->held.calls = &rpc->calls.count_in_use;

@@ -83,9 +83,12 @@ struct channel {
     uint64_t turn;       /* to which the next two belong */
     uint32_t turn_frames;
     uint32_t turn_bytes;
-    struct task retry;     /* of a stalled channel */
-    struct timer patience; /* until the deadline of a request that waits for memory */
-    struct list held;      /* struct held_bytes: arrived while stalled, in order */
+    struct task retry;           /* of a stalled channel */
+    struct timer patience;       /* until the deadline of a request that waits for memory */
+    struct list_node unfinished; /* while it has a block of the arena for the frame at hand */
+    uint64_t unfinished_bytes;   /* of that block */
+    bool over_share;             /* and gets none, since its source has enough; counted */
+    struct list held;            /* struct held_bytes: arrived while stalled, in order */
     uint32_t held_bytes;
     struct list owed;       /* struct weft_request: answered, but the answer found no room yet */
     struct list calls;      /* struct call: sent, not answered */
@@ -138,6 +141,10 @@ void serve_send_owed(struct channel *channel);
 void serve_drop_owed(struct channel *channel);
 /* Cut frames and act on them, until the channel stalls or ends or the bytes are used up. */
 void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns);
+/* channel_share.c: may its source have another block for a frame; it has one; it has none any more. */
+bool channel_may_hold(const struct channel *channel, uint32_t bytes);
+void channel_hold_frame(struct channel *channel, uint32_t bytes);
+void channel_frame_ended(struct channel *channel);
 /* channel_hold.c. */
 void channel_hold(struct channel *channel, struct weft_span bytes, uint64_t arrived_ns);
 void channel_stall(struct channel *channel, enum channel_stall why);

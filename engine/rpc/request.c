@@ -247,6 +247,27 @@ enum weft_err request_answer(struct channel *channel, struct weft_request *reque
     return request_answered(channel, request, &answer, payload, err);
 }
 
+enum weft_err request_refuse_busy(struct weft_request *request, const char *text)
+{
+    enum weft_err err;
+    if (request->hop != NULL) {
+        return serve_guest_answer(request, true, weft_span_of(text));
+    }
+    struct channel *channel = request_channel(request, &err);
+    if (channel == NULL) {
+        return request_end(request, err);
+    }
+    err = WEFT_ERR_QUEUE_FULL;
+    if (channel->peer_hello && list_empty(&channel->owed)) {
+        err = serve_put_exception(channel, request->id, WIRE_EXCEPTION_BUSY, WIRE_DURATION_NONE, nothing);
+    }
+    if (err != WEFT_OK) {
+        return request_answer(channel, request, true, weft_span_of(text));
+    }
+    TALLY(request->tally, requests_busy);
+    return request_end(request, WEFT_OK);
+}
+
 static enum weft_err guest_reply(weft_request *request, struct weft_span payload)
 {
     if (payload.bytes > FRAME_BYTES_MAX) {

@@ -36,6 +36,8 @@ struct rpc {
     bool picky;                /* draining or late */
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
     struct list away;          /* struct call: another shard carries them out */
+    struct list unfinished;    /* struct channel: with a block of the arena for a frame that has not ended */
+    uint64_t unfinished_bytes; /* of these blocks */
     uint64_t held_bytes;       /* of the arena, by all channels: in its reserve */
     struct list cancelled;     /* struct call: ended, their callbacks not run yet */
     struct task cancel_task;   /* runs them */

@@ -73,6 +73,9 @@ struct channel *request_channel(const struct weft_request *request, enum weft_er
 enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
                              struct weft_span payload);
 enum weft_err request_end(struct weft_request *request, enum weft_err err);
+/* Its handler has no room for it now and did nothing: BUSY, or a failure whose text says so to those that do not know
+ * the word.  Ends it. */
+enum weft_err request_refuse_busy(struct weft_request *request, const char *text);
 /* Have a request that landed here run by the shard that owns it.  @return false: no memory, or the way is full */
 bool serve_hop(struct channel *channel, const struct verb *verb, struct weft_request *local, uint32_t owner);
 /* There: its answer, or failure. */

@@ -60,7 +60,10 @@
     X(SEND_TIMEOUT, "send_timeout")                                                                                    \
     X(FIRST_REQUEST_TIMEOUT, "first_request_timeout")                                                                  \
     X(PEER_REMOVED, "peer_removed")                                                                                    \
-    X(LOCATION_CHANGED, "location_changed")
+    X(LOCATION_CHANGED, "location_changed")                                                                            \
+    X(KERNEL_OUT_OF_MEMORY, "kernel_out_of_memory")                                                                    \
+    X(NETWORK_FAILED, "network_failed")                                                                                \
+    X(SYSTEM_FAILED, "system_failed")
 
 /** Why a connection was made plain or TLS, or admitted. */
 #define WEFT_DECISIONS(X)                                                                                              \

@@ -59,12 +59,12 @@ class Crowd:
     def __exit__(self, *_):
         self.close()
 
-    def come(self, count, first=b"", network="127.30"):
-        """Connect, and say something."""
+    def come(self, count, first=b"", network="127.30", address=None):
+        """Connect, each from the next address or all from this one, and say something."""
         came = []
         for i in range(count):
             sock = socket.socket()
-            sock.bind((f"{network}.{i >> 8 & 255}.{i & 255 | 1}", 0))
+            sock.bind((address or f"{network}.{i >> 8 & 255}.{i & 255 | 1}", 0))
             sock.settimeout(10)
             sock.connect(self.to)
             if first:
@@ -146,6 +146,19 @@ class Crowds(AttackCase):
             self.assert_unmoved()
             self.assert_within_budget(CROWD)
         self.assert_over()
+
+    def test_writers__of_large_frames_from_one_address__large_frames_of_others_pass_at_once(self):
+        claim = features() + rpc.request(rpc.VERB_SINK, 1, b"x", 0, length=MIB)
+        with Crowd(self.target.node.plain) as crowd:
+            crowd.come(HOGS, claim, address="127.30.9.9")
+            harness.wait_until(lambda: self.target.status()["counters"]["frames_over_share"] > 0,
+                               "the writers have their share")
+            began = time.monotonic()
+            with self.target.dial() as client:
+                client.negotiate()
+                self.assertEqual(client.echo(bytes(MIB)), bytes(MIB))
+            self.assertLess(time.monotonic() - began, 5.0)  # a frame's time is 30 s
+        self.assert_over([])
 
     def test_crowd__writes_a_byte_at_a_time__the_others_are_served(self):
         frame = rpc.request(rpc.VERB_SINK, 1, bytes(1000), 0)

@@ -456,6 +456,28 @@ class Acceptor(WeftCase):
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
 
+    def test_source__no_memory_now__busy_by_name_and_served_later(self):
+        ask = (rpc.VERB_SOURCE, struct.pack("<I", 8 * MIB))
+        outcomes = []
+
+        def is_busy(offer, source):
+            with twin_client.Client(self.node.plain, source=source or SELF) as client:
+                client.negotiate(offer)
+                response = client.finish(client.start(*ask))
+                outcomes.append(rpc.exception_parse(response.payload) if response.failed else None)
+                return outcomes[-1] is not None
+
+        takers = [self.dial() for _ in range(6)]
+        for taker in takers:
+            taker.start(*ask)  # and does not take it
+        harness.wait_until(lambda: is_busy(offer_of(hello_from(NEAR)), NEAR), lambda: f"busy: {outcomes}")
+        self.assertEqual(outcomes[-1].type, rpc.EXCEPTION_BUSY)
+        harness.wait_until(lambda: is_busy(rpc.seastar_offer(), None), lambda: f"busy: {outcomes}")
+        self.assertTrue(outcomes[-1].data.startswith(b"busy: no memory"), outcomes[-1])
+        for taker in takers:
+            taker.close()
+        harness.wait_until(lambda: not is_busy(rpc.seastar_offer(), None), lambda: f"served: {outcomes}")
+
     # weft's hello.
 
     def test_hello__of_a_known_node__answered_with_a_hello(self):

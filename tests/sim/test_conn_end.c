@@ -3,6 +3,7 @@
  * goes out, and afterwards nothing is left of it.
  *
  * Method: two connected ends (conn_pair.h) in calm worlds for each rule, plain and with a toy record layer. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,41 @@ static void close__zero_copy_send_waits__everything_arrives_first(void **state)
     assert_int_equal(acceptor->error.reason, WEFT_REASON_CLOSED_BY_PEER);
     assert_int_equal(dialer->error.reason, WEFT_REASON_LOCAL_CLOSE);
     conn_pair_close(&pair);
+}
+
+static void receive_or_send__error_of_the_system__its_name(void **state)
+{
+    static const struct {
+        uint32_t call;
+        int32_t code;
+        enum weft_reason reason;
+    } rows[] = {
+        {IO_SEND, ENOBUFS, WEFT_REASON_KERNEL_OUT_OF_MEMORY},
+        {IO_SEND, ENOMEM, WEFT_REASON_KERNEL_OUT_OF_MEMORY},
+        {IO_SEND, EIO, WEFT_REASON_SYSTEM_FAILED},
+        {IO_RECV, ENOMEM, WEFT_REASON_KERNEL_OUT_OF_MEMORY},
+        {IO_RECV, EIO, WEFT_REASON_SYSTEM_FAILED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct conn_pair pair;
+        struct conn_pair_options options;
+        conn_pair_options_init(&options, 31);
+        options.sim.aim = (struct sim_aim){.call = rows[i].call, .code = rows[i].code, .nth = 1};
+        conn_pair_open(&pair, &options);
+        struct witness *acceptor;
+        struct witness *dialer = conn_pair_connect(&pair, &acceptor);
+        send_now(dialer, 1000);
+        conn_pair_until_closed(&pair);
+        const struct witness *struck = dialer->error.os_errno == rows[i].code ? dialer : acceptor;
+        assert_int_equal(struck->error.os_errno, rows[i].code);
+        assert_int_equal(struck->error.reason, rows[i].reason);
+        conn_pair_close(&pair);
+    }
+    assert_int_equal(conn_reason_of(ECONNRESET), WEFT_REASON_CONNECTION_RESET);
+    assert_int_equal(conn_reason_of(EPIPE), WEFT_REASON_CONNECTION_RESET);
+    assert_int_equal(conn_reason_of(ETIMEDOUT), WEFT_REASON_NETWORK_FAILED); /* TCP_USER_TIMEOUT, keepalive */
+    assert_int_equal(conn_reason_of(EHOSTUNREACH), WEFT_REASON_NETWORK_FAILED);
 }
 
 static void do_close_then_send(void *ctx, struct weft_shard *shard)
@@ -235,6 +271,7 @@ int main(void)
         cmocka_unit_test(close__much_is_queued__everything_arrives_first),
         cmocka_unit_test(close__zero_copy_send_waits__everything_arrives_first),
         cmocka_unit_test(close__send_behind_it__refused),
+        cmocka_unit_test(receive_or_send__error_of_the_system__its_name),
         cmocka_unit_test(close__both_at_once__both_end_in_good_order),
         cmocka_unit_test(close__peer_does_not_read__lingers_and_ends),
         cmocka_unit_test(close__paused_itself__still_sees_the_peers_end),

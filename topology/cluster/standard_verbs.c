@@ -9,6 +9,7 @@
  *   4 SINK   bytes, one-way            8 FAIL    text -> a failure with that text */
 #include <string.h>
 
+#include "engine/rpc/serve.h"
 #include "topology/cluster/node.h"
 
 enum standard_verb { VERB_HELLO = 1, VERB_ECHO, VERB_WRITE, VERB_SINK, VERB_COUNT, VERB_SOURCE, VERB_SLEEP, VERB_FAIL };
@@ -83,9 +84,13 @@ static void verb_source(void *ctx, weft_request *request)
         (void)weft_reply(request, empty);
         return;
     }
+    if (bytes > shard->payloads.arena_bytes_max) {
+        (void)weft_fail(request, "SOURCE: more bytes than this shard can ever hold");
+        return;
+    }
     weft_buf *answer = weft_buf_take(shard, bytes);
     if (answer == NULL) {
-        (void)weft_fail(request, "no memory for that many bytes now");
+        (void)request_refuse_busy(request, "busy: no memory for that many bytes now");
         return;
     }
     memset(weft_buf_data(answer), 0x5a, bytes);
@@ -117,7 +122,7 @@ static void verb_sleep(void *ctx, weft_request *request)
     }
     struct sleeper *sleeper = (struct sleeper *)(void *)arena_take(&shard->arena, sizeof *sleeper);
     if (sleeper == NULL) {
-        (void)weft_fail(request, "no memory for another sleeper now");
+        (void)request_refuse_busy(request, "busy: no memory for another sleeper now");
         return;
     }
     memset(sleeper, 0, sizeof *sleeper);

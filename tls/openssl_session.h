@@ -4,6 +4,7 @@
 #define TLS_OPENSSL_SESSION_H
 
 #include "engine/base/assert.h"
+#include "engine/rpc/first_bytes.h"
 #include "tls/openssl_context.h"
 #include "tls/verify.h"
 
@@ -20,6 +21,7 @@ struct session {
     bool flush_pending; /* libssl waits for room to write something of its own */
     bool first_byte_known;
     uint8_t first_byte;
+    enum first_bytes first_bytes;
     bool certificate_asked;
     uint32_t seal_bytes;        /* of the record that libssl has begun to write; 0: none */
     uint64_t seal_records;      /* under the current key */

@@ -144,6 +144,12 @@ static void reason_explain_alert(const struct tls_failure *failure, int alert, s
                               "the peer rejected our certificate: certificate not valid yet");
         return;
     }
+    /* A TLS server always expects a hello. */
+    if (alert == SSL_AD_UNEXPECTED_MESSAGE && !failure->server && failure->first_bytes == FIRST_BYTES_TLS_ALERT) {
+        weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_TLS_ON_PLAINTEXT_PORT,
+                              "the peer did not expect TLS: is this its storage_port?");
+        return;
+    }
     const struct reason_row *row = REASON_FIND(alert_rows, alert);
     if (row != NULL) {
         weft_error_set_reason(error, WEFT_ERR_TLS, row->reason, "%s", row->text);
@@ -160,12 +166,14 @@ static bool reason_explain_plaintext(const struct tls_failure *failure, int reas
     if (failure->handshake_done || !(wrong_first_byte || (old_hello && reason == SSL_R_WRONG_VERSION_NUMBER))) {
         return false;
     }
+    const char *words = first_bytes_words(failure->first_bytes);
     if (failure->server) {
         weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_PLAINTEXT_ON_TLS_PORT,
-                              "the peer sent plaintext to a TLS port (its first byte is 0x%02x)", failure->first_byte);
+                              "the peer sent plaintext to a TLS port: %s (its first byte is 0x%02x)", words,
+                              failure->first_byte);
     } else {
-        weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_TLS_FAILED,
-                              "the peer answers in plaintext (first byte 0x%02x); is this its storage_port?",
+        weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_TLS_ON_PLAINTEXT_PORT,
+                              "the peer answers in plaintext: %s (first byte 0x%02x); is this its storage_port?", words,
                               failure->first_byte);
     }
     return true;

@@ -8,6 +8,7 @@
 
 #include <weft/error.h>
 
+#include "engine/rpc/first_bytes.h"
 #include "tls/verify.h"
 
 /* What is known when a session fails. */
@@ -17,10 +18,11 @@ struct tls_failure {
     bool server;                       /* we accepted */
     bool handshake_done;
     bool first_byte_known;
-    uint8_t first_byte;         /* the first byte that the peer sent */
-    bool certificate_asked;     /* the peer asked for our certificate */
-    bool certificate_own;       /* we have one */
-    bool certificate_own_early; /* ours is not valid yet */
+    uint8_t first_byte;           /* the first byte that the peer sent */
+    enum first_bytes first_bytes; /* and what it begins, as far as it came along */
+    bool certificate_asked;       /* the peer asked for our certificate */
+    bool certificate_own;         /* we have one */
+    bool certificate_own_early;   /* ours is not valid yet */
 };
 
 /* No TLS record begins with this byte, nor an old-style hello. */

@@ -49,6 +49,7 @@ static enum secure_step session_fail(struct session *session)
         .handshake_done = session->handshake_done,
         .first_byte_known = session->first_byte_known,
         .first_byte = session->first_byte,
+        .first_bytes = session->first_bytes,
         .certificate_asked = session->certificate_asked,
         .certificate_own = own != NULL,
         .certificate_own_early = own != NULL && X509_cmp_current_time(X509_get0_notBefore(own)) > 0,
@@ -116,6 +117,7 @@ static bool session_sees_plaintext(struct session *session, const struct secure_
     if (!session->first_byte_known && in->bytes > 0) {
         session->first_byte_known = true;
         session->first_byte = in->data[0];
+        session->first_bytes = first_bytes_tell((struct weft_span){in->data, in->bytes});
     }
     return session->first_byte_known && tls_reason_is_plaintext(session->first_byte);
 }

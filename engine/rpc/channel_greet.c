@@ -10,15 +10,13 @@
 #include "engine/base/error.h"
 #include "engine/reactor/engine.h"
 #include "engine/rpc/channel.h"
-
-/* First bytes of a TLS record, which a plain listener recognises. */
-#define TLS_RECORD_HANDSHAKE 0x16
-#define TLS_RECORD_MAJOR 0x03
+#include "engine/rpc/first_bytes.h"
 
 struct channel_greeting {
     struct negotiation_reader reader;
     struct negotiation theirs;
-    bool first_byte_seen;
+    bool first_bytes_seen;
+    enum first_bytes first_bytes;
 };
 
 static struct channel_greeting *greeting_of(struct channel *channel)
@@ -164,12 +162,14 @@ static void greet_answered(struct channel *channel, const struct negotiation *an
     greet_up(channel, answer);
 }
 
-/* A TLS client hello on a plain port is answered in its own language: handshake_failure, fatal. */
-static void greet_tls_on_plain(struct channel *channel)
+/* TLS on a plain port is answered in its own language, by an alert that no TLS server gives to a hello: unexpected
+ * message, fatal.  A dialer of ours knows by it what happened. */
+static void greet_tls_on_plain(struct channel *channel, enum first_bytes kind)
 {
-    static const uint8_t alert[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
+    static const uint8_t alert[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x0a};
     weft_error_set_reason(&channel->conn.error, WEFT_ERR_REFUSED, WEFT_REASON_TLS_ON_PLAINTEXT_PORT,
-                          "TLS on the plaintext port");
+                          "the peer sends %s to the plaintext port; TLS goes to ssl_storage_port",
+                          first_bytes_words(kind));
     if (conn_send(&channel->conn, (struct weft_span){alert, sizeof alert}, (struct weft_span){NULL, 0}) != WEFT_OK) {
         conn_abort(&channel->conn, WEFT_ERR_REFUSED, WEFT_REASON_TLS_ON_PLAINTEXT_PORT);
         return;
@@ -178,10 +178,31 @@ static void greet_tls_on_plain(struct channel *channel)
     conn_close(&channel->conn, WEFT_REASON_TLS_ON_PLAINTEXT_PORT);
 }
 
-static bool greet_looks_like_tls(const struct channel *channel, const struct weft_span *bytes)
+static bool greet_is_tls_on_plain(const struct channel *channel, enum first_bytes kind)
 {
-    return channel->conn.accepted && channel->conn.secure == NULL && bytes->bytes >= 2 &&
-           bytes->data[0] == TLS_RECORD_HANDSHAKE && bytes->data[1] == TLS_RECORD_MAJOR;
+    return channel->conn.accepted && channel->conn.secure == NULL && !channel->misdirected &&
+           (kind == FIRST_BYTES_TLS_HANDSHAKE || kind == FIRST_BYTES_SSL2);
+}
+
+/* The peer does not speak our protocol: what it speaks instead says what to put right. */
+static void greet_misunderstood(struct channel *channel, enum first_bytes kind, enum weft_reason why)
+{
+    struct weft_error *error = &channel->conn.error;
+    if (channel->misdirected && kind == FIRST_BYTES_SSL2) {
+        weft_error_set_reason(error, WEFT_ERR_PROTOCOL, WEFT_REASON_TLS_VERSION,
+                              "the peer sends %s (TLS 1.2 and 1.3 are accepted)", first_bytes_words(kind));
+    } else if (channel->misdirected) {
+        weft_error_set_reason(error, WEFT_ERR_PROTOCOL, WEFT_REASON_PLAINTEXT_ON_TLS_PORT,
+                              "the peer sends %s to the TLS port", first_bytes_words(kind));
+    } else if (!channel->conn.accepted && channel->conn.secure == NULL && first_bytes_are_tls(kind)) {
+        weft_error_set_reason(error, WEFT_ERR_PROTOCOL, WEFT_REASON_PLAINTEXT_ON_TLS_PORT,
+                              "the peer answers plaintext with %s: is this its ssl_storage_port?",
+                              first_bytes_words(kind));
+    } else if (why == WEFT_REASON_BAD_MAGIC) {
+        weft_error_set_reason(error, WEFT_ERR_PROTOCOL, why, "the peer %s %s",
+                              channel->conn.accepted ? "sends" : "answers with", first_bytes_words(kind));
+    }
+    conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, why);
 }
 
 void channel_greet_received(struct channel *channel, struct weft_span *bytes)
@@ -194,11 +215,14 @@ void channel_greet_received(struct channel *channel, struct weft_span *bytes)
     if (greeting == NULL) {
         return;
     }
-    if (!greeting->first_byte_seen && greet_looks_like_tls(channel, bytes)) {
-        greet_tls_on_plain(channel);
-        return;
+    if (!greeting->first_bytes_seen) {
+        greeting->first_bytes_seen = true;
+        greeting->first_bytes = first_bytes_tell(*bytes);
+        if (greet_is_tls_on_plain(channel, greeting->first_bytes)) {
+            greet_tls_on_plain(channel, greeting->first_bytes);
+            return;
+        }
     }
-    greeting->first_byte_seen = true;
     uint32_t taken = 0;
     enum weft_reason why = WEFT_REASON_NONE;
     enum negotiation_step step = negotiation_read(&greeting->reader, *bytes, &taken, &greeting->theirs, &why);
@@ -208,10 +232,7 @@ void channel_greet_received(struct channel *channel, struct weft_span *bytes)
         return;
     }
     if (step == NEGOTIATION_BAD) {
-        if (channel->misdirected) {
-            why = WEFT_REASON_PLAINTEXT_ON_TLS_PORT;
-        }
-        conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, why);
+        greet_misunderstood(channel, greeting->first_bytes, why);
         return;
     }
     if (channel->conn.accepted) {

@@ -41,6 +41,15 @@ def tls_hello(versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)):
     return outgoing.read()
 
 
+def raw_hello(version, suites=(0xC02B, 0xC02F, 0x009C, 0x002F), extensions=b""):
+    """A ClientHello of that version at most, byte by byte: what no library offers any more."""
+    body = struct.pack(">H", version) + bytes(range(32)) + b"\x00"
+    body += struct.pack(f">H{len(suites)}H", 2 * len(suites), *suites) + b"\x01\x00"
+    if extensions:
+        body += struct.pack(">H", len(extensions)) + extensions
+    return struct.pack(">BHHB", 22, min(version, 0x0301), len(body) + 4, 1) + len(body).to_bytes(3, "big") + body
+
+
 SSL2_HELLO = bytes.fromhex("802e0100020015000000100100800300800700c005008006004004008002008000000000") + bytes(12)
 PROXY_2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes((10, 0, 0, 1, 10, 0, 0, 2)) + struct.pack(">HH", 1, 2)
 HTTP_GET = b"GET / HTTP/1.1\r\nHost: weft\r\n\r\n"
@@ -71,29 +80,44 @@ class Opening:
     reason: str
     answer: object = is_nothing
     port: str = "plain"
+    words: str = ""  # in the log line, behind the reason
 
 
 HELLO_FRAME = rpc.negotiation(rpc.seastar_offer(extra=[(rpc.HELLO, rpc.hello(rpc.Hello(cluster=CLUSTER)))]))
 
+SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
+PROXY_1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+ON_TLS = "plaintext_on_tls_port"
+
 AT_ONCE = [
-    Opening("http_get_on_rpc_port", HTTP_GET, "bad_magic"),
-    Opening("http_get_on_tls_port", HTTP_GET, "plaintext_on_tls_port", is_nothing_or_alert, "tls"),
-    Opening("tls_hello_on_rpc_port", tls_hello(), "tls_on_plaintext_port", is_alert),
-    Opening("seastar_offer_on_tls_port", features(), "plaintext_on_tls_port", port="tls"),
-    Opening("weft_hello_on_tls_port", HELLO_FRAME, "plaintext_on_tls_port", is_refused_as_stranger, "tls"),
-    Opening("ssh_banner_on_rpc_port", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "bad_magic"),
-    Opening("ssh_banner_on_tls_port", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "plaintext_on_tls_port", port="tls"),
-    Opening("ssl2_hello_on_rpc_port", SSL2_HELLO, "bad_magic"),
-    Opening("ssl2_hello_on_tls_port", SSL2_HELLO, "plaintext_on_tls_port", is_nothing_or_alert, "tls"),
-    Opening("zero_byte_on_rpc_port", b"\x00", "bad_magic"),
-    Opening("zero_byte_on_tls_port", b"\x00", "plaintext_on_tls_port", is_nothing_or_alert, "tls"),
-    Opening("proxy_1_header_on_rpc_port", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + features(), "bad_magic"),
-    Opening("proxy_1_header_on_tls_port", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + tls_hello(),
-            "plaintext_on_tls_port", is_nothing_or_alert, "tls"),
-    Opening("proxy_2_header_on_rpc_port", PROXY_2 + features(), "bad_magic"),
-    Opening("proxy_2_header_on_tls_port", PROXY_2 + tls_hello(), "plaintext_on_tls_port", is_nothing_or_alert, "tls"),
+    Opening("http_get_on_rpc_port", HTTP_GET, "bad_magic", words="the peer sends HTTP"),
+    Opening("http_get_on_tls_port", HTTP_GET, ON_TLS, is_nothing_or_alert, "tls", "the peer sends HTTP to the TLS"),
+    Opening("http_2_preface_on_rpc_port", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bad_magic", words="sends HTTP"),
+    Opening("tls_hello_on_rpc_port", tls_hello(), "tls_on_plaintext_port", is_alert,
+            words="the peer sends a TLS handshake to the plaintext port"),
+    Opening("ssl_3_hello_on_rpc_port", raw_hello(0x0300), "tls_on_plaintext_port", is_alert, words="a TLS handshake"),
+    Opening("tls_alert_on_rpc_port", bytes.fromhex("15030300020228"), "bad_magic", words="the peer sends a TLS alert"),
+    Opening("seastar_offer_on_tls_port", features(), ON_TLS, port="tls"),
+    Opening("weft_hello_on_tls_port", HELLO_FRAME, ON_TLS, is_refused_as_stranger, "tls"),
+    Opening("ssh_banner_on_rpc_port", SSH, "bad_magic", words="the peer sends an SSH banner"),
+    Opening("ssh_banner_on_tls_port", SSH, ON_TLS, port="tls", words="an SSH banner to the TLS port"),
+    Opening("ssl2_hello_on_rpc_port", SSL2_HELLO, "tls_on_plaintext_port", is_alert, words="an SSL 2.0 hello"),
+    Opening("ssl2_hello_on_tls_port", SSL2_HELLO, "tls_version", is_nothing_or_alert, "tls", "an SSL 2.0 hello"),
+    Opening("ssl_3_hello_on_tls_port", raw_hello(0x0300), "tls_version", is_alert, "tls", "TLS version"),
+    Opening("tls_1_0_hello_on_tls_port", raw_hello(0x0301), "tls_version", is_alert, "tls", "TLS version"),
+    Opening("tls_1_1_hello_on_tls_port", raw_hello(0x0302), "tls_version", is_alert, "tls", "TLS version"),
+    Opening("tls_1_2_hello_of_old_suites_on_tls_port", raw_hello(0x0303, (0x002F, 0x0035, 0x000A, 0x0005)),
+            "tls_no_shared_cipher", is_alert, "tls", "the peer offers no cipher suite that we accept"),
+    Opening("zero_byte_on_rpc_port", b"\x00", "bad_magic", words="bytes of an unknown protocol"),
+    Opening("zero_byte_on_tls_port", b"\x00", ON_TLS, is_nothing_or_alert, "tls", "bytes of an unknown protocol"),
+    Opening("proxy_1_header_on_rpc_port", PROXY_1 + features(), "bad_magic", words="sends a PROXY protocol header"),
+    Opening("proxy_1_header_on_tls_port", PROXY_1 + tls_hello(), ON_TLS, is_nothing_or_alert, "tls",
+            "a PROXY protocol header"),
+    Opening("proxy_2_header_on_rpc_port", PROXY_2 + features(), "bad_magic", words="sends a PROXY protocol header"),
+    Opening("proxy_2_header_on_tls_port", PROXY_2 + tls_hello(), ON_TLS, is_nothing_or_alert, "tls",
+            "a PROXY protocol header"),
     Opening("noise_of_1_mib_on_rpc_port", NOISE, "bad_magic"),
-    Opening("noise_of_1_mib_on_tls_port", NOISE, "plaintext_on_tls_port", is_nothing_or_alert, "tls"),
+    Opening("noise_of_1_mib_on_tls_port", NOISE, ON_TLS, is_nothing_or_alert, "tls"),
 ]
 
 # What says too little; the connection ends at its deadline.
@@ -134,6 +158,8 @@ class FirstBytes(AttackCase):
         answer = client.read_to_end()
         self.assertTrue(opening.answer(answer), answer[:64])
         self.wait_lines(source, 1, opening.reason)
+        for line in self.target.lines_about(source):
+            self.assertIn(opening.words, line)
         client.close()
 
     def test_opening__that_cannot_be_right__refused_at_once(self):

@@ -84,7 +84,7 @@ class Case:
 CASES = {
     "magic_is_wrong": Case(Answers(b"X" + rpc.negotiation()[1:]), "bad_magic"),
     "http_400": Case(Answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "bad_magic"),
-    "tls_alert": Case(Answers(bytes.fromhex("15030300020228")), "bad_magic"),
+    "tls_alert": Case(Answers(bytes.fromhex("15030300020228")), "plaintext_on_tls_port"),
     "negotiation_over_the_cap": Case(Answers(rpc.MAGIC + b"\xff" * 4), "bad_negotiation"),
     "record_over_its_frame": Case(Answers(rpc.MAGIC + struct.pack("<III", 8, 1, 9)), "bad_negotiation"),
     "ten_thousand_records": Case(Answers(rpc.negotiation([(i, b"") for i in range(10_000)])), "bad_negotiation"),

@@ -147,7 +147,7 @@ static void expect_raw_dialer(const void *data, uint32_t bytes, bool secure_acce
 static void acceptor__first_bytes_wrong__ends_with_a_named_reason(void **state)
 {
     (void)state;
-    static const uint8_t alert[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28};
+    static const uint8_t alert[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x0a};
     static const uint8_t client_hello[] = {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03};
     static const uint8_t stream_parent[] = "SSTARRPC\x10\0\0\0\x03\0\0\0\x08\0\0\0\x01\0\0\0\0\0\x01\0";
     static const uint8_t overflowing[] = "SSTARRPC\x10\0\0\0\x01\0\0\0\x09\0\0\0\0\0\0\0\0\0\0\0";
@@ -190,6 +190,7 @@ static void dialer__answer_wrong__ends_with_a_named_reason(void **state)
         enum weft_reason reason;
     } cases[] = {
         {"HTTP/1.1 400\r\n", 14, WEFT_REASON_BAD_MAGIC},
+        {"\x15\x03\x03\0\x02\x02\x28", 7, WEFT_REASON_PLAINTEXT_ON_TLS_PORT},
         {"SSTARRPC\x03\0\0\0\0\0\0", 15, WEFT_REASON_BAD_NEGOTIATION},
         {"SSTARRPC\xff\xff\xff\xff", 12, WEFT_REASON_BAD_NEGOTIATION},
         /* a refusal with a code from the future */

@@ -209,7 +209,8 @@ static void session__plaintext__told_by_the_first_byte(void **state)
 
         wire_append(&pair->server.sent, (const uint8_t *)texts[i], (uint32_t)strlen(texts[i]));
         side_handshake(&pair->client, &pair->server.sent, &cut_large);
-        side_expect(texts[i], "client", &pair->client, WEFT_REASON_TLS_FAILED, "the peer answers in plaintext");
+        side_expect(texts[i], "client", &pair->client, WEFT_REASON_TLS_ON_PLAINTEXT_PORT,
+                    "the peer answers in plaintext");
         pair_close(pair);
     }
 }
@@ -226,6 +227,7 @@ static void session__alert_instead_of_answer__named(void **state)
         {44, WEFT_REASON_CERT_REVOKED, "the peer rejected our certificate: certificate revoked"},
         {42, WEFT_REASON_CERT_UNTRUSTED, "the peer rejected our certificate: bad certificate"},
         {49, WEFT_REASON_REFUSED, "the peer rejected us"},
+        {10, WEFT_REASON_TLS_ON_PLAINTEXT_PORT, "the peer did not expect TLS: is this its storage_port?"},
         {80, WEFT_REASON_TLS_FAILED, "the peer failed by itself"},
         {200, WEFT_REASON_TLS_FAILED, "the peer sent the TLS alert 200"},
     };

@@ -257,6 +257,13 @@ static bool reason_is_refusal(enum weft_reason reason)
     return reason != WEFT_REASON_NONE && reason < WEFT_REASON_REFUSALS_END;
 }
 
+/* What ended it is known by its reason alone. */
+static bool accept_text_says_no_more(const struct channel *channel)
+{
+    const struct weft_error *error = &channel->conn.error;
+    return error->text[0] == '\0' || strcmp(error->text, weft_reason_name(error->reason)) == 0;
+}
+
 void node_refused(struct node_shard *share, const struct channel *channel, const char *direction)
 {
     char remote[ADDRESS_TEXT_BYTES];
@@ -266,7 +273,7 @@ void node_refused(struct node_shard *share, const struct channel *channel, const
     COUNT(share->shard, refused);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
     address_print(&channel->conn.remote, remote);
-    bool told = strcmp(channel->conn.error.text, weft_reason_name(reason)) == 0; /* the text says no more */
+    bool told = accept_text_says_no_more(channel);
     log_event(&share->log, share->shard->now_ns, strcmp(direction, "in from") == 0 ? LOG_REFUSED_IN : LOG_REFUSED_OUT,
               'W', "refused %s %s lane %s: %s%s%s", direction, remote, weft_lane_name(channel->lane),
               weft_reason_name(reason), told ? "" : ": ", told ? "" : channel->conn.error.text);
@@ -291,8 +298,10 @@ static void accept_down(struct channel *channel)
     }
     char remote[ADDRESS_TEXT_BYTES];
     address_print(&channel->conn.remote, remote);
+    bool told = accept_text_says_no_more(channel);
     log_event(&share->log, share->shard->now_ns, LOG_ENDED_IN, accept_end_is_news(reason) ? 'W' : 'D',
-              "ended in from %s lane %s: %s", remote, weft_lane_name(channel->lane), weft_reason_name(reason));
+              "ended in from %s lane %s: %s%s%s", remote, weft_lane_name(channel->lane), weft_reason_name(reason),
+              told ? "" : ": ", told ? "" : channel->conn.error.text);
 }
 
 static const struct channel_events accept_channel_events = {

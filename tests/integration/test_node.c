@@ -727,6 +727,31 @@ static void links__each_scope_and_location__plain_or_tls_as_decided(void **state
     }
 }
 
+/* Dialing asks the same question as explaining and admitting: what do all entries of the address agree on? */
+static void link__address_of_entries_in_two_places__tls(void **state)
+{
+    struct pair *pair = *state;
+    struct link_seen seen = {.lane = WEFT_LANE_NORMAL, .outgoing = true};
+    authority_open(&pair->authority);
+    authority_ca(&pair->authority, "ca");
+    authority_node(&pair->authority, "a", "ca");
+    authority_node(&pair->authority, "b", "ca");
+    pair_locate(pair, "dc1", "r1");
+    pair->a.peers[1] = pair->a.peers[0];
+    pair->a.peers[1].dc = "dc2";
+    pair->a.options.peer_count = 2;
+    pair->a.options.encryption = pair->b.options.encryption = WEFT_ENCRYPTION_DC;
+    host_use_tls(&pair->a, &pair->tls_a, &pair->authority, "a", "ca");
+    host_use_tls(&pair->b, &pair->tls_b, &pair->authority, "b", "ca");
+    pair_start(pair);
+    struct answer answer = host_call_patient(&pair->a, VERB_ECHO, 1000);
+    expect_ok(&answer, 1000);
+    weft_node_links(pair->a.node, link_look, &seen);
+    assert_int_equal(seen.count, 1);
+    assert_true(seen.link.encrypted);
+    assert_string_equal(weft_reason_name(seen.link.decision), "location_unknown");
+}
+
 /* a calls b and cannot; both say why. */
 static void expect_refusal(struct pair *pair, enum weft_reason at_a, enum weft_reason at_b)
 {
@@ -838,6 +863,7 @@ static void plaintext__to_a_tls_port__said_so_at_both_ends(void **state)
         NODE_TEST(node__started_and_destroyed_often__leaves_nothing, backend),                                         \
         NODE_TEST(node__two_shards__each_calls_and_serves, backend),                                                   \
         NODE_TEST(links__each_scope_and_location__plain_or_tls_as_decided, backend),                                   \
+        NODE_TEST(link__address_of_entries_in_two_places__tls, backend),                                               \
         NODE_TEST(tls__signed_by_another_ca__untrusted_at_both_ends, backend),                                         \
         NODE_TEST(tls__certificate_demanded_and_not_shown__missing_at_both_ends, backend),                             \
         NODE_TEST(plaintext__from_another_dc__forbidden_at_both_ends, backend),                                        \

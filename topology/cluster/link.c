@@ -162,7 +162,9 @@ static struct policy_decision link_decide(const struct link *link)
 {
     const struct node_shard *share = link->share;
     struct location own = topology_own_location(share->topology);
-    struct location theirs = peer_location(link->peer);
+    /* Another entry may hold the same address and another place; then nobody knows which of them will answer. */
+    struct location theirs =
+        peer_match_address(share->topology->peers, share->topology->slot_count, &link->peer->addresses[0]).location;
     return policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
 }
 

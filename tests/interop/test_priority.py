@@ -85,5 +85,38 @@ class Differential(unittest.TestCase):
             self.assertTrue(number(suite["id"]) in names or suite["name"].startswith("TLS_AES_128_CCM"))
 
 
+class Command(unittest.TestCase):
+    def test_ciphers__no_string__by_the_cpu(self):
+        """OPENSSL_ia32cap takes instructions for AES away from an x86; elsewhere the order is the CPU's own."""
+        def default(**more):
+            done = subprocess.run([WEFT, "ciphers", "--json"], capture_output=True, text=True, check=True,
+                                  env=dict(os.environ, **more))
+            return json.loads(done.stdout)
+
+        usual = default()
+        self.assertEqual(usual["versions"], ["TLSv1.3", "TLSv1.2"])
+        self.assertEqual(usual["dropped"], [])
+        self.assertEqual(len(usual["suites"]), 9)
+        without = default(OPENSSL_ia32cap="~0x200000000000000")
+        self.assertEqual(sorted(suite["id"] for suite in without["suites"]),
+                         sorted(suite["id"] for suite in usual["suites"]))
+        if os.uname().machine == "x86_64":
+            self.assertEqual(without["suites"][0]["name"], "TLS_CHACHA20_POLY1305_SHA256")
+
+    def test_ciphers__text__the_same_as_json(self):
+        text = subprocess.run([WEFT, "ciphers", "NORMAL:%COMPAT"], capture_output=True, text=True, check=True).stdout
+        said = json.loads(weft("NORMAL:%COMPAT").stdout)
+        names = [*said["versions"], *(suite["name"] for suite in said["suites"]), *said["groups"], *said["signatures"],
+                 *said["dropped"]]
+        self.assertEqual([line.split()[-1] for line in text.splitlines()], names)
+        self.assertIn("%COMPAT", said["dropped"])
+
+    def test_ciphers__misused__usage(self):
+        for arguments in (["NORMAL", "NORMAL"], ["--jason"]):
+            done = subprocess.run([WEFT, "ciphers", *arguments], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stdout, "")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -31,6 +31,7 @@ static void options__none__defaults(void **state)
     assert_string_equal(settings.shards, "auto");
     assert_string_equal(settings.backend, "auto");
     assert_string_equal(settings.tcp_congestion, "");
+    assert_false(settings.priority_given);
     assert_int_equal(settings.memory_per_shard_bytes, 256u << 20);
     assert_int_equal(settings.connections_max, 4096);
     assert_int_equal(settings.calls_max, 16384);
@@ -76,6 +77,7 @@ static void options__all_given__copied(void **state)
     options.heartbeat_ms = UINT32_MAX;
     options.drain_timeout_ms = UINT32_MAX;
     options.tcp_congestion = "cubic";
+    options.priority_string = "NORMAL:%SERVER_PRECEDENCE";
     options.tcp_delay = true;
     options.busy_poll = true;
     options.smt = true;
@@ -106,6 +108,8 @@ static void options__all_given__copied(void **state)
     assert_int_equal(settings.heartbeat_ns, 0);
     assert_int_equal(settings.drain_timeout_ns, UINT32_MAX * UINT64_C(1000000));
     assert_string_equal(settings.tcp_congestion, "cubic");
+    assert_true(settings.priority_given);
+    assert_string_equal(settings.priority_string, "NORMAL:%SERVER_PRECEDENCE");
     assert_true(settings.tcp_delay);
     assert_true(settings.busy_poll);
     assert_true(settings.smt);
@@ -156,6 +160,8 @@ static void option__wrong__error_names_it(void **state)
         {{.storage_port = 9, .ssl_storage_port = 9}, WEFT_ERR_CONFIG, "differ"},
         {{.shards = long_text}, WEFT_ERR_TOO_LARGE, "shards"},
         {{.backend = long_text}, WEFT_ERR_TOO_LARGE, "backend"},
+        {{.priority_string = ""}, WEFT_ERR_CONFIG, "priority_string: is empty"},
+        {{.priority_string = "NORMAL:+FOO"}, WEFT_ERR_CONFIG, "priority_string: \"+FOO\" at character 8"},
         {{.tcp_congestion = "sixteen-bytes-it"}, WEFT_ERR_TOO_LARGE, "tcp_congestion"},
         {{.memory_per_shard_bytes = (128u << 10) - 1}, WEFT_ERR_CONFIG, "memory_per_shard"},
         {{.memory_per_shard_bytes = (UINT64_C(1) << 40) + 1}, WEFT_ERR_CONFIG, "memory_per_shard"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `weft check FILE`: reads a configuration as a node would, and prints what it means, or all that is wrong with it.
  *
- * Fails (1) for a configuration that does not start, with its errors on stderr, and (2) for a wrong command line.
- * Nothing is written anywhere, and no port is opened. */
+ * Fails (1) for a configuration that does not start, with its errors on stderr, for a dial that did not reach a node,
+ * and (2) for a wrong command line.  Nothing is written anywhere, and no port is opened. */
 #include "cli/check.h"
 
 #include <argp.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/check_bounds.h"
+#include "cli/check_dial.h"
 #include "cli/check_effective.h"
 #include "cli/check_node.h"
 #include "cli/check_schema.h"
@@ -20,6 +21,7 @@
 #include "cli/file_argument.h"
 #include "cli/name_text.h"
 #include "config/config.h"
+#include "config/config_state.h"
 #include "engine/base/error.h"
 #include "topology/cluster/node.h"
 #include "topology/cluster/policy.h"
@@ -28,12 +30,15 @@
 struct check_arguments {
     const char *file;
     const char *from;
+    struct check_dial dial;
     bool schema;
     bool json;
 };
 
 #define KEY_FROM 256
 #define KEY_SCHEMA 257
+#define KEY_DIAL 258
+#define KEY_SECURITY 259
 
 static const struct argp_option check_options[] = {
     {"json", 'j', NULL, 0,
@@ -48,6 +53,12 @@ static const struct argp_option check_options[] = {
      "Print instead every key that a configuration can have, with type, bounds, default and purpose; of KEY alone if "
      "one is named, such as weft.shards",
      0},
+    {"dial", KEY_DIAL, "HOST:PORT", 0,
+     "Connect instead to HOST:PORT once, as this node would, up to the answer to its hello, and say what came of it, "
+     "or "
+     "what to change on which side",
+     0},
+    {"security", KEY_SECURITY, "plain|tls", 0, "With --dial: plain or tls, whatever the port is for by FILE", 0},
     {0},
 };
 
@@ -58,10 +69,36 @@ static const char check_doc[] =
     "Examples:\n"
     "  weft check scylla.yaml\n"
     "  weft check --from old.yaml new.yaml --json\n"
+    "  weft check scylla.yaml --dial 192.0.2.7:7001\n"
     "  weft check --schema weft.heartbeat\n"
     "\n"
-    "Exit codes: 0 FILE is fine (warnings or not; with --from, safe or not), 1 FILE or OLD does not start a node, 2 "
-    "usage.";
+    "Exit codes: 0 FILE is fine (warnings or not; with --from, safe or not; with --dial, reached), 1 FILE or OLD does "
+    "not "
+    "start a node, or with --dial, not reached, 2 usage.";
+
+static void check_parse_security(struct check_arguments *arguments, const char *argument, struct argp_state *state)
+{
+    if (strcmp(argument, "plain") == 0) {
+        arguments->dial.security = CHECK_SECURITY_PLAIN;
+    } else if (strcmp(argument, "tls") == 0) {
+        arguments->dial.security = CHECK_SECURITY_TLS;
+    } else {
+        argp_error(state, "--security: '%s' is neither plain nor tls", argument);
+    }
+}
+
+static void check_parse_end(const struct check_arguments *arguments, struct argp_state *state)
+{
+    if (arguments->schema + (arguments->from != NULL) + (arguments->dial.to != NULL) > 1) {
+        argp_error(state, "--schema, --from and --dial are different questions: ask one");
+    }
+    if (arguments->dial.security != CHECK_SECURITY_BY_PORT && arguments->dial.to == NULL) {
+        argp_error(state, "--security is of --dial");
+    }
+    if (!arguments->schema) {
+        file_argument_need(state, arguments->file, "configuration file");
+    }
+}
 
 static error_t check_parse(int key, char *argument, struct argp_state *state)
 {
@@ -73,6 +110,12 @@ static error_t check_parse(int key, char *argument, struct argp_state *state)
     case KEY_SCHEMA:
         arguments->schema = true;
         return 0;
+    case KEY_DIAL:
+        arguments->dial.to = argument;
+        return 0;
+    case KEY_SECURITY:
+        check_parse_security(arguments, argument, state);
+        return 0;
     case 'j':
         arguments->json = true;
         return 0;
@@ -80,12 +123,7 @@ static error_t check_parse(int key, char *argument, struct argp_state *state)
         file_argument_take(state, &arguments->file, argument);
         return 0;
     case ARGP_KEY_END:
-        if (arguments->schema && arguments->from != NULL) {
-            argp_error(state, "--schema and --from are two questions: ask one");
-        }
-        if (!arguments->schema) {
-            file_argument_need(state, arguments->file, "configuration file");
-        }
+        check_parse_end(arguments, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -365,6 +403,20 @@ static int check_run(const struct check_arguments *arguments, struct config_repo
     return file_argument_printed("weft check") && written && err == WEFT_OK ? 0 : 1;
 }
 
+static int check_dial(const struct check_arguments *arguments, struct config_report *report)
+{
+    struct config *config = NULL;
+    struct check_dial dial = arguments->dial;
+    dial.json = arguments->json;
+    enum weft_err err = check_node_load(&config, arguments->file, report, NULL);
+    if (err == WEFT_OK) {
+        err = config_state_look(config);
+    }
+    int code = err == WEFT_OK ? check_dial_run(config, &dial) : 1;
+    config_destroy(config);
+    return code;
+}
+
 static int check_schema(const struct check_arguments *arguments)
 {
     if (!check_schema_print(arguments->file, arguments->json)) {
@@ -393,7 +445,9 @@ int cli_check(int argc, char **argv)
         fprintf(stderr, "weft check: not enough memory\n");
         return 1;
     }
-    int code = arguments.from != NULL ? check_from(&arguments, report) : check_run(&arguments, report);
+    int code = arguments.from != NULL      ? check_from(&arguments, report)
+               : arguments.dial.to != NULL ? check_dial(&arguments, report)
+                                           : check_run(&arguments, report);
     free(report);
     return code;
 }

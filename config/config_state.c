@@ -208,3 +208,26 @@ enum weft_err config_state_take(struct config *config, struct config_report *rep
     state_tell(config, &report->warnings, what);
     return WEFT_OK;
 }
+
+enum weft_err config_state_look(struct config *config)
+{
+    struct weft_error why = {0};
+    struct config_state state = {.incarnation = 0};
+    struct state_place *place = calloc(1, sizeof *place);
+    if (place == NULL) {
+        return WEFT_ERR_NO_MEMORY;
+    }
+    enum weft_err err = WEFT_OK;
+    bool found = config->options.node_id == NULL && place_find(place, config);
+    place->fd = found ? open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (place->fd >= 0) {
+        snprintf(place->path, sizeof place->path, "%s/node", place->directory);
+        if (state_read(&state, place, &why) == WEFT_OK) {
+            config->options.node_id = config_arena_text(&config->arena, state.node_id, strlen(state.node_id));
+            err = config->options.node_id != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
+        }
+        close(place->fd);
+    }
+    free(place);
+    return err;
+}

@@ -11,4 +11,8 @@
  *         NO_MEMORY */
 WEFT_NODISCARD enum weft_err config_state_take(struct config *config, struct config_report *report);
 
+/* Give the options the id that the directory holds, if one can be read there, as a start would.  Nothing is locked,
+ * made or written.  @return ok | NO_MEMORY */
+WEFT_NODISCARD enum weft_err config_state_look(struct config *config);
+
 #endif

@@ -194,16 +194,31 @@ static void reason_explain_local(const struct tls_failure *failure, int reason, 
     }
 }
 
+/* The OpenSSL reason of a code, if it is libssl's; else 0. */
+static int reason_of_code(uint64_t code)
+{
+    return ERR_GET_LIB((unsigned long)code) == ERR_LIB_SSL ? ERR_GET_REASON((unsigned long)code) : 0;
+}
+
+static bool reason_is_alert(int reason)
+{
+    return reason > ALERT_BASE && reason <= ALERT_BASE + ALERT_LAST;
+}
+
+bool tls_reason_is_told(uint64_t tls_code)
+{
+    return reason_is_alert(reason_of_code(tls_code));
+}
+
 void tls_reason_explain(const struct tls_failure *failure, struct weft_error *error)
 {
     if (error->code != WEFT_OK) {
         return;
     }
-    unsigned long code = (unsigned long)failure->code;
-    int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    int reason = reason_of_code(failure->code);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
         reason_explain_verify(failure, error);
-    } else if (reason > ALERT_BASE && reason <= ALERT_BASE + ALERT_LAST) {
+    } else if (reason_is_alert(reason)) {
         reason_explain_alert(failure, reason - ALERT_BASE, error);
     } else if (!reason_explain_plaintext(failure, reason, error)) {
         reason_explain_local(failure, reason, error);

@@ -28,6 +28,9 @@ struct tls_failure {
 /* No TLS record begins with this byte, nor an old-style hello. */
 bool tls_reason_is_plaintext(uint8_t first_byte);
 
+/* Is this the code (tls_code of an error) of an alert, so that it is the peer who complained? */
+bool tls_reason_is_told(uint64_t tls_code);
+
 /* Reason and text of a verdict whose code, depth and subject are known. */
 void tls_reason_explain_verdict(struct tls_verdict *verdict);
 

@@ -11,13 +11,14 @@
 #include "cli/info.h"
 #include "cli/node.h"
 #include "cli/streams.h"
+#include "cli/tls_echo.h"
 #include "cli/version.h"
 
 static const struct command {
     const char *name;
     const char *title; /* argv[0] of the subcommand */
     int (*run)(int argc, char **argv);
-    const char *text;
+    const char *text; /* NULL: for tests, and not shown */
 } commands[] = {
     {"node", "weft node", cli_node, "run a node from a configuration file"},
     {"check", "weft check", cli_check, "say whether a configuration file starts a node, and what it means"},
@@ -27,13 +28,16 @@ static const struct command {
     {"bench", "weft bench", cli_bench, "measure throughput and latency"},
     {"info", "weft info", cli_info, "what this machine offers"},
     {"version", "weft version", cli_version, "print the version"},
+    {"tls-echo", "weft tls-echo", cli_tls_echo, NULL},
 };
 
 static void main_usage(FILE *to)
 {
     fprintf(to, "Usage: weft COMMAND [OPTIONS]\n\nTraffic between the nodes of a distributed system.\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].text);
+        if (commands[i].text != NULL) {
+            fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].text);
+        }
     }
     fprintf(to, "\n`weft COMMAND --help` explains a command with examples.  Begin with:\n\n"
                 "  weft check scylla.yaml          is the configuration right, and what does it mean?\n"

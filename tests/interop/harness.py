@@ -117,7 +117,7 @@ class WeftNode:
                 file.write(self.config(self.plain_port, self.tls_port))
             self.log_path = os.path.join(self.folder, f"log.{attempt}")
             with open(self.log_path, "wb") as log:
-                self.process = subprocess.Popen([self.weft, "node", path, *self.arguments], stdin=subprocess.DEVNULL,
+                self.process = subprocess.Popen(self.command(path), stdin=subprocess.DEVNULL,
                                                 stdout=log, stderr=log, env={**os.environ, **self._environment()})
             try:
                 for kind in self.listeners:
@@ -131,6 +131,9 @@ class WeftNode:
                     raise
         self.close()
         raise AssertionError("no free port in three tries")
+
+    def command(self, path):
+        return [self.weft, "node", path, *self.arguments]
 
     def _environment(self):
         return {"STATE_DIRECTORY": self.folder, "XDG_STATE_HOME": self.folder}

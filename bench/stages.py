@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Where a small call spends its instructions, its copies, its system calls and its time, stage by stage.
+
+    instructions  callgrind over `call_cost sim`: two runs that differ in nothing but the number of calls; the difference
+                  is what one call executes in each function.  A function of both sides counts half for each.
+    time          perf (cpu-clock, so no hardware counters are needed) over `call_cost io_uring`: two nodes on one thread
+                  over loopback, 128 calls in flight, never sleeping; each sample belongs to the stage of its function,
+                  those of the kernel to its part of the kernel.  One thread does both sides, so nobody waits.
+    system calls  `weft bench rpc` counts its own: sleeping, at depth 1 and 128.
+
+    bench/stages.py build/release
+
+Prints a table, and writes everything into bench/results.  What is not installed (valgrind, perf) is left out, and said.
+Exit codes: 0 measured, 1 something failed, 2 usage."""
+
+import argparse
+import collections
+import datetime
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import interleave
+
+FEW, MANY = 2560, 12800
+PERF_CALLS = 6000000
+MEMORY = re.compile(r"^_*mem(?:cpy|move|set|cmp)")
+
+# Stage, side, functions.  The first line that fits counts; static functions may carry a suffix of the compiler's.
+STAGES = (
+    ("call: options, checks, which link", "client", r"weft_call|share_call|call_options|peer_links_\w+|links_\w+"),
+    ("slot, deadline, account", "client", r"call_send|call_make|call_deadline_\w+|call_handle"),
+    ("encode into the queue", "client", r"call_put\w*"),
+    ("reply: find the call", "client", r"call_reply_received|call_answered|call_find"),
+    ("end of the call", "client", r"call_finish|call_leave\w*"),
+    ("callback", "client", r"cost_\w+"),
+    ("serve: checks, slot, verb", "server", r"serve_request_received|serve_run|serve_has_room|conn_has_room|outbox_fits"),
+    ("handler", "server", r"verb_\w+|weft_request_\w+"),
+    ("reply: encode, account, slot", "server", r"weft_reply|request_\w+|serve_\w+"),
+    ("reader: cut frames", "both", r"channel_\w+|frame_reader_\w+|conn_recv\w*|conn_land\w*"),
+    ("queue and flush", "both", r"conn_\w+|outbox_\w+|turn_flush|buf_\w+|payload_\w+|shard_buf_\w+|list_\w+"),
+    ("backend: SQE, CQE, buffers", "both", r"io_(?:submit|deliver|settle|send_prepare|lend\w*)|ring_\w+|recv_ring_\w+"),
+    ("turn: clock, timers, mail, counters", "both",
+     r"shard_\w+|turn_\w+|timer_\w+|wheel_\w+|mailbox_\w+|foreign_\w+|engine_\w+|metric_\w+|parcel_\w+|"
+     r"io_monotonic_ns|socket_monotonic_ns|.*clock_gettime.*"),
+)
+KERNEL = (
+    ("kernel: receive, copy out", r"tcp_recvmsg\w*|_copy_to_iter|__?skb_datagram\w*|skb_copy_datagram\w*|io_recv\w*|"
+                                  r"sock_recvmsg|inet6?_recvmsg|tcp_rcv_space\w*|tcp_cleanup_rbuf|skb_attempt_defer_free|"
+                                  r"skb_release\w*|kfree_skb\w*|io_buffer\w*|io_provided\w*|io_ring_buffer\w*|simple_copy\w*"),
+    ("kernel: send, copy in", r"tcp_sendmsg\w*|_copy_from_iter|io_send\w*|sock_sendmsg|inet6?_sendmsg|tcp_push|"
+                              r"__alloc_skb|tcp_stream_alloc\w*|skb_page_frag\w*|sk_page_frag\w*|skb_do_copy\w*|"
+                              r"tcp_skb_entail|sk_stream\w*|__check_object_size|tcp_send_mss|tcp_tx_timestamp"),
+    ("kernel: io_uring", r"io_\w+|__io_\w+|__do_sys_io_uring\w*|__x64_sys_io_uring\w*|ctx_flush\w*|llist_\w+"),
+    ("kernel: system call entry", r"do_syscall_64|entry_SYSCALL\w*|syscall_\w+|x64_sys_call"),
+)
+KERNEL_REST = "kernel: TCP, IP, loopback, memory"
+
+
+def stage_of(function):
+    """(stage, side), or None for what is no part of a call: the simulator, the start, the end."""
+    name = re.sub(r"\.(?:isra|part|constprop|cold)\b.*", "", function)
+    for stage, side, pattern in STAGES:
+        if re.fullmatch(pattern, name):
+            return stage, side
+    return None
+
+
+def count(program, calls):
+    """Instructions by function; a memory function of libc counts for the stage that called it, and is counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "callgrind")
+        subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=no",
+                        "--compress-pos=no", program, "sim", str(calls)], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.PIPE, timeout=300)
+        with open(out, encoding="utf-8") as file:
+            return parse(file)
+
+
+def parse(lines):
+    costs, copies = collections.Counter(), collections.Counter()
+    function = called = ""
+    times = 0
+    for line in lines:
+        if line.startswith("fn="):
+            function = line[3:].rstrip("\n")
+        elif line.startswith("cfn="):
+            called = line[4:].rstrip("\n")
+        elif line.startswith("calls="):
+            times = int(line[6:].split()[0])
+        elif line[:1].isdigit():
+            if times == 0:
+                costs[function] += int(line.split()[1])
+            elif MEMORY.match(called):
+                costs[function] += int(line.split()[1])
+                copies[function] += times if re.match(r"^_*mem(?:cpy|move)", called) else 0
+            times = 0
+    return costs, copies
+
+
+def instructions(program):
+    few, many = count(program, FEW), count(program, MANY)
+    stages = {}
+    for kind in (0, 1):
+        for function, cost in many[kind].items():
+            found = stage_of(function)
+            if found is not None:
+                row = stages.setdefault(found, [0.0, 0.0])
+                row[kind] += (cost - few[kind][function]) / (MANY - FEW)
+    return stages
+
+
+def kernel_stage(symbol):
+    for stage, pattern in KERNEL:
+        if re.fullmatch(pattern, re.sub(r"\.(?:isra|part|constprop|cold)\b.*", "", symbol)):
+            return stage
+    return KERNEL_REST
+
+
+def shares(program):
+    """Share of the samples by stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "perf")
+        subprocess.run(["perf", "record", "-q", "-F", "10000", "-e", "cpu-clock", "-o", data, program, "io_uring",
+                        str(PERF_CALLS)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+        script = subprocess.run(["perf", "script", "-i", data, "-F", "ip,sym,dso"], check=True, capture_output=True,
+                                text=True, timeout=120).stdout
+    samples = collections.Counter()
+    for line in script.splitlines():
+        found = re.match(r"\s*[0-9a-f]+\s+(\S+).*\((.*)\)$", line)
+        if found is None:
+            continue
+        symbol, where = found.groups()
+        stage = stage_of(symbol)
+        if where.startswith("[kernel"):
+            samples[(kernel_stage(symbol), "kernel")] += 1
+        elif "uring" in where:
+            samples[("backend: SQE, CQE, buffers", "both")] += 1
+        else:
+            samples[stage if stage is not None else ("libc and the rest", "both")] += 1
+    total = sum(samples.values())
+    return {key: number / total for key, number in samples.items()}
+
+
+def enters(weft, in_flight):
+    run = subprocess.run([weft, "bench", "rpc", "--local", "--in-flight", str(in_flight), "--seconds", "1", "--json"],
+                         check=True, capture_output=True, text=True, timeout=60)
+    return json.loads(run.stdout)["enters_per_call"]
+
+
+def rows_of(costs, times):
+    order = [(stage, side) for stage, side, _ in STAGES]
+    keys = order + sorted(set(times) - set(order))
+    rows = []
+    for stage, side in keys:
+        cost, copies = costs.get((stage, side), (0.0, 0.0))
+        if cost > 0 or (stage, side) in times:
+            rows.append({"stage": stage, "side": side, "instructions": cost, "copies": copies,
+                         "time_share": times.get((stage, side))})
+    return rows
+
+
+def print_rows(rows, depths):
+    print(f"{'stage':<38}{'side':<9}{'instructions':>13}{'copies':>8}{'time':>8}")
+    for row in rows:
+        cost = f"{row['instructions']:.0f}" if row["side"] != "kernel" else "-"
+        share = f"{row['time_share'] * 100:.1f} %" if row["time_share"] is not None else "-"
+        print(f"{row['stage']:<38}{row['side']:<9}{cost:>13}{row['copies']:>8.2f}{share:>8}")
+    print(f"{'together':<47}{sum(row['instructions'] for row in rows):>13.0f}{sum(row['copies'] for row in rows):>8.2f}")
+    for depth, sides in depths.items():
+        print(f"system calls of a call, {depth} in flight: client {sides['client']:.4f}, server {sides['server']:.4f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", help="a release build's folder")
+    parser.add_argument("--name", default="stages-64b", help="of the result file (default stages-64b)")
+    arguments = parser.parse_args()
+    program = os.path.join(arguments.build, "tests", "call_cost")
+    weft = os.path.join(arguments.build, "weft")
+    tools = {tool: shutil.which(tool) is not None for tool in ("valgrind", "perf")}
+    for tool, there in tools.items():
+        if not there:
+            print(f"{tool} is not installed: its column is left out", file=sys.stderr)
+    try:
+        costs = instructions(program) if tools["valgrind"] else {}
+        times = shares(program) if tools["perf"] else {}
+        depths = {depth: enters(weft, depth) for depth in (1, 128)}
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"stages: {error}", file=sys.stderr)
+        return 1
+    rows = rows_of(costs, times)
+    print_rows(rows, depths)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    path = os.path.join(interleave.HERE, "results", f"{now:%Y%m%dT%H%M%SZ}-{arguments.name}.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"date": f"{now:%Y-%m-%dT%H:%M:%SZ}", "command": f"bench/stages.py {arguments.build}",
+                   "commit": interleave.commit(), "machine": interleave.machine(), "stages": rows,
+                   "enters_per_call": depths}, file, indent=1)
+        file.write("\n")
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a small call spends its instructions, its copies, its system calls and its time, stage by stage.
 
-    instructions  callgrind over `call_cost sim`: two runs that differ in nothing but the number of calls; the difference
-                  is what one call executes in each function.  A function of both sides counts half for each.
-    time          perf (cpu-clock, so no hardware counters are needed) over `call_cost io_uring`: two nodes on one thread
-                  over loopback, 128 calls in flight, never sleeping; each sample belongs to the stage of its function,
-                  those of the kernel to its part of the kernel.  One thread does both sides, so nobody waits.
+    instructions  callgrind over `call_cost sim`: two runs that differ in nothing but the number of calls; the
+                  difference is what one call executes in each function.  `both` is both sides together.
+    time          perf (cpu-clock, so no hardware counters are needed) over `call_cost io_uring`: two nodes on one
+                  thread over loopback, 128 calls in flight, never sleeping; each sample belongs to the stage of its
+                  function, those of the kernel to its part of the kernel.  One thread does both sides: nobody waits.
     system calls  `weft bench rpc` counts its own: sleeping, at depth 1 and 128.
 
     bench/stages.py build/release
@@ -39,7 +39,8 @@ STAGES = (
     ("reply: find the call", "client", r"call_reply_received|call_answered|call_find"),
     ("end of the call", "client", r"call_finish|call_leave\w*"),
     ("callback", "client", r"cost_\w+"),
-    ("serve: checks, slot, verb", "server", r"serve_request_received|serve_run|serve_has_room|conn_has_room|outbox_fits"),
+    ("serve: checks, slot, verb", "server",
+     r"serve_request_received|serve_run|serve_has_room|conn_has_room|outbox_fits"),
     ("handler", "server", r"verb_\w+|weft_request_\w+"),
     ("reply: encode, account, slot", "server", r"weft_reply|request_\w+|serve_\w+"),
     ("reader: cut frames", "both", r"channel_\w+|frame_reader_\w+|conn_recv\w*|conn_land\w*"),
@@ -51,8 +52,9 @@ STAGES = (
 )
 KERNEL = (
     ("kernel: receive, copy out", r"tcp_recvmsg\w*|_copy_to_iter|__?skb_datagram\w*|skb_copy_datagram\w*|io_recv\w*|"
-                                  r"sock_recvmsg|inet6?_recvmsg|tcp_rcv_space\w*|tcp_cleanup_rbuf|skb_attempt_defer_free|"
-                                  r"skb_release\w*|kfree_skb\w*|io_buffer\w*|io_provided\w*|io_ring_buffer\w*|simple_copy\w*"),
+                                  r"sock_recvmsg|inet6?_recvmsg|tcp_rcv_space\w*|tcp_cleanup_rbuf|simple_copy\w*|"
+                                  r"skb_attempt_defer_free|skb_release\w*|kfree_skb\w*|io_buffer\w*|io_provided\w*|"
+                                  r"io_ring_buffer\w*"),
     ("kernel: send, copy in", r"tcp_sendmsg\w*|_copy_from_iter|io_send\w*|sock_sendmsg|inet6?_sendmsg|tcp_push|"
                               r"__alloc_skb|tcp_stream_alloc\w*|skb_page_frag\w*|sk_page_frag\w*|skb_do_copy\w*|"
                               r"tcp_skb_entail|sk_stream\w*|__check_object_size|tcp_send_mss|tcp_tx_timestamp"),
@@ -171,7 +173,8 @@ def print_rows(rows, depths):
         cost = f"{row['instructions']:.0f}" if row["side"] != "kernel" else "-"
         share = f"{row['time_share'] * 100:.1f} %" if row["time_share"] is not None else "-"
         print(f"{row['stage']:<38}{row['side']:<9}{cost:>13}{row['copies']:>8.2f}{share:>8}")
-    print(f"{'together':<47}{sum(row['instructions'] for row in rows):>13.0f}{sum(row['copies'] for row in rows):>8.2f}")
+    cost, copies = (sum(row[what] for row in rows) for what in ("instructions", "copies"))
+    print(f"{'together':<47}{cost:>13.0f}{copies:>8.2f}")
     for depth, sides in depths.items():
         print(f"system calls of a call, {depth} in flight: client {sides['client']:.4f}, server {sides['server']:.4f}")
 

@@ -11,6 +11,8 @@ _Noreturn void weft_assert_failed(const char *file, int line, const char *what);
 
 #define WEFT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Steps of every call, each used in few places: the compiler alone would weigh them by their size. */
+#define WEFT_INLINE inline __attribute__((always_inline))
 
 #define WEFT_ASSERT(x) (WEFT_LIKELY(x) ? (void)0 : weft_assert_failed(__FILE__, __LINE__, #x))
 

@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Kernels with this (6.3) can send without a copy and say whether they did; liburing 2.3 does not know it. */
-#define FEAT_REG_REG_RING (1u << 13)
+#include "engine/io/io_uring_kernel.h"
 
 static const struct {
     int op;
@@ -81,9 +80,10 @@ enum weft_err io_uring_probe(char *text, uint32_t text_bytes)
     enum weft_err err = probe_operations(&ring, text, text_bytes);
     io_uring_queue_exit(&ring);
     if (err == WEFT_OK) {
-        snprintf(text, text_bytes, "single issuer, deferred task work, multishot accept and recv, buffer rings%s%s",
+        snprintf(text, text_bytes, "single issuer, deferred task work, multishot accept and recv, buffer rings%s%s%s",
                  (params.features & IORING_FEAT_NODROP) != 0 ? ", no dropped completions" : "",
-                 (params.features & FEAT_REG_REG_RING) != 0 ? ", zero-copy send" : "");
+                 (params.features & FEAT_REG_REG_RING) != 0 ? ", zero-copy send" : "",
+                 (params.features & FEAT_RECVSEND_BUNDLE) != 0 ? ", receives into several buffers" : "");
     }
     return err;
 }

@@ -155,11 +155,11 @@ WEFT_NODISCARD enum weft_err conn_send(struct conn *conn, struct weft_span head,
  * Fill all of it, then say conn_send_placed. */
 static inline struct buf *conn_send_place(const struct conn *conn, uint32_t bytes)
 {
-    struct list_node *node = list_last(&conn->outbox);
-    if (node == NULL || conn->state != CONN_OPEN || (uint64_t)conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_HIGH) {
+    if (WEFT_UNLIKELY(list_empty(&conn->outbox)) || conn->state != CONN_OPEN ||
+        (uint64_t)conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_HIGH) {
         return NULL;
     }
-    struct buf *tail = WEFT_CONTAINER_OF(node, struct buf, link);
+    struct buf *tail = WEFT_CONTAINER_OF(conn->outbox.head.prev, struct buf, link);
     return buf_room(tail) >= bytes ? tail : NULL;
 }
 

@@ -87,7 +87,8 @@ void call_expire(struct call *call)
     call_tell_failed(call, &why, call_executed(call));
 }
 
-static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally, const struct call_request *request)
+static WEFT_INLINE struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
+                                          const struct call_request *request)
 {
     uint32_t index;
     uint32_t generation;
@@ -114,9 +115,20 @@ static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
     return call;
 }
 
+/* One that is not sent at once. */
+static struct call *call_make_apart(struct rpc *rpc, struct weft_peer_counters *tally,
+                                    const struct call_request *request)
+{
+    struct call *call = call_make(rpc, tally, request);
+    if (call != NULL) {
+        call->apart = true;
+    }
+    return call;
+}
+
 /* Header and arguments, by copy. */
-static enum weft_err call_put_args(struct conn *conn, bool timeout, const struct wire_request *request,
-                                   struct weft_span args)
+static WEFT_INLINE enum weft_err call_put_args(struct conn *conn, bool timeout, const struct wire_request *request,
+                                               struct weft_span args)
 {
     uint8_t header[FRAME_HEADER_BYTES_MAX];
     uint32_t bytes = wire_request_bytes(timeout);
@@ -189,11 +201,10 @@ enum weft_err call_send(struct channel *channel, const struct call_request *requ
 enum weft_err call_wait(struct rpc *rpc, struct weft_peer_counters *tally, struct list *waiting,
                         const struct call_request *request)
 {
-    struct call *call = call_make(rpc, tally, request);
+    struct call *call = call_make_apart(rpc, tally, request);
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
-    call->apart = true;
     call->verb = request->verb;
     if (request->payload != NULL) {
         call->payload = weft_buf_ref(request->payload);
@@ -216,11 +227,10 @@ enum weft_err call_wait(struct rpc *rpc, struct weft_peer_counters *tally, struc
 enum weft_err call_lend(struct rpc *rpc, const struct call_request *request, void *to, uint32_t *index,
                         uint32_t *generation)
 {
-    struct call *call = call_make(rpc, rpc->tally, request);
+    struct call *call = call_make_apart(rpc, rpc->tally, request);
     if (call == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }
-    call->apart = true;
     call->away = to;
     call->lent = true;
     *index = call->index;

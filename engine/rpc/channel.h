@@ -133,7 +133,13 @@ void request_abort_all(struct channel *channel);
 /* A whole request; false: the channel must end for bad_frame. */
 bool serve_request_received(struct channel *channel, const struct frame *frame);
 /* Is there room for whatever the next request may need at once? */
-bool serve_has_room(const struct channel *channel);
+static inline bool serve_has_room(const struct channel *channel)
+{
+    const struct slots *requests = &channel->rpc->requests;
+    return (WEFT_LIKELY(conn_send_place(&channel->conn, ANSWER_BYTES_MIN) != NULL) ||
+            conn_has_room(&channel->conn, ANSWER_BYTES_MIN)) &&
+           (channel->peer_hello || slots_in_use(requests) < requests->count);
+}
 /* There is no memory for a request's payload: true if the channel must wait for it, false if it is to be passed over.
  */
 bool serve_must_wait(struct channel *channel);

@@ -177,7 +177,7 @@ uint64_t weft_request_remaining_ns(const weft_request *request)
     return request->deadline_ns > now_ns ? request->deadline_ns - now_ns : 0;
 }
 
-struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
+static WEFT_INLINE struct channel *request_asker(const struct weft_request *request, enum weft_err *err)
 {
     struct rpc *rpc = request->rpc;
     struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
@@ -202,6 +202,11 @@ struct channel *request_channel(const struct weft_request *request, enum weft_er
     return channel;
 }
 
+struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
+{
+    return request_asker(request, err);
+}
+
 static inline uint32_t request_handler_us(const struct weft_request *request)
 {
     uint64_t ns = request->rpc->shard->now_ns - request->started_ns;
@@ -212,12 +217,17 @@ static inline uint32_t request_handler_us(const struct weft_request *request)
     return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
 }
 
-enum weft_err request_end(struct weft_request *request, enum weft_err err)
+static WEFT_INLINE void request_free(struct weft_request *request)
 {
     if (WEFT_UNLIKELY(request->kept || request->on_abort != NULL)) {
         request_let_go(request);
     }
     slots_give_back_at(&request->rpc->requests, request, request->index);
+}
+
+enum weft_err request_end(struct weft_request *request, enum weft_err err)
+{
+    request_free(request);
     return err;
 }
 
@@ -304,7 +314,7 @@ enum weft_err weft_reply(weft_request *request, struct weft_span payload)
     if (WEFT_UNLIKELY(request->hop != NULL)) {
         return guest_reply(request, payload);
     }
-    struct channel *channel = request_channel(request, &err);
+    struct channel *channel = request_asker(request, &err);
     if (channel == NULL) {
         return request_end(request, err);
     }
@@ -313,7 +323,8 @@ enum weft_err weft_reply(weft_request *request, struct weft_span payload)
         return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
     }
     if (WEFT_LIKELY(request_put_small(channel, request, payload))) {
-        return request_end(request, WEFT_OK);
+        request_free(request);
+        return WEFT_OK;
     }
     return request_answer(channel, request, false, payload);
 }

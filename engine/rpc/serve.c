@@ -142,14 +142,6 @@ static bool serve_turned_away(struct channel *channel, const struct wire_request
     return false;
 }
 
-bool serve_has_room(const struct channel *channel)
-{
-    const struct slots *requests = &channel->rpc->requests;
-    return (conn_send_place(&channel->conn, ANSWER_BYTES_MIN) != NULL ||
-            conn_has_room(&channel->conn, ANSWER_BYTES_MIN)) &&
-           (channel->peer_hello || slots_in_use(requests) < requests->count);
-}
-
 static void serve_cancel(struct channel *channel, struct weft_span payload)
 {
     COUNT(channel->rpc->shard, cancels_received);

@@ -240,6 +240,18 @@ class Comparison(unittest.TestCase):
         finally:
             node.close()
 
+    def test_thousand_connections__two_calls_each__cpu_per_call_at_most_1_5_times_that_of_64(self):
+        few = ("--local", "--connections", "64", "--in-flight", "128", *SHORT)
+        many = ("--local", "--connections", "1000", "--in-flight", "2000", *SHORT)
+        ratios = []
+        for _ in range(ROUNDS_MAX):
+            for _ in range(PAIRS):
+                one, other = measure(*few)["cpu_ns_per_call"], measure(*many)["cpu_ns_per_call"]
+                ratios.append(max(other[side] / one[side] for side in ("client", "server")))
+            if statistics.median(ratios) <= 1.5:
+                break
+        self.assertLessEqual(statistics.median(ratios), 1.5, f"{ratios}")
+
     def test_epoll__same_load__at_least_0_3_of_io_uring(self):
         ratio, ratios = median_ratio(("--local", "--backend", "io_uring", *SHORT),
                                      ("--local", "--backend", "epoll", *SHORT), lambda median: median >= 0.3)

@@ -36,7 +36,8 @@ static uint64_t arena_tree_bytes(const struct arena *arena)
     return (uint64_t)2 << arena->order_max;
 }
 
-enum weft_err arena_init(struct arena *arena, uint64_t bytes, uint32_t block_bytes_min)
+enum weft_err arena_init(struct arena *arena, const struct weft_allocator *allocator, uint64_t bytes,
+                         uint32_t block_bytes_min)
 {
     memset(arena, 0, sizeof *arena);
     if (!is_power_of_two(bytes) || bytes > ARENA_BYTES_MAX) {
@@ -45,15 +46,16 @@ enum weft_err arena_init(struct arena *arena, uint64_t bytes, uint32_t block_byt
     if (!is_power_of_two(block_bytes_min) || block_bytes_min < ARENA_BLOCK_BYTES_MIN || block_bytes_min > bytes) {
         return WEFT_ERR_INVALID;
     }
-    struct arena made = {.bytes = bytes, .block_shift = (uint32_t)__builtin_ctz(block_bytes_min)};
+    struct arena made = {
+        .allocator = allocator, .bytes = bytes, .block_shift = (uint32_t)__builtin_ctz(block_bytes_min)};
     made.order_max = (uint32_t)__builtin_ctzll(bytes) - made.block_shift;
-    made.memory = mapping_make(bytes);
+    made.memory = mapping_make(allocator, bytes);
     if (made.memory == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    made.lacking = mapping_make(arena_tree_bytes(&made));
+    made.lacking = mapping_make(allocator, arena_tree_bytes(&made));
     if (made.lacking == NULL) {
-        mapping_drop(made.memory, bytes);
+        mapping_drop(allocator, made.memory, bytes);
         return WEFT_ERR_NO_MEMORY;
     }
     WEFT_POISON(made.memory, (size_t)bytes);
@@ -68,8 +70,8 @@ void arena_fini(struct arena *arena)
     }
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(arena->memory, (size_t)arena->bytes);
-    mapping_drop(arena->memory, arena->bytes);
-    mapping_drop(arena->lacking, arena_tree_bytes(arena));
+    mapping_drop(arena->allocator, arena->memory, arena->bytes);
+    mapping_drop(arena->allocator, arena->lacking, arena_tree_bytes(arena));
     memset(arena, 0, sizeof *arena);
 }
 

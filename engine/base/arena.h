@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include <weft/allocator.h>
 #include <weft/error.h>
 
 /* Largest arena: 64 times the largest frame. */
@@ -21,14 +22,16 @@ struct arena {
     uint8_t *memory;
     uint8_t *lacking; /* a tree with one byte per possible block; see arena.c */
     uint64_t bytes;
-    uint64_t used_bytes;  /* of taken blocks, as rounded up */
-    uint32_t order_max;   /* bytes = smallest block << order_max */
-    uint32_t block_shift; /* smallest block = 1 << block_shift */
+    uint64_t used_bytes;                    /* of taken blocks, as rounded up */
+    uint32_t order_max;                     /* bytes = smallest block << order_max */
+    uint32_t block_shift;                   /* smallest block = 1 << block_shift */
+    const struct weft_allocator *allocator; /* of the memory; NULL: the system's */
 };
 
 /* Reserve an arena.  Both sizes are powers of two: bytes up to ARENA_BYTES_MAX, the smallest block from
  * ARENA_BLOCK_BYTES_MIN up to bytes; INVALID otherwise, NO_MEMORY when the system refuses. */
-WEFT_NODISCARD enum weft_err arena_init(struct arena *arena, uint64_t bytes, uint32_t block_bytes_min);
+WEFT_NODISCARD enum weft_err arena_init(struct arena *arena, const struct weft_allocator *allocator, uint64_t bytes,
+                                        uint32_t block_bytes_min);
 /* Unmaps everything, taken or not; NULL and zeroed are fine. */
 void arena_fini(struct arena *arena);
 

@@ -26,7 +26,8 @@ static uint64_t pool_records_bytes(const struct buf_pool *pool)
     return (uint64_t)pool->count * sizeof(struct buf);
 }
 
-enum weft_err buf_pool_init(struct buf_pool *pool, uint32_t count, uint32_t bytes_each)
+enum weft_err buf_pool_init(struct buf_pool *pool, const struct weft_allocator *allocator, uint32_t count,
+                            uint32_t bytes_each)
 {
     memset(pool, 0, sizeof *pool);
     list_init(&pool->free);
@@ -37,11 +38,12 @@ enum weft_err buf_pool_init(struct buf_pool *pool, uint32_t count, uint32_t byte
     if (stride > POOL_BYTES_MAX / count) {
         return WEFT_ERR_NO_MEMORY;
     }
-    uint8_t *memory = mapping_make(stride * count + (uint64_t)count * sizeof(struct buf));
+    uint8_t *memory = mapping_make(allocator, stride * count + (uint64_t)count * sizeof(struct buf));
     if (memory == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
     pool->bufs = (struct buf *)(void *)(memory + stride * count);
+    pool->allocator = allocator;
     pool->bytes_each = bytes_each;
     pool->memory = memory;
     pool->memory_bytes = stride * count;
@@ -59,7 +61,7 @@ void buf_pool_fini(struct buf_pool *pool)
     WEFT_ASSERT(pool->free_count == pool->count);
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(pool->memory, (size_t)pool->memory_bytes);
-    mapping_drop(pool->memory, pool->memory_bytes + pool_records_bytes(pool));
+    mapping_drop(pool->allocator, pool->memory, pool->memory_bytes + pool_records_bytes(pool));
     memset(pool, 0, sizeof *pool);
 }
 

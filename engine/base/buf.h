@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include <weft/allocator.h>
 #include <weft/defs.h>
 #include <weft/error.h>
 
@@ -42,10 +43,12 @@ struct buf_pool {
     uint32_t count;
     uint32_t free_count;
     struct list free;
+    const struct weft_allocator *allocator; /* of the memory; NULL: the system's */
 };
 
 /* Reserve count buffers of bytes_each (a multiple of the page size is kindest). */
-WEFT_NODISCARD enum weft_err buf_pool_init(struct buf_pool *pool, uint32_t count, uint32_t bytes_each);
+WEFT_NODISCARD enum weft_err buf_pool_init(struct buf_pool *pool, const struct weft_allocator *allocator,
+                                           uint32_t count, uint32_t bytes_each);
 /* Every buffer must be back; asserted. */
 void buf_pool_fini(struct buf_pool *pool);
 

@@ -22,8 +22,8 @@ enum weft_err payload_pool_init(struct payload_pool *pool, struct arena *arena, 
     pool->arena = arena;
     pool->arena_bytes_max = arena->bytes / PAYLOAD_ARENA_PARTS;
     pool->queued_bytes_max = queued_bytes_max;
-    WEFT_TRY(slots_init(&pool->payloads, count, sizeof(struct weft_buf)));
-    return slots_init(&pool->references, count, sizeof(struct buf));
+    WEFT_TRY(slots_init(&pool->payloads, arena->allocator, count, sizeof(struct weft_buf)));
+    return slots_init(&pool->references, arena->allocator, count, sizeof(struct buf));
 }
 
 static void payload_end(struct weft_buf *payload)

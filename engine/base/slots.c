@@ -29,17 +29,19 @@ static uint64_t slots_bytes(uint32_t count, uint32_t stride)
     return (uint64_t)count * (stride + sizeof(struct slot_books));
 }
 
-enum weft_err slots_init(struct slots *slots, uint32_t count, uint32_t object_bytes)
+enum weft_err slots_init(struct slots *slots, const struct weft_allocator *allocator, uint32_t count,
+                         uint32_t object_bytes)
 {
     memset(slots, 0, sizeof *slots);
     if (count == 0 || count > SLOTS_COUNT_MAX || object_bytes == 0 || object_bytes > SLOTS_OBJECT_BYTES_MAX) {
         return WEFT_ERR_INVALID;
     }
     uint32_t stride = (object_bytes + SLOTS_ALIGN_BYTES - 1) & ~(SLOTS_ALIGN_BYTES - 1);
-    uint8_t *objects = mapping_make(slots_bytes(count, stride));
+    uint8_t *objects = mapping_make(allocator, slots_bytes(count, stride));
     if (objects == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
+    slots->allocator = allocator;
     slots->objects = objects;
     slots->books = (struct slot_books *)(void *)(objects + (uint64_t)count * stride);
     slots->count = count;
@@ -57,7 +59,7 @@ void slots_fini(struct slots *slots)
     }
     /* Whatever is mapped here next must not inherit the poison. */
     WEFT_UNPOISON(slots->objects, (size_t)slots->count * slots->stride);
-    mapping_drop(slots->objects, slots_bytes(slots->count, slots->stride));
+    mapping_drop(slots->allocator, slots->objects, slots_bytes(slots->count, slots->stride));
     memset(slots, 0, sizeof *slots);
 }
 

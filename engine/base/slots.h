@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weft/allocator.h>
 #include <weft/error.h>
 
 #include "engine/base/assert.h"
@@ -45,12 +46,14 @@ struct slots {
      * odd part modulo 2^64. */
     uint32_t stride_shift;
     uint64_t stride_inverse;
+    const struct weft_allocator *allocator; /* of the memory; NULL: the system's */
 };
 
 /* Reserve count slots (1 .. SLOTS_COUNT_MAX) for objects of object_bytes (1 .. SLOTS_OBJECT_BYTES_MAX), which must not
  * ask for more than 16 bytes of alignment unless their size is a multiple of it.  INVALID otherwise; NO_MEMORY when
  * the system refuses. */
-WEFT_NODISCARD enum weft_err slots_init(struct slots *slots, uint32_t count, uint32_t object_bytes);
+WEFT_NODISCARD enum weft_err slots_init(struct slots *slots, const struct weft_allocator *allocator, uint32_t count,
+                                        uint32_t object_bytes);
 /* Unmaps everything, in use or not; NULL and zeroed are fine. */
 void slots_fini(struct slots *slots);
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weft/allocator.h>
 #include <weft/error.h>
 
 /* Largest ring: 2^20 entries of 32 bytes are 32 MiB, far above any mailbox. */
@@ -31,7 +32,8 @@ struct spsc_entry {
 struct spsc {
     /* Constant after init. */
     struct spsc_entry *entries;
-    uint32_t mask; /* entries - 1 */
+    const struct weft_allocator *allocator; /* of the memory; NULL: the system's */
+    uint32_t mask;                          /* entries - 1 */
 
     /* The producer's line.  Indices run freely and wrap at 2^32. */
     _Alignas(SPSC_LINE_BYTES) _Atomic uint32_t pushed;
@@ -44,7 +46,7 @@ struct spsc {
 
 /* Reserve a ring of count entries, a power of two up to SPSC_ENTRIES_MAX: INVALID otherwise, NO_MEMORY when the system
  * refuses.  The struct itself must lie at a multiple of SPSC_LINE_BYTES. */
-WEFT_NODISCARD enum weft_err spsc_init(struct spsc *spsc, uint32_t count);
+WEFT_NODISCARD enum weft_err spsc_init(struct spsc *spsc, const struct weft_allocator *allocator, uint32_t count);
 /* When neither thread uses it any more; entries inside are forgotten.  NULL and zeroed are fine. */
 void spsc_fini(struct spsc *spsc);
 

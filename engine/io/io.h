@@ -149,10 +149,11 @@ struct io {
 struct io_options {
     uint32_t recv_bufs; /* a power of two */
     uint32_t recv_buf_bytes;
-    uint32_t operations_max; /* in flight at once: sizes queues */
-    bool busy_poll;          /* wait never sleeps */
-    struct io_clock clock;   /* of the two real backends; the simulator's time is its own */
-    bool pollable;           /* somebody else's loop sleeps: keep a descriptor for it to watch */
+    uint32_t operations_max;                /* in flight at once: sizes queues */
+    bool busy_poll;                         /* wait never sleeps */
+    struct io_clock clock;                  /* of the two real backends; the simulator's time is its own */
+    bool pollable;                          /* somebody else's loop sleeps: keep a descriptor for it to watch */
+    const struct weft_allocator *allocator; /* outlives the io; NULL: the system's */
 };
 
 /* The table: one call per turn, not per operation.  `host` is the machine: NULL for the real one, a simulated node

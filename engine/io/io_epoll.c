@@ -19,12 +19,12 @@
 #include <linux/time_types.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/io/socket.h"
 
 /* Table entries at most: 3 MiB of address space, touched as far as used; a node has at most some thousands of
@@ -253,10 +253,9 @@ static enum weft_err table_open(struct io_epoll *epoll, struct weft_error *why)
         return weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "epoll: asking for the limit of file descriptors");
     }
     uint32_t count = limit.rlim_cur < SOCKETS_MAX ? (uint32_t)limit.rlim_cur : SOCKETS_MAX;
-    void *memory = mmap(NULL, count * sizeof(struct epoll_socket), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        return weft_error_set_errno(why, WEFT_ERR_NO_MEMORY, errno, "epoll: a table of %u sockets", count);
+    void *memory = mapping_make(epoll->allocator, count * sizeof(struct epoll_socket));
+    if (memory == NULL) {
+        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "epoll: no memory for a table of %u sockets", count);
     }
     epoll->sockets = memory;
     epoll->sockets_count = count;
@@ -295,20 +294,21 @@ static void epoll_close(struct io *io)
         close(epoll->poller);
     }
     if (epoll->sockets != NULL) {
-        munmap(epoll->sockets, epoll->sockets_count * sizeof(struct epoll_socket));
+        mapping_drop(epoll->allocator, epoll->sockets, epoll->sockets_count * sizeof(struct epoll_socket));
     }
     buf_pool_fini(&epoll->recv_pool);
-    free(epoll);
+    heap_drop(epoll->allocator, epoll, sizeof *epoll);
 }
 
 static enum weft_err epoll_open(void *host, const struct io_options *options, struct io **io, struct weft_error *why)
 {
     (void)host;
-    struct io_epoll *epoll = calloc(1, sizeof *epoll);
+    struct io_epoll *epoll = heap_make(options->allocator, sizeof *epoll);
     if (epoll == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "epoll: no memory for its state");
     }
     io_init(&epoll->io, &io_epoll_backend);
+    epoll->allocator = options->allocator;
     epoll->io.clock = options->clock;
     list_init(&epoll->ready);
     epoll->busy_poll = options->busy_poll;
@@ -323,7 +323,7 @@ static enum weft_err epoll_open(void *host, const struct io_options *options, st
         err = table_open(epoll, why);
     }
     if (err == WEFT_OK) {
-        err = buf_pool_init(&epoll->recv_pool, options->recv_bufs, options->recv_buf_bytes);
+        err = buf_pool_init(&epoll->recv_pool, options->allocator, options->recv_bufs, options->recv_buf_bytes);
         if (err != WEFT_OK) {
             weft_error_set(why, err, "epoll: no memory for %u receive buffers of %u bytes", options->recv_bufs,
                            options->recv_buf_bytes);

@@ -32,7 +32,8 @@ struct io_epoll {
     struct io io;
     struct buf_pool recv_pool;
     struct list ready;
-    struct epoll_socket *sockets; /* a lazily touched mapping */
+    const struct weft_allocator *allocator; /* of this struct and the sockets */
+    struct epoll_socket *sockets;           /* a lazily touched mapping */
     uint32_t sockets_count;
     int32_t poller;
     int32_t wake_socket; /* eventfd */

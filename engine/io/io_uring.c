@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/io/io_uring.h"
 #include "engine/io/io_uring_kernel.h"
 #include "engine/io/io_uring_probe.h"
@@ -304,17 +305,18 @@ static void ring_close(struct io *io)
     }
     io_pollable_close(&ring->pollable);
     close(ring->wake_socket);
-    free(ring);
+    heap_drop(ring->allocator, ring, sizeof *ring);
 }
 
 static enum weft_err ring_open(void *host, const struct io_options *options, struct io **io, struct weft_error *why)
 {
     (void)host;
-    struct io_ring *ring = calloc(1, sizeof *ring);
+    struct io_ring *ring = heap_make(options->allocator, sizeof *ring);
     if (ring == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a ring");
     }
     io_init(&ring->io, &io_uring_backend);
+    ring->allocator = options->allocator;
     ring->io.clock = options->clock;
     list_init(&ring->stillborn);
     ring->busy_poll = options->busy_poll;
@@ -323,10 +325,11 @@ static enum weft_err ring_open(void *host, const struct io_options *options, str
     ring->wake_socket = eventfd(0, EFD_CLOEXEC | (options->pollable ? EFD_NONBLOCK : 0));
     if (ring->wake_socket < 0) {
         enum weft_err err = weft_error_set_errno(why, WEFT_ERR_SYSTEM, errno, "eventfd");
-        free(ring);
+        heap_drop(options->allocator, ring, sizeof *ring);
         return err;
     }
-    enum weft_err err = recv_ring_init(&ring->recv, options->recv_bufs, options->recv_buf_bytes, why);
+    enum weft_err err =
+        recv_ring_init(&ring->recv, options->allocator, options->recv_bufs, options->recv_buf_bytes, why);
     if (err == WEFT_OK) {
         err = ring_open_queue(ring, options, why);
     }

@@ -22,7 +22,8 @@ struct io_ring {
     bool zero_copy;      /* the kernel sends without a copy, and says whether it did */
     uint8_t *registered; /* memory that the kernel knows as buffer 0; NULL: none */
     uint64_t registered_bytes;
-    struct io_pollable pollable; /* set < 0: this shard sleeps in the kernel's queue */
+    const struct weft_allocator *allocator; /* of this struct */
+    struct io_pollable pollable;            /* set < 0: this shard sleeps in the kernel's queue */
 };
 
 static inline struct io_ring *ring_of(struct io *io)

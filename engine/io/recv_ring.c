@@ -46,10 +46,11 @@ static void recv_ring_offer_wanted(struct recv_ring *recv)
     }
 }
 
-enum weft_err recv_ring_init(struct recv_ring *recv, uint32_t bufs, uint32_t buf_bytes, struct weft_error *why)
+enum weft_err recv_ring_init(struct recv_ring *recv, const struct weft_allocator *allocator, uint32_t bufs,
+                             uint32_t buf_bytes, struct weft_error *why)
 {
     WEFT_ASSERT(bufs <= UINT16_MAX / 2 + 1);
-    if (buf_pool_init(&recv->pool, bufs, buf_bytes) != WEFT_OK) {
+    if (buf_pool_init(&recv->pool, allocator, bufs, buf_bytes) != WEFT_OK) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u receive buffers", bufs);
     }
     recv->bytes = bufs * (sizeof(struct io_uring_buf) + sizeof *recv->order + sizeof *recv->place);

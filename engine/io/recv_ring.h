@@ -30,8 +30,8 @@ struct recv_ring {
     } rest;             /* of a receive that filled several buffers: they are told one by one */
 };
 
-WEFT_NODISCARD enum weft_err recv_ring_init(struct recv_ring *recv, uint32_t bufs, uint32_t buf_bytes,
-                                            struct weft_error *why);
+WEFT_NODISCARD enum weft_err recv_ring_init(struct recv_ring *recv, const struct weft_allocator *allocator,
+                                            uint32_t bufs, uint32_t buf_bytes, struct weft_error *why);
 /* The kernel must not know the ring any more. */
 void recv_ring_fini(struct recv_ring *recv);
 /* Have the kernel receive into them.  @return 0, or -errno */

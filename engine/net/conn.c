@@ -356,9 +356,10 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     list_node_init(&net->handshake_next.link);
     net->handshake_next.run = conn_handshake_next;
     WEFT_ASSERT(options->conn_object_bytes >= sizeof(struct conn));
-    WEFT_TRY(slots_init(&net->conns, options->conns_max, options->conn_object_bytes));
+    WEFT_TRY(slots_init(&net->conns, options->allocator, options->conns_max, options->conn_object_bytes));
     if (options->zero_copy != WEFT_SEND_ZEROCOPY_OFF) {
-        WEFT_TRY(slots_init(&net->zero_copy_sends, ZERO_COPY_SENDS_MAX, sizeof(struct zero_copy_send)));
+        WEFT_TRY(
+            slots_init(&net->zero_copy_sends, options->allocator, ZERO_COPY_SENDS_MAX, sizeof(struct zero_copy_send)));
     }
     shard->held.connections = &net->conn_count;
     shard->place.backend->port_range(shard->place.host, &net->ports);

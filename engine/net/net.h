@@ -20,6 +20,7 @@ struct net_options {
     uint32_t handshakes_max;   /* of accepted connections at once; the others wait */
     struct io_socket_options socket;
     enum weft_send_zerocopy zero_copy;
+    const struct weft_allocator *allocator; /* outlives the connections; NULL: the system's */
 };
 
 struct net {

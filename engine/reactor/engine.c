@@ -5,11 +5,11 @@
 #include "engine/reactor/engine.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/reactor/foreign.h"
 #include "engine/reactor/mailbox.h"
 
@@ -77,8 +77,15 @@ static void *engine_thread(void *argument)
     return NULL;
 }
 
+/* The events of a turn stand behind the struct. */
+static uint64_t engine_shard_bytes(uint32_t events_max)
+{
+    return sizeof(struct weft_shard) + events_max * sizeof(struct io_event);
+}
+
 static void engine_free(struct engine *engine)
 {
+    const struct weft_allocator *allocator = engine->options.shard.allocator;
     foreign_free_all(engine);
     for (uint32_t i = 0; engine->shards != NULL && i < engine->options.shard_count; i++) {
         struct weft_shard *shard = engine->shards[i];
@@ -89,27 +96,25 @@ static void engine_free(struct engine *engine)
         for (uint32_t from = 0; shard->inboxes != NULL && from < shard->inbox_count; from++) {
             spsc_fini(&shard->inboxes[from]);
         }
-        free(shard->inboxes);
-        free(shard);
+        heap_drop(allocator, shard->inboxes, sizeof(struct spsc) * (engine->options.shard_count + 1));
+        heap_drop(allocator, shard, engine_shard_bytes(shard->events_max));
     }
-    free(engine->shards);
-    free(engine->threads);
+    heap_drop(allocator, engine->shards, engine->options.shard_count * sizeof *engine->shards);
+    heap_drop(allocator, engine->threads, engine->options.shard_count * sizeof *engine->threads);
     pthread_mutex_destroy(&engine->lock);
     pthread_cond_destroy(&engine->changed);
     sem_destroy(&engine->hosted_changed);
-    free(engine);
+    heap_drop(allocator, engine, sizeof *engine);
 }
 
 static enum weft_err engine_make_shard(struct engine *engine, uint32_t index)
 {
     const struct shard_options *options = &engine->options.shard;
     uint32_t events_max = options->events_max != 0 ? options->events_max : TURN_COMPLETIONS_MAX;
-    size_t bytes = sizeof(struct weft_shard) + events_max * sizeof(struct io_event);
-    struct weft_shard *shard = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    struct weft_shard *shard = heap_make(options->allocator, engine_shard_bytes(events_max));
     if (shard == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    memset(shard, 0, bytes);
     shard->events_max = events_max;
     engine->shards[index] = shard;
     shard->engine = engine;
@@ -119,15 +124,14 @@ static enum weft_err engine_make_shard(struct engine *engine, uint32_t index)
     atomic_init(&shard->taking, false);
     atomic_init(&shard->foreign_mask, 0);
     uint32_t inboxes = engine->options.shard_count + 1;
-    shard->inboxes = aligned_alloc(64, (sizeof(struct spsc) * inboxes + 63) / 64 * 64);
+    shard->inboxes = heap_make(options->allocator, sizeof(struct spsc) * inboxes);
     if (shard->inboxes == NULL) {
         return WEFT_ERR_NO_MEMORY;
     }
-    memset(shard->inboxes, 0, sizeof(struct spsc) * inboxes);
     shard->inbox_count = inboxes;
     for (uint32_t from = 0; from < inboxes; from++) {
-        WEFT_TRY(
-            spsc_init(&shard->inboxes[from], options->mailbox_slots != 0 ? options->mailbox_slots : MAILBOX_SLOTS));
+        WEFT_TRY(spsc_init(&shard->inboxes[from], options->allocator,
+                           options->mailbox_slots != 0 ? options->mailbox_slots : MAILBOX_SLOTS));
     }
     return WEFT_OK;
 }
@@ -135,7 +139,7 @@ static enum weft_err engine_make_shard(struct engine *engine, uint32_t index)
 enum weft_err engine_create(struct engine **out, const struct engine_options *options, struct weft_error *why)
 {
     WEFT_ASSERT(options->shard_count > 0 && options->shard_count <= SHARDS_MAX);
-    struct engine *engine = calloc(1, sizeof *engine);
+    struct engine *engine = heap_make(options->shard.allocator, sizeof *engine);
     if (engine == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for an engine");
     }
@@ -144,8 +148,8 @@ enum weft_err engine_create(struct engine **out, const struct engine_options *op
     pthread_cond_init(&engine->changed, NULL);
     sem_init(&engine->hosted_changed, 0, 0);
     atomic_init(&engine->signal, 0);
-    engine->shards = calloc(options->shard_count, sizeof *engine->shards);
-    engine->threads = calloc(options->shard_count, sizeof *engine->threads);
+    engine->shards = heap_make(options->shard.allocator, options->shard_count * sizeof *engine->shards);
+    engine->threads = heap_make(options->shard.allocator, options->shard_count * sizeof *engine->threads);
     enum weft_err err = engine->shards == NULL || engine->threads == NULL ? WEFT_ERR_NO_MEMORY : WEFT_OK;
     for (uint32_t i = 0; i < options->shard_count && err == WEFT_OK; i++) {
         err = engine_make_shard(engine, i);

@@ -3,10 +3,10 @@
 #include "engine/reactor/foreign.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/io/io_bell.h"
 #include "engine/reactor/mailbox.h"
 
@@ -20,6 +20,7 @@ static uint32_t foreign_bit(const struct weft_foreign *foreign)
 
 static void foreign_free(struct weft_foreign *foreign)
 {
+    const struct weft_allocator *allocator = foreign->engine->options.shard.allocator;
     for (uint32_t i = 0; foreign->lines != NULL && i < foreign->engine->options.shard_count; i++) {
         spsc_fini(&foreign->lines[i].to);
         spsc_fini(&foreign->lines[i].from);
@@ -30,24 +31,24 @@ static void foreign_free(struct weft_foreign *foreign)
     if (foreign->bell >= 0) {
         io_bell_close(foreign->bell);
     }
-    free(foreign->lines);
-    free(foreign);
+    heap_drop(allocator, foreign->lines, sizeof *foreign->lines * foreign->engine->options.shard_count);
+    heap_drop(allocator, foreign, sizeof *foreign);
 }
 
 static enum weft_err foreign_open(struct weft_foreign *foreign, struct weft_error *why)
 {
     uint32_t shards = foreign->engine->options.shard_count;
+    const struct weft_allocator *allocator = foreign->engine->options.shard.allocator;
     WEFT_TRY(io_bell_open(&foreign->bell, why));
-    foreign->lines = aligned_alloc(SPSC_LINE_BYTES, sizeof *foreign->lines * shards);
+    foreign->lines = heap_make(allocator, sizeof *foreign->lines * shards);
     if (foreign->lines == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the rings of a foreign thread");
     }
-    memset(foreign->lines, 0, sizeof *foreign->lines * shards);
     for (uint32_t i = 0; i < shards; i++) {
         struct foreign_line *line = &foreign->lines[i];
         atomic_init(&line->pushing, false);
-        if (spsc_init(&line->to, MAILBOX_SLOTS) != WEFT_OK ||
-            spsc_init(&line->from, FOREIGN_NOTES_MAX + FOREIGN_CALLS_MAX) != WEFT_OK) {
+        if (spsc_init(&line->to, allocator, MAILBOX_SLOTS) != WEFT_OK ||
+            spsc_init(&line->from, allocator, FOREIGN_NOTES_MAX + FOREIGN_CALLS_MAX) != WEFT_OK) {
             return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the rings of a foreign thread");
         }
     }
@@ -83,7 +84,7 @@ static enum weft_err foreign_enter(struct engine *engine, struct weft_foreign *f
 
 enum weft_err foreign_create(struct engine *engine, struct weft_foreign **out, struct weft_error *why)
 {
-    struct weft_foreign *foreign = calloc(1, sizeof *foreign);
+    struct weft_foreign *foreign = heap_make(engine->options.shard.allocator, sizeof *foreign);
     if (foreign == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a foreign thread");
     }

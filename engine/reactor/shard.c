@@ -16,8 +16,8 @@ static enum weft_err shard_open_memory(struct weft_shard *shard, const struct sh
                                        struct weft_error *why)
 {
     uint32_t send_buf_bytes = or_default(options->send_buf_bytes, SEND_BUF_BYTES);
-    if (buf_pool_init(&shard->send_pool, options->send_bufs, send_buf_bytes) != WEFT_OK ||
-        arena_init(&shard->arena, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK ||
+    if (buf_pool_init(&shard->send_pool, options->allocator, options->send_bufs, send_buf_bytes) != WEFT_OK ||
+        arena_init(&shard->arena, options->allocator, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK ||
         payload_pool_init(&shard->payloads, &shard->arena, or_default(options->payloads_max, PAYLOADS_MAX),
                           (uint64_t)options->send_bufs * send_buf_bytes) != WEFT_OK) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY,
@@ -36,6 +36,7 @@ enum weft_err shard_open(struct weft_shard *shard, const struct shard_options *o
         .busy_poll = options->busy_poll,
         .clock = options->clock,
         .pollable = options->pollable,
+        .allocator = options->allocator,
     };
     for (uint32_t rank = 0; rank < FLUSH_RANKS; rank++) {
         list_init(&shard->dirty[rank]);

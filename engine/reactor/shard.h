@@ -51,7 +51,8 @@ struct shard_options {
     bool busy_poll;
     bool memory_register; /* the arena, for sends without a copy */
     struct io_clock clock;
-    bool pollable; /* a host watches the shard's descriptor */
+    bool pollable;                          /* a host watches the shard's descriptor */
+    const struct weft_allocator *allocator; /* outlives the shard; NULL: the system's */
 };
 
 struct engine;

@@ -12,7 +12,7 @@
 
 enum weft_err call_deadlines_init(struct rpc *rpc)
 {
-    rpc->deadlines = mapping_make((uint64_t)rpc->calls.count * sizeof *rpc->deadlines);
+    rpc->deadlines = mapping_make(rpc->net->options.allocator, (uint64_t)rpc->calls.count * sizeof *rpc->deadlines);
     return rpc->deadlines != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
 }
 
@@ -27,7 +27,7 @@ void call_deadlines_fini(struct rpc *rpc)
 {
     if (rpc->deadlines != NULL) {
         call_deadlines_stop(rpc);
-        mapping_drop(rpc->deadlines, (uint64_t)rpc->calls.count * sizeof *rpc->deadlines);
+        mapping_drop(rpc->net->options.allocator, rpc->deadlines, (uint64_t)rpc->calls.count * sizeof *rpc->deadlines);
         rpc->deadlines = NULL;
     }
 }

@@ -375,9 +375,10 @@ enum weft_err rpc_init(struct rpc *rpc, struct net *net, const struct rpc_option
     rpc->shard->held.requests = &rpc->requests.count_in_use;
     rpc->tally = options->tally != NULL ? options->tally : &rpc->own_tally;
     call_cancel_init(rpc);
-    WEFT_TRY(slots_init(&rpc->calls, options->calls_max, sizeof(struct call)));
+    WEFT_TRY(slots_init(&rpc->calls, rpc->net->options.allocator, options->calls_max, sizeof(struct call)));
     WEFT_TRY(call_deadlines_init(rpc));
-    WEFT_TRY(slots_init(&rpc->requests, options->requests_max, sizeof(struct weft_request)));
+    WEFT_TRY(
+        slots_init(&rpc->requests, rpc->net->options.allocator, options->requests_max, sizeof(struct weft_request)));
     return requests_init(rpc);
 }
 

@@ -25,14 +25,14 @@ enum weft_err requests_init(struct rpc *rpc)
         rpc->kept_bits++;
     }
     rpc->kept_salt = prng_next(&rpc->shard->prng); /* peers choose the ids */
-    rpc->kept = mapping_make(sizeof *rpc->kept << rpc->kept_bits);
+    rpc->kept = mapping_make(rpc->net->options.allocator, sizeof *rpc->kept << rpc->kept_bits);
     return rpc->kept != NULL ? WEFT_OK : WEFT_ERR_NO_MEMORY;
 }
 
 void requests_fini(struct rpc *rpc)
 {
     if (rpc->kept != NULL) {
-        mapping_drop(rpc->kept, sizeof *rpc->kept << rpc->kept_bits);
+        mapping_drop(rpc->net->options.allocator, rpc->kept, sizeof *rpc->kept << rpc->kept_bits);
         rpc->kept = NULL;
     }
 }

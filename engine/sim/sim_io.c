@@ -274,7 +274,7 @@ static enum weft_err sim_open(void *host, const struct io_options *options, stru
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a simulated shard");
     }
     io_init(&io->io, &sim_backend);
-    enum weft_err err = buf_pool_init(&io->recv_pool, bound(options->recv_bufs, limits->recv_bufs),
+    enum weft_err err = buf_pool_init(&io->recv_pool, options->allocator, bound(options->recv_bufs, limits->recv_bufs),
                                       bound(options->recv_buf_bytes, limits->recv_buf_bytes));
     if (err != WEFT_OK) {
         free(io);

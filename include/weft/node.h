@@ -10,6 +10,7 @@
 #ifndef WEFT_NODE_H
 #define WEFT_NODE_H
 
+#include <weft/allocator.h>
 #include <weft/call.h>
 #include <weft/defs.h>
 #include <weft/error.h>
@@ -146,6 +147,8 @@ struct weft_node_options {
     const char *priority_string;             /**< as GnuTLS writes it; NULL: forward secrecy and AEAD */
     bool require_endpoint_verification;      /**< a certificate must name the node that shows it */
     enum weft_crl_expired crl_expired;
+    const struct weft_allocator *allocator; /**< of the node's memory, as far as allocator.h says; copied; NULL: the
+                                               system's.  Not for nodes from a configuration file */
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 

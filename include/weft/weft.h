@@ -5,6 +5,7 @@
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
 
+#include <weft/allocator.h>
 #include <weft/buf.h>
 #include <weft/call.h>
 #include <weft/defs.h>

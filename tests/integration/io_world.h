@@ -311,7 +311,7 @@ static inline int world_setup(void **state)
         return 0;
     }
     assert_int_equal(err, WEFT_OK);
-    assert_int_equal(buf_pool_init(&world->send_pool, SEND_BUFS, SEND_BUF_BYTES), WEFT_OK);
+    assert_int_equal(buf_pool_init(&world->send_pool, NULL, SEND_BUFS, SEND_BUF_BYTES), WEFT_OK);
     world_listen(world);
     acceptor_arm(world);
     return 0;

@@ -36,7 +36,7 @@ static struct sender *sender_new(struct world *world, int32_t socket)
     struct sender *sender = test_calloc(1, sizeof *sender);
     sender->world = world;
     sender->socket = socket;
-    assert_int_equal(buf_pool_init(&sender->pool, POOL_BUFS, SEND_BUF_BYTES), WEFT_OK);
+    assert_int_equal(buf_pool_init(&sender->pool, NULL, POOL_BUFS, SEND_BUF_BYTES), WEFT_OK);
     return sender;
 }
 

@@ -321,7 +321,7 @@ static void member_open(struct party *party, uint32_t index, uint32_t node, int3
     member->place = sim_world_node(party->world, node);
     member->listener = listener;
     assert_int_equal(member->place.backend->open(member->place.host, &options, &member->io, NULL), WEFT_OK);
-    assert_int_equal(buf_pool_init(&member->pool, SEND_BUFS_TEST, SEND_BUF_TEST_BYTES), WEFT_OK);
+    assert_int_equal(buf_pool_init(&member->pool, NULL, SEND_BUFS_TEST, SEND_BUF_TEST_BYTES), WEFT_OK);
     sim_io_set_user(member->io, member);
     tracked_init(&member->accept, NULL, IO_ACCEPT, member_accept_done);
     member->accept.op.socket = member->listener;

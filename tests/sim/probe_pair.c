@@ -91,7 +91,7 @@ void side_open(struct pair *pair, uint32_t index)
     side->world = pair->world;
     side->place = sim_world_node(pair->world, index);
     assert_int_equal(side->place.backend->open(side->place.host, &options, &side->io, NULL), WEFT_OK);
-    assert_int_equal(buf_pool_init(&side->pool, 64, SEND_BYTES), WEFT_OK);
+    assert_int_equal(buf_pool_init(&side->pool, NULL, 64, SEND_BYTES), WEFT_OK);
     sim_io_set_user(side->io, side);
 }
 

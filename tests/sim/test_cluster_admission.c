@@ -319,7 +319,7 @@ static void outsider_dial(struct outsider *outsider, struct cluster *cluster, co
     outsider->cluster = cluster;
     cluster->outsider = outsider_turn;
     cluster->outsider_ctx = outsider;
-    cluster_check(cluster, buf_pool_init(&outsider->pool, 2, 4096) == WEFT_OK, "pool");
+    cluster_check(cluster, buf_pool_init(&outsider->pool, NULL, 2, 4096) == WEFT_OK, "pool");
     cluster_check(cluster, place.backend->open(place.host, &options, &outsider->io, &why) == WEFT_OK, "%s", why.text);
     io_op_init(&outsider->connect, IO_CONNECT, outsider_connected);
     io_op_init(&outsider->send, IO_SEND, outsider_sent);

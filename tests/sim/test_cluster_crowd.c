@@ -139,7 +139,7 @@ static struct crowd *crowd_open(struct cluster *cluster)
     crowd->cluster = cluster;
     cluster->outsider = crowd_turn;
     cluster->outsider_ctx = crowd;
-    cluster_check(cluster, buf_pool_init(&crowd->pool, CROWD, 4096) == WEFT_OK, "pool");
+    cluster_check(cluster, buf_pool_init(&crowd->pool, NULL, CROWD, 4096) == WEFT_OK, "pool");
     cluster_check(cluster, place.backend->open(place.host, &options, &crowd->io, &why) == WEFT_OK, "%s", why.text);
     for (uint32_t i = 0; i < CROWD; i++) {
         client_dial(&crowd->clients[i], crowd, i % 2 == 0);

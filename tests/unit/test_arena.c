@@ -132,7 +132,7 @@ static void arena__random_takes_and_returns__same_as_model(void **state)
     for (uint64_t seed = 1; seed <= 5; seed++) {
         struct model model = {.refused = 0};
         prng_init(&model.prng, seed);
-        assert_int_equal(arena_init(&model.arena, UNIT * UNITS, UNIT), WEFT_OK);
+        assert_int_equal(arena_init(&model.arena, NULL, UNIT * UNITS, UNIT), WEFT_OK);
         for (uint32_t round = 0; round < 4000; round++) {
             struct held *held = &model.held[prng_below(&model.prng, HELD_MAX)];
             if (held->block != NULL) {
@@ -163,7 +163,7 @@ static void arena__whole_and_more__given_and_refused(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 1u << 20, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 1u << 20, 512), WEFT_OK);
     assert_null(arena_take(&arena, (1u << 20) + 1));
     assert_null(arena_take(&arena, UINT32_MAX));
     uint8_t *whole = arena_take(&arena, 1u << 20);
@@ -179,7 +179,7 @@ static void arena__one_block_only__taken_and_given_back(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 512, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 512, 512), WEFT_OK);
     uint8_t *block = arena_take(&arena, 1);
     assert_non_null(block);
     assert_null(arena_take(&arena, 1));
@@ -192,7 +192,7 @@ static void arena__sizes_around_a_power__rounded_up(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 1u << 20, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 1u << 20, 512), WEFT_OK);
     static const uint32_t asked[] = {1, 512, 513, 1024, 1025, 65536, 65537};
     static const uint32_t given[] = {512, 512, 1024, 1024, 2048, 65536, 131072};
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
@@ -208,7 +208,7 @@ static void arena__small_blocks__leave_large_ones_whole(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 1u << 20, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 1u << 20, 512), WEFT_OK);
     for (uint32_t i = 0; i < (1u << 19) / 512; i++) {
         assert_non_null(arena_take(&arena, 512));
     }
@@ -221,7 +221,7 @@ static void arena__choice_of_halves__broken_before_whole_and_left_before_right(v
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 4096, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 4096, 512), WEFT_OK);
     uint8_t *half = arena_take(&arena, 2048);
     uint8_t *small = arena_take(&arena, 512);
     arena_give_back(&arena, half);
@@ -249,13 +249,13 @@ static void arena__impossible_sizes__refused(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 0, 512), WEFT_ERR_INVALID);
-    assert_int_equal(arena_init(&arena, 1000, 512), WEFT_ERR_INVALID);
-    assert_int_equal(arena_init(&arena, 2 * (uint64_t)ARENA_BYTES_MAX, 512), WEFT_ERR_INVALID);
-    assert_int_equal(arena_init(&arena, 1024, 0), WEFT_ERR_INVALID);
-    assert_int_equal(arena_init(&arena, 1024, 500), WEFT_ERR_INVALID);
-    assert_int_equal(arena_init(&arena, 1024, 32), WEFT_ERR_INVALID);
-    assert_int_equal(arena_init(&arena, 1024, 2048), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 0, 512), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 1000, 512), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 2 * (uint64_t)ARENA_BYTES_MAX, 512), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 1024, 0), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 1024, 500), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 1024, 32), WEFT_ERR_INVALID);
+    assert_int_equal(arena_init(&arena, NULL, 1024, 2048), WEFT_ERR_INVALID);
     arena_fini(&arena);
     arena_fini(NULL);
 }
@@ -264,7 +264,7 @@ static void arena__wrong_return__aborts(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 65536, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 65536, 512), WEFT_OK);
     uint8_t *large = arena_take(&arena, 4096);
     uint8_t *small = arena_take(&arena, 512);
     uint8_t *neighbour = arena_take(&arena, 512);
@@ -288,7 +288,7 @@ static void arena__poison__free_bytes_only(void **state)
     (void)state;
 #if defined(WEFT_ASAN)
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 65536, 512), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 65536, 512), WEFT_OK);
     uint8_t *memory = arena.memory;
     assert_true(__asan_address_is_poisoned(memory));
     uint8_t *block = arena_take(&arena, 1001);
@@ -324,7 +324,7 @@ static void arena__large_and_hardly_used__hardly_touched(void **state)
 {
     (void)state;
     struct arena arena;
-    assert_int_equal(arena_init(&arena, 1u << 29, 64), WEFT_OK);
+    assert_int_equal(arena_init(&arena, NULL, 1u << 29, 64), WEFT_OK);
     uint8_t *block = arena_take(&arena, 64);
     block[0] = 1;
     arena_give_back(&arena, block);

@@ -53,7 +53,7 @@ static void buf_pool__take_all__each_once_then_null(void **state)
     struct buf_pool pool;
     struct buf *taken[5];
     int owner = 0;
-    assert_int_equal(buf_pool_init(&pool, 5, 4096), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 5, 4096), WEFT_OK);
     for (uint32_t i = 0; i < 5; i++) {
         taken[i] = buf_take(&pool, &owner);
         assert_non_null(taken[i]);
@@ -81,7 +81,7 @@ static void buf_pool__last_given_back__taken_first_empty_and_one_generation_on(v
 {
     (void)state;
     struct buf_pool pool;
-    assert_int_equal(buf_pool_init(&pool, 3, 4096), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 3, 4096), WEFT_OK);
     struct buf *one = buf_take(&pool, NULL);
     struct buf *two = buf_take(&pool, NULL);
     one->begin = 10;
@@ -106,7 +106,7 @@ static void buf_pool__odd_size__buffers_aligned_and_apart(void **state)
 {
     (void)state;
     struct buf_pool pool;
-    assert_int_equal(buf_pool_init(&pool, 4, 100), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 4, 100), WEFT_OK);
     struct buf *taken[4];
     for (uint32_t i = 0; i < 4; i++) {
         taken[i] = buf_take(&pool, NULL);
@@ -128,11 +128,11 @@ static void buf_pool__impossible_sizes__refused(void **state)
 {
     (void)state;
     struct buf_pool pool;
-    assert_int_equal(buf_pool_init(&pool, 0, 4096), WEFT_ERR_INVALID);
+    assert_int_equal(buf_pool_init(&pool, NULL, 0, 4096), WEFT_ERR_INVALID);
     buf_pool_fini(&pool);
-    assert_int_equal(buf_pool_init(&pool, 1, 0), WEFT_ERR_INVALID);
+    assert_int_equal(buf_pool_init(&pool, NULL, 1, 0), WEFT_ERR_INVALID);
     buf_pool_fini(&pool);
-    assert_int_equal(buf_pool_init(&pool, UINT32_MAX, UINT32_MAX), WEFT_ERR_NO_MEMORY);
+    assert_int_equal(buf_pool_init(&pool, NULL, UINT32_MAX, UINT32_MAX), WEFT_ERR_NO_MEMORY);
     buf_pool_fini(&pool);
     buf_pool_fini(NULL);
 }
@@ -141,7 +141,7 @@ static void buf__through_the_kernel__states_and_poison_follow(void **state)
 {
     (void)state;
     struct buf_pool pool;
-    assert_int_equal(buf_pool_init(&pool, 2, 4096), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 2, 4096), WEFT_OK);
     struct buf *buf = buf_take(&pool, NULL);
     expect_poisoned(buf, false);
     buf_to_kernel(buf, BUF_KERNEL_READS);
@@ -196,8 +196,8 @@ static void buf__wrong_transition__aborts(void **state)
     struct buf_pool other;
     struct list queue;
     list_init(&queue);
-    assert_int_equal(buf_pool_init(&pool, 2, 4096), WEFT_OK);
-    assert_int_equal(buf_pool_init(&other, 2, 4096), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 2, 4096), WEFT_OK);
+    assert_int_equal(buf_pool_init(&other, NULL, 2, 4096), WEFT_OK);
     struct buf *buf = buf_take(&pool, NULL);
     expect_abort(act_fini, &pool, buf);
     expect_abort(act_from_kernel, &pool, buf);
@@ -226,7 +226,7 @@ static void buf_pool__random_takes_and_returns__counts_and_contents_hold(void **
     struct buf *held[16] = {NULL};
     uint32_t held_count = 0;
     prng_init(&prng, 6);
-    assert_int_equal(buf_pool_init(&pool, 16, 512), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 16, 512), WEFT_OK);
     for (uint32_t round = 0; round < 50000; round++) {
         uint32_t at = (uint32_t)prng_below(&prng, 16);
         if (held[at] == NULL) {
@@ -271,7 +271,7 @@ static void buf_pool__large_and_hardly_used__hardly_touched(void **state)
 {
     (void)state;
     struct buf_pool pool;
-    assert_int_equal(buf_pool_init(&pool, 1u << 18, 256), WEFT_OK);
+    assert_int_equal(buf_pool_init(&pool, NULL, 1u << 18, 256), WEFT_OK);
     struct buf *one = buf_take(&pool, NULL);
     struct buf *two = buf_take(&pool, NULL);
     one->data[0] = 1;

@@ -32,7 +32,7 @@ struct fixture {
 static void fixture_open(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof *fixture);
-    assert_int_equal(arena_init(&fixture->arena, ARENA_BYTES, 512), WEFT_OK);
+    assert_int_equal(arena_init(&fixture->arena, NULL, ARENA_BYTES, 512), WEFT_OK);
     assert_int_equal(payload_pool_init(&fixture->pool, &fixture->arena, PAYLOADS_MAX, QUEUED_BYTES_MAX), WEFT_OK);
 }
 

@@ -31,7 +31,7 @@ static void nothing(struct io_op *op, const struct io_event *event)
 static int set_up(void **state)
 {
     struct fixture *fixture = test_calloc(1, sizeof *fixture);
-    assert_int_equal(recv_ring_init(&fixture->recv, BUFS, BUF_BYTES, NULL), WEFT_OK);
+    assert_int_equal(recv_ring_init(&fixture->recv, NULL, BUFS, BUF_BYTES, NULL), WEFT_OK);
     io_op_init(&fixture->op, IO_RECV, nothing);
     *state = fixture;
     return 0;

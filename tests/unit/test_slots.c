@@ -41,7 +41,7 @@ static void slots__take_all__in_order_zeroed_then_null(void **state)
     (void)state;
     struct slots slots;
     static const uint8_t zeros[40];
-    assert_int_equal(slots_init(&slots, 5, 40), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 5, 40), WEFT_OK);
     for (uint32_t i = 0; i < 5; i++) {
         uint32_t index = 99;
         uint32_t generation = 99;
@@ -66,7 +66,7 @@ static void slots__given_back__handle_misses_and_slot_comes_first(void **state)
     struct slots slots;
     uint32_t index;
     uint32_t generation;
-    assert_int_equal(slots_init(&slots, 3, 8), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 3, 8), WEFT_OK);
     void *one = slots_take(&slots, NULL, NULL);
     void *two = slots_take(&slots, NULL, NULL);
     slots_give_back(&slots, two);
@@ -87,7 +87,7 @@ static void slots__invented_handle__misses(void **state)
 {
     (void)state;
     struct slots slots;
-    assert_int_equal(slots_init(&slots, 4, 8), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 4, 8), WEFT_OK);
     assert_null(slots_find(&slots, 0, 0));
     assert_null(slots_find(&slots, 0, 1));
     assert_non_null(slots_take(&slots, NULL, NULL));
@@ -105,7 +105,7 @@ static void slots__generation_at_its_end__skips_zero(void **state)
     (void)state;
     struct slots slots;
     uint32_t generation;
-    assert_int_equal(slots_init(&slots, 1, 8), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 1, 8), WEFT_OK);
     void *object = slots_take(&slots, NULL, NULL);
     slots.books[0].generation = UINT32_MAX;
     assert_ptr_equal(slots_find(&slots, 0, UINT32_MAX), object);
@@ -122,7 +122,7 @@ static void slots__any_object_size__aligned_and_index_exact(void **state)
                                      112, 192, 208, 4096, 4104, 65537, SLOTS_OBJECT_BYTES_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct slots slots;
-        assert_int_equal(slots_init(&slots, 1000, sizes[i]), WEFT_OK);
+        assert_int_equal(slots_init(&slots, NULL, 1000, sizes[i]), WEFT_OK);
         uint8_t *before = NULL;
         for (uint32_t index = 0; index < 1000; index++) {
             uint8_t *object = slots_take(&slots, NULL, NULL);
@@ -139,10 +139,10 @@ static void slots__impossible_sizes__refused(void **state)
 {
     (void)state;
     struct slots slots;
-    assert_int_equal(slots_init(&slots, 0, 8), WEFT_ERR_INVALID);
-    assert_int_equal(slots_init(&slots, SLOTS_COUNT_MAX + 1, 8), WEFT_ERR_INVALID);
-    assert_int_equal(slots_init(&slots, 1, 0), WEFT_ERR_INVALID);
-    assert_int_equal(slots_init(&slots, 1, SLOTS_OBJECT_BYTES_MAX + 1), WEFT_ERR_INVALID);
+    assert_int_equal(slots_init(&slots, NULL, 0, 8), WEFT_ERR_INVALID);
+    assert_int_equal(slots_init(&slots, NULL, SLOTS_COUNT_MAX + 1, 8), WEFT_ERR_INVALID);
+    assert_int_equal(slots_init(&slots, NULL, 1, 0), WEFT_ERR_INVALID);
+    assert_int_equal(slots_init(&slots, NULL, 1, SLOTS_OBJECT_BYTES_MAX + 1), WEFT_ERR_INVALID);
     slots_fini(&slots);
     slots_fini(NULL);
 }
@@ -152,7 +152,7 @@ static void slots__wrong_return__aborts(void **state)
     (void)state;
     struct slots slots;
     uint64_t stranger = 0;
-    assert_int_equal(slots_init(&slots, 4, 48), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 4, 48), WEFT_OK);
     uint8_t *one = slots_take(&slots, NULL, NULL);
     uint8_t *two = slots_take(&slots, NULL, NULL);
     expect_abort(&slots, &stranger);
@@ -169,7 +169,7 @@ static void slots__walk__visits_those_in_use_by_index(void **state)
     (void)state;
     struct slots slots;
     void *objects[6];
-    assert_int_equal(slots_init(&slots, 10, 8), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 10, 8), WEFT_OK);
     assert_null(slots_next_in_use(&slots, 0));
     for (uint32_t i = 0; i < 6; i++) {
         objects[i] = slots_take(&slots, NULL, NULL);
@@ -195,7 +195,7 @@ static void slots__poison__follows_use(void **state)
 #if defined(WEFT_ASAN)
     struct slots slots;
     /* Enough for a mapping of its own: of freed heap memory the sanitizer itself says that it is poisoned. */
-    assert_int_equal(slots_init(&slots, 128, 48), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, 128, 48), WEFT_OK);
     uint8_t *one = slots_take(&slots, NULL, NULL);
     assert_null(__asan_region_is_poisoned(one, 48));
     assert_true(__asan_address_is_poisoned(one + 48));
@@ -230,7 +230,7 @@ static void slots__random_takes_and_returns__handles_hit_and_miss_as_remembered(
     uint32_t live_count = 0;
     uint32_t handle_count = 0;
     prng_init(&prng, 8);
-    assert_int_equal(slots_init(&slots, SLOTS, sizeof(uint32_t)), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, SLOTS, sizeof(uint32_t)), WEFT_OK);
     while (handle_count < HANDLES) {
         if (live_count == SLOTS) {
             assert_null(slots_take(&slots, NULL, NULL));
@@ -267,7 +267,7 @@ static void slots__two_in_turn__third_slot_never_touched(void **state)
 {
     (void)state;
     struct slots slots;
-    assert_int_equal(slots_init(&slots, SLOTS_COUNT_MAX, 256), WEFT_OK);
+    assert_int_equal(slots_init(&slots, NULL, SLOTS_COUNT_MAX, 256), WEFT_OK);
     for (uint32_t i = 0; i < 1000; i++) {
         void *one = slots_take(&slots, NULL, NULL);
         void *two = slots_take(&slots, NULL, NULL);

@@ -61,7 +61,7 @@ static void spsc__filled_and_emptied__in_order_with_exact_bounds(void **state)
 {
     (void)state;
     struct spsc spsc;
-    assert_int_equal(spsc_init(&spsc, 8), WEFT_OK);
+    assert_int_equal(spsc_init(&spsc, NULL, 8), WEFT_OK);
     fill_and_empty(&spsc);
     spsc_fini(&spsc);
 }
@@ -70,7 +70,7 @@ static void spsc__indices_wrap__nothing_changes(void **state)
 {
     (void)state;
     struct spsc spsc;
-    assert_int_equal(spsc_init(&spsc, 8), WEFT_OK);
+    assert_int_equal(spsc_init(&spsc, NULL, 8), WEFT_OK);
     uint32_t near_end = UINT32_MAX - 50;
     atomic_store(&spsc.pushed, near_end);
     atomic_store(&spsc.popped, near_end);
@@ -86,7 +86,7 @@ static void spsc__empty__pop_leaves_the_entry_alone(void **state)
     (void)state;
     struct spsc spsc;
     struct spsc_entry entry = entry_of(5);
-    assert_int_equal(spsc_init(&spsc, 1), WEFT_OK);
+    assert_int_equal(spsc_init(&spsc, NULL, 1), WEFT_OK);
     assert_false(spsc_pop(&spsc, &entry));
     expect_entry(&entry, 5);
     spsc_fini(&spsc);
@@ -96,9 +96,9 @@ static void spsc__impossible_sizes__refused(void **state)
 {
     (void)state;
     struct spsc spsc;
-    assert_int_equal(spsc_init(&spsc, 0), WEFT_ERR_INVALID);
-    assert_int_equal(spsc_init(&spsc, 3), WEFT_ERR_INVALID);
-    assert_int_equal(spsc_init(&spsc, 2 * SPSC_ENTRIES_MAX), WEFT_ERR_INVALID);
+    assert_int_equal(spsc_init(&spsc, NULL, 0), WEFT_ERR_INVALID);
+    assert_int_equal(spsc_init(&spsc, NULL, 3), WEFT_ERR_INVALID);
+    assert_int_equal(spsc_init(&spsc, NULL, 2 * SPSC_ENTRIES_MAX), WEFT_ERR_INVALID);
     spsc_fini(&spsc);
     spsc_fini(NULL);
 }
@@ -130,7 +130,7 @@ static void exchange_run(uint32_t ring, uint64_t count)
 {
     struct exchange exchange = {.count = count};
     pthread_t producer;
-    assert_int_equal(spsc_init(&exchange.spsc, ring), WEFT_OK);
+    assert_int_equal(spsc_init(&exchange.spsc, NULL, ring), WEFT_OK);
     assert_int_equal(pthread_create(&producer, NULL, produce, &exchange), 0);
     uint64_t wrong = 0;
     for (uint64_t number = 0; number < count; number++) {

@@ -2,10 +2,10 @@
 /* Creating and destroying a node, and what is registered in between. */
 #include "topology/cluster/node.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/base/options.h"
 #include "topology/cluster/capability.h"
 
@@ -19,25 +19,21 @@ static void node_free(struct weft_node *node)
 {
     node_forget_machine(node);
     tls_credentials_destroy(node->credentials);
-    free(node->shards);
-    free(node->tallies);
-    free(node->plain_sockets);
-    free(node->secure_sockets);
-    free(node->tally_bases);
+    heap_drop(node->allocator, node->plain_sockets, node->shard_count * sizeof *node->plain_sockets);
+    heap_drop(node->allocator, node->secure_sockets, node->shard_count * sizeof *node->secure_sockets);
+    node_drop_shares(node);
     while (node->topology != NULL) {
         struct topology *older = node->topology->older;
-        free(node->topology);
+        topology_drop(node->allocator, node->topology);
         node->topology = older;
     }
-    free(node->shared);
-    free(node);
+    mapping_drop(node->allocator, node->shared, node->settings.peers_max * sizeof *node->shared);
+    const struct weft_allocator given = node->given_allocator;
+    heap_drop(node->allocator != NULL ? &given : NULL, node, sizeof *node);
 }
 
-static enum weft_err node_init(struct weft_node *node, const struct weft_node_options *given, struct weft_error *why)
+static enum weft_err node_init(struct weft_node *node, const struct weft_node_options *options, struct weft_error *why)
 {
-    struct weft_node_options known;
-    const struct weft_node_options *options = &known;
-    WEFT_TRY(options_take(&known, sizeof known, given, "struct weft_node_options", why));
     uint32_t cursor = 0;
     const struct capability *missing = capability_missing(options, &cursor);
     if (missing != NULL) {
@@ -45,8 +41,8 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     }
     WEFT_TRY(settings_init(&node->settings, options, why));
     log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
-    node->topology = topology_new(NULL, node->settings.peers_max);
-    node->shared = calloc(node->settings.peers_max, sizeof *node->shared);
+    node->topology = topology_new(node->allocator, NULL, node->settings.peers_max);
+    node->shared = mapping_make(node->allocator, node->settings.peers_max * sizeof *node->shared);
     if (node->topology == NULL || node->shared == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
     }
@@ -64,16 +60,26 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     return WEFT_OK;
 }
 
-enum weft_err weft_node_create(weft_node **out, const struct weft_node_options *options, struct weft_error *why)
+enum weft_err weft_node_create(weft_node **out, const struct weft_node_options *given, struct weft_error *why)
 {
+    struct weft_node_options options;
     if (why != NULL) {
         memset(why, 0, sizeof *why);
     }
-    struct weft_node *node = calloc(1, sizeof *node);
+    WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_node_options", why));
+    const struct weft_allocator *allocator = options.allocator;
+    if (allocator != NULL && (allocator->allocate == NULL || allocator->release == NULL)) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "allocator: both of allocate and release must be given");
+    }
+    struct weft_node *node = heap_make(allocator, sizeof *node);
     if (node == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for a node");
     }
-    enum weft_err err = node_init(node, options, why);
+    if (allocator != NULL) {
+        node->given_allocator = *allocator;
+        node->allocator = &node->given_allocator;
+    }
+    enum weft_err err = node_init(node, &options, why);
     if (err != WEFT_OK) {
         node_free(node);
         return err;

@@ -70,6 +70,8 @@ struct node_shard {
 };
 
 struct weft_node {
+    struct weft_allocator given_allocator;
+    const struct weft_allocator *allocator; /* the one that was given; NULL: the system's */
     struct settings settings;
     struct verb_table verbs;
     struct topology *topology; /* the newest, of a list; shards read it under the lock */
@@ -136,6 +138,8 @@ WEFT_NODISCARD enum weft_err node_budget(const struct weft_node *node, const str
 
 /* The machine was looked at for the last time. */
 void node_forget_machine(struct weft_node *node);
+/* What node_start_on made for the shards; NULL there is fine. */
+void node_drop_shares(struct weft_node *node);
 
 /* weft_node_start with a placement of the caller's. */
 WEFT_NODISCARD enum weft_err node_start_on(struct weft_node *node, const struct node_placement *placement,

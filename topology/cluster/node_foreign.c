@@ -9,6 +9,7 @@
 #include <weft/foreign.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/base/options.h"
 #include "engine/base/slots.h"
 #include "engine/reactor/foreign.h"
@@ -45,11 +46,13 @@ _Static_assert(WEFT_FOREIGN_MAX == FOREIGNS_MAX && WEFT_FOREIGN_CALLS_MAX == FOR
 static void desk_free(void *user)
 {
     struct desk *desk = user;
+    const struct weft_allocator *allocator = desk->errands.allocator;
     slots_fini(&desk->errands);
-    free(desk);
+    heap_drop(allocator, desk, sizeof *desk);
 }
 
-static enum weft_err desk_create(struct desk **out, const struct weft_foreign_options *options, struct weft_error *why)
+static enum weft_err desk_create(struct desk **out, const struct weft_allocator *allocator,
+                                 const struct weft_foreign_options *options, struct weft_error *why)
 {
     uint32_t calls_max = options->calls_max != 0 ? options->calls_max : CALLS_DEFAULT;
     uint32_t bytes_max = options->payload_bytes_max != 0 ? options->payload_bytes_max : PAYLOAD_BYTES_DEFAULT;
@@ -58,9 +61,10 @@ static enum weft_err desk_create(struct desk **out, const struct weft_foreign_op
                               "foreign thread: %u calls of %u bytes; at most %d calls and %u bytes", calls_max,
                               bytes_max, WEFT_FOREIGN_CALLS_MAX, WEFT_FOREIGN_PAYLOAD_BYTES_MAX);
     }
-    struct desk *desk = calloc(1, sizeof *desk);
-    if (desk == NULL || slots_init(&desk->errands, calls_max, (uint32_t)sizeof(struct errand) + bytes_max) != WEFT_OK) {
-        free(desk);
+    struct desk *desk = heap_make(allocator, sizeof *desk);
+    if (desk == NULL ||
+        slots_init(&desk->errands, allocator, calls_max, (uint32_t)sizeof(struct errand) + bytes_max) != WEFT_OK) {
+        heap_drop(allocator, desk, sizeof *desk);
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u calls of a foreign thread", calls_max);
     }
     desk->payload_bytes_max = bytes_max;
@@ -82,7 +86,7 @@ enum weft_err weft_foreign_create(weft_node *node, const struct weft_foreign_opt
     if (node->state != NODE_STARTED) {
         return weft_error_set(why, WEFT_ERR_STATE, "foreign thread: the node does not run");
     }
-    WEFT_TRY(desk_create(&desk, &options, why));
+    WEFT_TRY(desk_create(&desk, node->allocator, &options, why));
     enum weft_err err = foreign_create(node->engine, foreign, why);
     if (err != WEFT_OK) {
         desk_free(desk);

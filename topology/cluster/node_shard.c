@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One shard's share of a node: its connections, calls, TLS context, listeners and links. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "topology/cluster/node.h"
 
 /* Of a peer with all shards, what a node of 64 shards needs at most: one connection per shard and lane, and some. */
@@ -50,9 +50,9 @@ static enum weft_err share_open_links(struct node_shard *share, struct weft_erro
         slots *= 2;
     }
     share->peers_mask = slots - 1;
-    share->peers = calloc(slots, sizeof *share->peers);
-    enum weft_err err =
-        share->peers != NULL ? slots_init(&share->links, most, sizeof(struct link)) : WEFT_ERR_NO_MEMORY;
+    share->peers = mapping_make(node->allocator, slots * sizeof *share->peers);
+    enum weft_err err = share->peers != NULL ? slots_init(&share->links, node->allocator, most, sizeof(struct link))
+                                             : WEFT_ERR_NO_MEMORY;
     if (err != WEFT_OK) {
         return weft_error_set(why, err, "no memory for %u links", most);
     }
@@ -83,6 +83,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
                 .keepalive_count = settings->tcp_keepalive_count,
             },
         .zero_copy = settings->send_zerocopy,
+        .allocator = share->node->allocator,
     };
     const struct rpc_options rpc_options = {
         .calls_max = settings->calls_max,
@@ -106,7 +107,7 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
         share->factory = tls_context_factory(share->tls);
     }
     if (share->node->hosted && share->node->shard_count > 1) {
-        share->stand_ins = calloc(share->node->shard_count, sizeof *share->stand_ins);
+        share->stand_ins = heap_make(share->node->allocator, share->node->shard_count * sizeof *share->stand_ins);
         if (share->stand_ins == NULL) {
             return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u listeners", share->node->shard_count);
         }
@@ -161,7 +162,7 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     tls_context_destroy(share->tls);
     slots_fini(&share->links);
     node_adopt_end(share);
-    free(share->peers);
-    free(share->stand_ins);
+    mapping_drop(node->allocator, share->peers, ((uint64_t)share->peers_mask + 1) * sizeof *share->peers);
+    heap_drop(node->allocator, share->stand_ins, node->shard_count * sizeof *share->stand_ins);
     share->node = NULL;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/mapping.h"
 #include "engine/io/io_uring_probe.h"
 #include "engine/io/process.h"
 #include "engine/io/socket.h"
@@ -99,6 +100,7 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
                 .memory_register = settings->send_zerocopy != WEFT_SEND_ZEROCOPY_OFF,
                 .clock = settings->clock,
                 .pollable = placement->hosted,
+                .allocator = node->allocator,
             },
     };
     return engine_create(&node->engine, &options, why);
@@ -110,7 +112,7 @@ static enum weft_err node_open_listener(struct weft_node *node, bool secure, int
     char text[ADDRESS_TEXT_BYTES];
     address.port = secure ? node->settings.ssl_storage_port : node->settings.storage_port;
     address_print(&address, text);
-    *sockets = calloc(node->shard_count, sizeof **sockets);
+    *sockets = heap_make(node->allocator, node->shard_count * sizeof **sockets);
     if (*sockets == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u listeners", node->shard_count);
     }
@@ -118,7 +120,7 @@ static enum weft_err node_open_listener(struct weft_node *node, bool secure, int
     enum weft_err err =
         node->place.backend->listen(node->place.host, &address, node->shard_count, *sockets, &steered, why);
     if (err != WEFT_OK) {
-        free(*sockets);
+        heap_drop(node->allocator, *sockets, node->shard_count * sizeof **sockets);
         *sockets = NULL;
         return err;
     }
@@ -136,7 +138,7 @@ static void node_close_listeners(struct weft_node *node)
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         if (*groups[i] != NULL) {
             listener_group_close(&node->place, node->shard_count, *groups[i]);
-            free(*groups[i]);
+            heap_drop(node->allocator, *groups[i], node->shard_count * sizeof **groups[i]);
             *groups[i] = NULL;
         }
     }
@@ -174,26 +176,38 @@ static void node_warn_at_start(struct weft_node *node)
     }
 }
 
+static size_t node_tallies_count(const struct weft_node *node)
+{
+    return (size_t)node->shard_count * (node->settings.peers_max + 1) * WEFT_LANE_COUNT;
+}
+
+void node_drop_shares(struct weft_node *node)
+{
+    size_t tallies = node_tallies_count(node);
+    heap_drop(node->allocator, node->shards, node->shard_count * sizeof *node->shards);
+    mapping_drop(node->allocator, node->tallies, tallies * sizeof *node->tallies);
+    mapping_drop(node->allocator, node->tally_bases, tallies * sizeof *node->tally_bases);
+    node->shards = NULL;
+    node->tallies = NULL;
+    node->tally_bases = NULL;
+}
+
 static void node_unstart(struct weft_node *node)
 {
     node_close_listeners(node);
     engine_destroy(node->engine);
     node->engine = NULL;
-    free(node->shards);
-    free(node->tallies);
-    free(node->tally_bases);
-    node->tallies = NULL;
-    node->tally_bases = NULL;
-    node->shards = NULL;
+    node_drop_shares(node);
 }
 
 static enum weft_err node_start_parts(struct weft_node *node, const struct node_placement *placement,
                                       struct weft_error *why)
 {
-    node->shards = calloc(placement->shard_count, sizeof *node->shards);
-    size_t tallies = (size_t)placement->shard_count * (node->settings.peers_max + 1) * WEFT_LANE_COUNT;
-    node->tallies = calloc(tallies, sizeof *node->tallies); /* touched as far as there are peers */
-    node->tally_bases = calloc(tallies, sizeof *node->tally_bases);
+    node->shards = heap_make(node->allocator, node->shard_count * sizeof *node->shards);
+    size_t tallies = node_tallies_count(node);
+    /* Touched as far as there are peers. */
+    node->tallies = mapping_make(node->allocator, tallies * sizeof *node->tallies);
+    node->tally_bases = mapping_make(node->allocator, tallies * sizeof *node->tally_bases);
     if (node->shards == NULL || node->tallies == NULL || node->tally_bases == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u shards", placement->shard_count);
     }

@@ -31,7 +31,7 @@ static uint32_t topology_free_old(struct weft_node *node)
     while (kept->older != NULL) {
         struct topology *gone = kept->older;
         kept->older = gone->older;
-        free(gone);
+        topology_drop(node->allocator, gone);
     }
     return count;
 }
@@ -50,7 +50,7 @@ static enum weft_err topology_begin(struct weft_node *node, struct topology **dr
                               "changing the topology: some shard has not taken over the last %u changes; is it run?",
                               TOPOLOGIES_MAX);
     }
-    *draft = topology_new(node->topology, node->settings.peers_max);
+    *draft = topology_new(node->allocator, node->topology, node->settings.peers_max);
     return *draft != NULL ? WEFT_OK : weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
 }
 
@@ -164,7 +164,7 @@ static enum weft_err topology_end(struct weft_node *node, struct topology *draft
     if (err == WEFT_OK) {
         topology_publish(node, draft);
     } else {
-        free(draft);
+        topology_drop(node->allocator, draft);
     }
     return err;
 }

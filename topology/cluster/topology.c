@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "topology/cluster/topology.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mapping.h"
 
 /* An id is the slot plus one, and above it how many peers the slot had before. */
 #define PEER_ID_USE (UINT64_C(1) << 32)
 
-struct topology *topology_new(const struct topology *from, uint32_t slots_max)
+static uint64_t topology_bytes(uint32_t slots_max)
 {
-    struct topology *topology = calloc(1, sizeof *topology + slots_max * sizeof topology->peers[0]);
+    return sizeof(struct topology) + slots_max * sizeof(struct peer);
+}
+
+struct topology *topology_new(const struct weft_allocator *allocator, const struct topology *from, uint32_t slots_max)
+{
+    struct topology *topology = mapping_make(allocator, topology_bytes(slots_max));
     if (topology == NULL) {
         return NULL;
     }
@@ -26,6 +31,11 @@ struct topology *topology_new(const struct topology *from, uint32_t slots_max)
         memcpy(topology->peers, from->peers, from->slot_count * sizeof *from->peers);
     }
     return topology;
+}
+
+void topology_drop(const struct weft_allocator *allocator, struct topology *topology)
+{
+    mapping_drop(allocator, topology, topology_bytes(topology->slots_max));
 }
 
 struct location topology_own_location(const struct topology *topology)

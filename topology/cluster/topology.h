@@ -21,7 +21,8 @@ struct topology {
 };
 
 /* NULL: no memory.  @param from NULL: empty, version 1; else what the new one begins with, one version on */
-struct topology *topology_new(const struct topology *from, uint32_t slots_max);
+struct topology *topology_new(const struct weft_allocator *allocator, const struct topology *from, uint32_t slots_max);
+void topology_drop(const struct weft_allocator *allocator, struct topology *topology);
 struct location topology_own_location(const struct topology *topology);
 /* The slot of a peer that is there; UINT32_MAX: none. */
 uint32_t topology_slot_of(const struct topology *topology, weft_peer_id id);

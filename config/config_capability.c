@@ -9,16 +9,13 @@
 static const struct yaml_node *asking(const struct config_decoder *decoder, const char *key)
 {
     static const char *const blocks[] = {"server_encryption_options", "weft"};
-    for (uint32_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    const struct yaml_node *value = NULL;
+    for (uint32_t i = 0; value == NULL && i < sizeof blocks / sizeof blocks[0]; i++) {
         const struct yaml_node *block = yaml_node_member(decoder->root, blocks[i]);
-        const struct yaml_node *value = block != NULL ? yaml_node_member(block, key) : NULL;
-        if (value != NULL) {
-            return value;
-        }
+        value = block != NULL ? yaml_node_member(block, key) : NULL;
     }
-    /* The one key with two spellings. */
-    WEFT_ASSERT(decoder->crl != NULL);
-    return decoder->crl;
+    WEFT_ASSERT(value != NULL); /* only a key that stands there asks for anything */
+    return value;
 }
 
 void decoder_capabilities_finish(struct config_decoder *decoder)

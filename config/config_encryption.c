@@ -219,12 +219,17 @@ static void encryption_files(struct config_decoder *decoder)
 }
 
 /* Needed or not: a list that cannot be read is not the one that was meant. */
-static void encryption_crl_finish(struct config_decoder *decoder)
+static void encryption_crl_finish(struct config_decoder *decoder, bool tls_used)
 {
     struct weft_node_options *options = &decoder->config->options;
     if (decoder->crl != NULL) {
         options->certificate_revocation_list =
             encryption_file(decoder, decoder->crl, NULL, decoder->crl->key, false, "noticing revoked certificates");
+        if (!tls_used) {
+            decoder_warning(decoder, decoder->crl,
+                            "has no effect: internode_encryption is none and no certificate is "
+                            "configured");
+        }
     } else if (options->crl_expired == WEFT_CRL_EXPIRED_WARN) {
         decoder_warning(decoder, yaml_node_member(yaml_node_member(decoder->root, "weft"), "crl_expired"),
                         "has no effect without certificate_revocation_list");
@@ -315,6 +320,6 @@ void decoder_encryption_finish(struct config_decoder *decoder)
     if (decoder->client_auth != NULL) {
         encryption_client_auth_finish(decoder, tls_used);
     }
-    encryption_crl_finish(decoder);
+    encryption_crl_finish(decoder, tls_used);
     encryption_location_finish(decoder);
 }

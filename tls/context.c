@@ -97,7 +97,12 @@ static enum weft_err context_fill(struct tls_context *context, const struct tls_
         return library_error(why, WEFT_ERR_NO_MEMORY, "no memory for a TLS context");
     }
     WEFT_TRY(credentials_trust(credentials, context->library.context, &rules.store, why));
-    enum weft_err err = context_build(context, &context->client, false, credentials, &rules, why);
+    context->rules = credentials->rules;
+    enum weft_err err =
+        credentials_revocation(credentials, context->library.context, rules.store, &context->revocation, why);
+    if (err == WEFT_OK) {
+        err = context_build(context, &context->client, false, credentials, &rules, why);
+    }
     if (err == WEFT_OK && credentials_have_certificate(credentials)) {
         err = context_build(context, &context->server, true, credentials, &rules, why);
     }
@@ -133,6 +138,7 @@ void tls_context_destroy(struct tls_context *context)
     WEFT_ASSERT(context->session_count == 0);
     SSL_CTX_free(context->server);
     SSL_CTX_free(context->client);
+    revocation_fini(&context->revocation);
     BIO_meth_free(context->method);
     library_close(&context->library);
     free(context);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the files of a credential set in memory, and how contexts take them over.  Happy path: read up to three PEM
+/* Owns the files of a credential set in memory, and how contexts take them over.  Happy path: read up to four PEM
  * files, check the set as a whole (credentials_check.c), keep the text; each context parses it into objects of its
  * own, because objects of one OpenSSL library context do not work in another.  Failure modes: unreadable or damaged
  * files, half a set (certificate without key), no system trust store. */
@@ -12,6 +12,7 @@
 
 #include <openssl/err.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/error.h"
 #include "tls/openssl_credentials.h"
 #include "tls/openssl_describe.h"
@@ -57,8 +58,8 @@ enum weft_err credentials_read_trust(struct tls_credentials *credentials, const 
     return pem_file_read(&credentials->trust, "truststore", path, PEM_TRUST_BYTES_MAX, why);
 }
 
-static enum weft_err credentials_read(struct tls_credentials *credentials, const struct weft_tls_options *options,
-                                      struct weft_error *why)
+static enum weft_err credentials_read_own(struct tls_credentials *credentials, const struct weft_tls_options *options,
+                                          struct weft_error *why)
 {
     if (options->certificate != NULL && options->keyfile == NULL) {
         return weft_error_set(why, WEFT_ERR_CONFIG, "keyfile: missing; certificate %s needs its key",
@@ -68,17 +69,27 @@ static enum weft_err credentials_read(struct tls_credentials *credentials, const
         return weft_error_set(why, WEFT_ERR_CONFIG, "certificate: missing; keyfile %s needs its certificate",
                               options->keyfile);
     }
-    enum weft_err err = WEFT_OK;
-    if (options->certificate != NULL) {
-        err = pem_file_read(&credentials->certificate, "certificate", options->certificate, PEM_FILE_BYTES_MAX, why);
-        if (err == WEFT_OK) {
-            err = pem_file_read(&credentials->key, "keyfile", options->keyfile, PEM_FILE_BYTES_MAX, why);
-        }
+    if (options->certificate == NULL) {
+        return WEFT_OK;
     }
-    return err != WEFT_OK ? err : credentials_read_trust(credentials, options->truststore, why);
+    WEFT_TRY(pem_file_read(&credentials->certificate, "certificate", options->certificate, PEM_FILE_BYTES_MAX, why));
+    return pem_file_read(&credentials->key, "keyfile", options->keyfile, PEM_FILE_BYTES_MAX, why);
 }
 
-enum weft_err tls_credentials_load(struct tls_credentials **credentials, const struct weft_tls_options *options,
+static enum weft_err credentials_read(struct tls_credentials *credentials, const struct weft_node_options *options,
+                                      struct weft_error *why)
+{
+    const char *lists = options->certificate_revocation_list;
+    credentials->rules.strict = options->require_endpoint_verification;
+    credentials->rules.crl_expired_ok = options->crl_expired == WEFT_CRL_EXPIRED_WARN;
+    WEFT_TRY(credentials_read_own(credentials, &options->tls, why));
+    WEFT_TRY(credentials_read_trust(credentials, options->tls.truststore, why));
+    return lists == NULL ? WEFT_OK
+                         : pem_file_read(&credentials->revocation, "certificate_revocation_list", lists,
+                                         REVOCATION_BYTES_MAX, why);
+}
+
+enum weft_err tls_credentials_load(struct tls_credentials **credentials, const struct weft_node_options *options,
                                    struct weft_error *why)
 {
     *credentials = NULL;
@@ -106,6 +117,7 @@ void tls_credentials_destroy(struct tls_credentials *credentials)
     pem_file_fini(&credentials->key);
     pem_file_fini(&credentials->certificate);
     pem_file_fini(&credentials->trust);
+    pem_file_fini(&credentials->revocation);
     describe_fini(&credentials->leaf);
     free(credentials);
 }
@@ -172,6 +184,22 @@ enum weft_err credentials_trust(const struct tls_credentials *credentials, OSSL_
     return WEFT_OK;
 }
 
+enum weft_err credentials_revocation(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
+                                     X509_STORE *store, struct revocation *revocation, struct weft_error *why)
+{
+    memset(revocation, 0, sizeof *revocation);
+    if (credentials->revocation.text == NULL) {
+        return WEFT_OK;
+    }
+    WEFT_TRY(revocation_parse(revocation, &credentials->revocation, library, why));
+    if (!revocation_install(revocation, store)) {
+        revocation_fini(revocation);
+        return library_error(why, WEFT_ERR_TLS, "%s %s: cannot be used", credentials->revocation.what,
+                             credentials->revocation.path);
+    }
+    return WEFT_OK;
+}
+
 const struct tls_description *tls_credentials_leaf(const struct tls_credentials *credentials)
 {
     return credentials_have_certificate(credentials) ? &credentials->leaf : NULL;
@@ -188,8 +216,12 @@ void tls_credentials_describe(const struct tls_credentials *credentials, char *t
     if (credentials_have_certificate(credentials)) {
         tls_description_print_line(&credentials->leaf, leaf, sizeof leaf);
     }
-    snprintf(text, bytes, "%s; trust store %s%s, %u certificates", leaf, credentials->trust.path,
-             credentials->trust_system ? " (the system's)" : "", credentials->trust_count);
+    char lists[64] = "";
+    if (credentials->revocation_count > 0) {
+        snprintf(lists, sizeof lists, "; revocation lists of %u issuers", credentials->revocation_count);
+    }
+    snprintf(text, bytes, "%s; trust store %s%s, %u certificates%s", leaf, credentials->trust.path,
+             credentials->trust_system ? " (the system's)" : "", credentials->trust_count, lists);
 }
 
 uint32_t tls_credentials_warning_count(const struct tls_credentials *credentials)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a node proves itself with and whom it believes: certificate chain, key and trust store.  Read and checked once,
- * then immutable, so that all shards share one set without locks. */
+/* What a node proves itself with and whom it believes: certificate chain, key, trust store and revocation lists.  Read
+ * and checked once, then immutable, so that all shards share one set without locks. */
 #ifndef TLS_CREDENTIALS_H
 #define TLS_CREDENTIALS_H
 
@@ -14,18 +14,20 @@
 
 struct tls_credentials;
 
-/* Read and check the files of options.  No certificate and no keyfile is fine: such a node only dials.  No truststore,
- * or "system", reads the system's trust store.
+/* Read and check the files of options (tls, certificate_revocation_list), and take its demands on peers (crl_expired,
+ * require_endpoint_verification).  No certificate and no keyfile is fine: such a node only dials.  No truststore, or
+ * "system", reads the system's trust store.
  * @param credentials given
  * @return ok | CONFIG (why: which key, which path, what is wrong, what would be right) | NO_MEMORY | TLS */
 WEFT_NODISCARD enum weft_err tls_credentials_load(struct tls_credentials **credentials,
-                                                  const struct weft_tls_options *options, struct weft_error *why);
+                                                  const struct weft_node_options *options, struct weft_error *why);
 /* Wipes the key.  NULL is fine.  Contexts keep nothing of it. */
 void tls_credentials_destroy(struct tls_credentials *credentials);
 
 /* The own certificate, NULL if there is none. */
 const struct tls_description *tls_credentials_leaf(const struct tls_credentials *credentials);
-/* One line for the start table: the certificate (subject, issuer, names, notAfter) and the trust store. */
+/* One line for the start table: the certificate (subject, issuer, names, notAfter), the trust store, and how many
+ * revocation lists there are. */
 void tls_credentials_describe(const struct tls_credentials *credentials, char *text, uint32_t bytes);
 bool tls_credentials_trust_system(const struct tls_credentials *credentials);
 

@@ -20,10 +20,7 @@
 /* The days before notAfter in which a start warns. */
 #define EXPIRY_WARNING_DAYS 30
 
-static void credentials_warn(struct tls_credentials *credentials, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void credentials_warn(struct tls_credentials *credentials, const char *format, ...)
+void credentials_warn(struct tls_credentials *credentials, const char *format, ...)
 {
     WEFT_ASSERT(credentials->warning_count < CREDENTIALS_WARNINGS_MAX);
     char raw[WEFT_ERROR_TEXT_BYTES];
@@ -145,6 +142,18 @@ static enum weft_err credentials_check_own(struct tls_credentials *credentials, 
     return credentials_check_chain(credentials, library, store, chain, why);
 }
 
+/* After the own chain was verified: that a list revokes it is another matter. */
+static enum weft_err credentials_check_lists(struct tls_credentials *credentials, OSSL_LIB_CTX *library,
+                                             X509_STORE *store, STACK_OF(X509) * chain, struct weft_error *why)
+{
+    struct revocation revocation;
+    WEFT_TRY(credentials_revocation(credentials, library, store, &revocation, why));
+    enum weft_err err = credentials_check_revocation(credentials, &revocation, store, chain, why);
+    credentials->revocation_count = revocation.count;
+    revocation_fini(&revocation);
+    return err;
+}
+
 static enum weft_err credentials_check_in(struct tls_credentials *credentials, OSSL_LIB_CTX *library,
                                           struct weft_error *why)
 {
@@ -164,6 +173,9 @@ static enum weft_err credentials_check_in(struct tls_credentials *credentials, O
         if (err == WEFT_OK) {
             err = credentials_check_own(credentials, library, store, chain, key, why);
         }
+    }
+    if (err == WEFT_OK) {
+        err = credentials_check_lists(credentials, library, store, chain, why);
     }
     EVP_PKEY_free(key);
     pem_certificates_free(chain);

@@ -7,16 +7,21 @@
 
 #include "tls/credentials.h"
 #include "tls/openssl_pem.h"
+#include "tls/openssl_revocation.h"
+#include "tls/verify.h"
 
 /* Warnings of one set: at most one per check. */
-#define CREDENTIALS_WARNINGS_MAX 8u
+#define CREDENTIALS_WARNINGS_MAX 12u
 
 struct tls_credentials {
     struct pem_file certificate; /* text NULL: none */
     struct pem_file key;
     struct pem_file trust;
+    struct pem_file revocation;    /* text NULL: none */
+    struct tls_verify_rules rules; /* for the chains of peers */
     struct tls_description leaf;
     uint32_t trust_count;
+    uint32_t revocation_count;
     bool trust_system;   /* the system's trust store */
     bool trust_explicit; /* truststore was written out */
     uint32_t warning_count;
@@ -38,6 +43,17 @@ WEFT_NODISCARD enum weft_err credentials_install(const struct tls_credentials *c
 WEFT_NODISCARD enum weft_err credentials_trust(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
                                                X509_STORE **store, struct weft_error *why);
 
+/* The revocation lists, which the store looks into from then on; none is fine.  @param revocation given */
+WEFT_NODISCARD enum weft_err credentials_revocation(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
+                                                    X509_STORE *store, struct revocation *revocation,
+                                                    struct weft_error *why);
+void credentials_warn(struct tls_credentials *credentials, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Revocation lists that may be used, and what is odd about them. */
+WEFT_NODISCARD enum weft_err credentials_check_revocation(struct tls_credentials *credentials,
+                                                          const struct revocation *revocation, X509_STORE *store,
+                                                          STACK_OF(X509) * chain, struct weft_error *why);
 /* Everything that can be checked without a peer; fills leaf and warnings. */
 WEFT_NODISCARD enum weft_err credentials_check(struct tls_credentials *credentials, struct weft_error *why);
 

@@ -278,6 +278,7 @@ static void session_facts(const struct secure *secure, struct secure_facts *fact
     snprintf(facts->cipher, sizeof facts->cipher, "%s", SSL_get_cipher_name(session->ssl));
     facts->peer_verified =
         SSL_get0_peer_certificate(session->ssl) != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK;
+    facts->crl_expired = session->verdict.crl_expired;
 }
 
 static void session_close(struct secure *secure)

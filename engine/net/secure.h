@@ -43,6 +43,7 @@ struct secure_facts {
     char version[16];   /* "TLSv1.3" */
     char cipher[64];    /* "TLS_AES_256_GCM_SHA384" */
     bool peer_verified; /* the peer showed a certificate, and it verified */
+    bool crl_expired;   /* beside a revocation list whose time has passed */
 };
 
 struct secure_ops {

@@ -368,7 +368,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(zero_copy_registered)                                                                                            \
     X(links_moved)                                                                                                     \
     X(accepted_for_others)                                                                                             \
-    X(frames_over_share)
+    X(frames_over_share)                                                                                               \
+    X(crl_expired_admitted)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -122,16 +122,26 @@ void pki_bundle(const struct pki *pki, const char *file, const char *const *part
 
 struct tls_credentials *pki_credentials(const struct pki *pki, const char *name, const char *trust)
 {
+    const struct weft_node_options options = {0};
+    return pki_credentials_with(pki, name, trust, NULL, &options);
+}
+
+struct tls_credentials *pki_credentials_with(const struct pki *pki, const char *name, const char *trust,
+                                             const char *lists, const struct weft_node_options *given)
+{
     char file[64];
     char certificate[PKI_PATH_BYTES];
     char key[PKI_PATH_BYTES];
     char store[PKI_PATH_BYTES];
-    struct weft_tls_options options = {.truststore = pki_path(pki, trust, store)};
+    char list[PKI_PATH_BYTES];
+    struct weft_node_options options = *given;
+    options.tls.truststore = pki_path(pki, trust, store);
+    options.certificate_revocation_list = lists != NULL ? pki_path(pki, lists, list) : NULL;
     if (name != NULL) {
         snprintf(file, sizeof file, "%s.crt", name);
-        options.certificate = pki_path(pki, file, certificate);
+        options.tls.certificate = pki_path(pki, file, certificate);
         snprintf(file, sizeof file, "%s.key", name);
-        options.keyfile = pki_path(pki, file, key);
+        options.tls.keyfile = pki_path(pki, file, key);
     }
     struct tls_credentials *credentials = NULL;
     struct weft_error why = {0};

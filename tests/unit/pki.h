@@ -29,5 +29,14 @@ char *pki_text(const struct pki *pki, const char *file);
 void pki_bundle(const struct pki *pki, const char *file, const char *const *parts);
 /* Credentials of NAME.crt and NAME.key (NULL: none) with a trust store file.  They must load. */
 struct tls_credentials *pki_credentials(const struct pki *pki, const char *name, const char *trust);
+/* The same, with a file of revocation lists (NULL: none) and what else options say. */
+struct tls_credentials *pki_credentials_with(const struct pki *pki, const char *name, const char *trust,
+                                             const char *lists, const struct weft_node_options *options);
+
+/* pki_lists.c.  NAME.crt and NAME.key: a CA that may have CAs below it.  parent NULL: a root */
+void pki_authority(const struct pki *pki, const char *name, const char *parent);
+/* A revocation list of a CA that names one certificate file (NULL: none), valid in these seconds from now. */
+void pki_list(const struct pki *pki, const char *file, const char *ca, const char *revoked, int64_t from_s,
+              int64_t until_s);
 
 #endif

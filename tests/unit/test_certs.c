@@ -118,7 +118,7 @@ static enum weft_err load(const struct pki *pki, const char *certificate, const 
             names[i] = pki_path(pki, names[i], paths[i]);
         }
     }
-    struct weft_tls_options options = {.certificate = names[0], .keyfile = names[1], .truststore = names[2]};
+    struct weft_node_options options = {.tls = {.certificate = names[0], .keyfile = names[1], .truststore = names[2]}};
     *why = (struct weft_error){0};
     return tls_credentials_load(credentials, &options, why);
 }

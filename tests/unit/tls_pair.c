@@ -11,11 +11,10 @@
 
 #include "engine/base/prng.h"
 
-static void side_open(struct side *side, const struct pki *pki, const struct end *end,
-                      const struct tls_context_options *options, bool server)
+static void side_open(struct side *side, struct tls_credentials *credentials, const struct tls_context_options *options,
+                      bool server)
 {
     struct weft_error why = {0};
-    struct tls_credentials *credentials = pki_credentials(pki, end->name, end->trust);
     assert_int_equal(tls_context_create(&side->context, credentials, options, &why), WEFT_OK);
     tls_credentials_destroy(credentials);
     struct secure_factory *factory = tls_context_factory(side->context);
@@ -51,10 +50,18 @@ struct pair *pair_open(const struct pki *pki, const struct end *client, const st
                        const struct tls_context_options *client_options,
                        const struct tls_context_options *server_options)
 {
+    return pair_open_with(pki_credentials(pki, client->name, client->trust),
+                          pki_credentials(pki, server->name, server->trust), client_options, server_options);
+}
+
+struct pair *pair_open_with(struct tls_credentials *client, struct tls_credentials *server,
+                            const struct tls_context_options *client_options,
+                            const struct tls_context_options *server_options)
+{
     struct pair *pair = calloc(1, sizeof *pair);
     assert_non_null(pair);
-    side_open(&pair->client, pki, client, client_options, false);
-    side_open(&pair->server, pki, server, server_options, true);
+    side_open(&pair->client, client, client_options, false);
+    side_open(&pair->server, server, server_options, true);
     return pair;
 }
 

@@ -58,6 +58,10 @@ void pair_renew(struct pair *pair);
 struct pair *pair_open(const struct pki *pki, const struct end *client, const struct end *server,
                        const struct tls_context_options *client_options,
                        const struct tls_context_options *server_options);
+/* The same of credentials, which are destroyed. */
+struct pair *pair_open_with(struct tls_credentials *client, struct tls_credentials *server,
+                            const struct tls_context_options *client_options,
+                            const struct tls_context_options *server_options);
 void pair_close(struct pair *pair);
 struct pair *pair_open_plain(const struct pki *pki, enum tls_version version);
 void wire_append(struct wire *wire, const uint8_t *data, uint32_t bytes);

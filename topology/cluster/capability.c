@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "topology/cluster/capability.h"
 
-static bool asks_crl(const struct weft_node_options *options)
-{
-    return options->certificate_revocation_list != NULL;
-}
-
 static bool asks_endpoint_verification(const struct weft_node_options *options)
 {
     return options->require_endpoint_verification;
@@ -15,9 +10,6 @@ static const struct {
     struct capability capability;
     bool (*asked)(const struct weft_node_options *options);
 } missing[] = {
-    {{"certificate_revocation_list",
-      "this version reads no revocation list, and revoked certificates would be admitted; remove it"},
-     asks_crl},
     {{"require_endpoint_verification",
       "this version does not compare certificates with the nodes that show them; write false"},
      asks_endpoint_verification},

@@ -19,6 +19,7 @@ enum log_kind {
     LOG_LINK_UP,
     LOG_LINK_DOWN,
     LOG_STOP,
+    LOG_CRL_EXPIRED,
     LOG_KIND_COUNT
 };
 

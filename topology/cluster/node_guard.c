@@ -26,6 +26,14 @@ enum weft_err weft_node_authorize(weft_node *node, weft_authorize_fn *fn, void *
     return WEFT_OK;
 }
 
+/* A peer that a current revocation list might refuse: counted each time. */
+static void guard_note_expired_list(struct node_shard *share, const char *address)
+{
+    COUNT(share->shard, crl_expired_admitted);
+    log_event(&share->log, share->shard->now_ns, LOG_CRL_EXPIRED, 'W',
+              "%s: admitted though the revocation list of its issuer has expired", address);
+}
+
 enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs)
 {
     static const uint8_t nobody[UUID_BYTES];
@@ -36,10 +44,13 @@ enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channe
         channel->conn.secure->ops->facts(channel->conn.secure, &facts);
     }
     channel->verified = facts.peer_verified;
+    address_print(&channel->conn.remote, address);
+    if (facts.crl_expired) {
+        guard_note_expired_list(share, address);
+    }
     if (node->admit == NULL) {
         return WEFT_REASON_NONE;
     }
-    address_print(&channel->conn.remote, address);
     const struct weft_admission admission = {
         .outgoing = !channel->conn.accepted,
         .encrypted = channel->conn.secure != NULL,

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: nodes on real sockets refuse peers whose certificates are revoked, and both ends say and count why.
+
+Method: two `weft node` processes that have each other as peers and dial by TLS, with certificates of a CA by the
+openssl program; the log and the counters of both.
+
+Environment: WEFT, the program.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import harness
+from authority import Authority, bundle
+
+WEFT = os.environ.get("WEFT")
+ADDRESSES = ("127.0.25.1", "127.0.25.2")
+
+
+def setUpModule():
+    if not WEFT or not os.access(WEFT, os.X_OK):
+        raise AssertionError(f"WEFT must name the built program, not {WEFT!r}")
+
+
+class Duo:
+    """Two nodes; what each shows and demands is a dict of keys of server_encryption_options and of weft."""
+
+    def __init__(self, test, certificates, truststore, encryption=({}, {}), weft=({}, {}), nodes=({}, {})):
+        ports = [harness.free_ports(2, (address,)) for address in ADDRESSES]
+
+        def text(index):
+            entries = [{"address": address, "dc": "dc1", "rack": "r1", "storage_port": plain, "ssl_storage_port": tls}
+                       for address, (plain, tls) in zip(ADDRESSES, ports)]
+            entries[1 - index].update(nodes[index])
+            own = {"dc": "dc1", "rack": "r1", "shards": 1, "heartbeat": "300ms", "drain_timeout": "1s",
+                   "nodes": entries, **weft[index]}
+            block = {"internode_encryption": "all", "certificate": certificates[index],
+                     "keyfile": certificates[index][:-4] + ".key", "truststore": truststore,
+                     "require_client_auth": True, **encryption[index]}
+            return json.dumps({"cluster_name": "identity", "listen_address": ADDRESSES[index],
+                               "storage_port": ports[index][0], "ssl_storage_port": ports[index][1],
+                               "server_encryption_options": block, "weft": own}, indent=1)
+
+        self.nodes = []
+        for index in range(2):
+            node = harness.WeftNode(WEFT, lambda *_, index=index: text(index), listeners=("tls",),
+                                    address=ADDRESSES[index], ports=ports[index])
+            test.addCleanup(node.close)
+            node.arguments += ["--status", os.path.join(node.folder, "status.json")]
+            self.nodes.append(node)
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        return self.nodes
+
+    def refused(self, index, reason):
+        try:
+            with open(os.path.join(self.nodes[index].folder, "status.json"), encoding="utf-8") as file:
+                return harness.refusals(json.load(file), reason)
+        except FileNotFoundError:
+            return 0
+
+    def counter(self, index, name):
+        try:
+            with open(os.path.join(self.nodes[index].folder, "status.json"), encoding="utf-8") as file:
+                return json.load(file)["counters"].get(name, 0)
+        except FileNotFoundError:
+            return 0
+
+
+class Base(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.folder = cls.temporary.name
+        cls.ca = Authority(cls.folder, "ca")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def expect_up(self, duo):
+        nodes = duo.start()
+        for index, node in enumerate(nodes):
+            node.wait_log(rf"I peer up {ADDRESSES[1 - index]}\b", 20)
+        return nodes
+
+    def expect_refused(self, duo, judge, reason):
+        """Node `judge` refuses the other's certificate, as acceptor and as dialer; nobody was ever up."""
+        nodes = duo.start()
+        shown = 1 - judge
+        nodes[judge].wait_log(rf"W refused in from {ADDRESSES[shown]}:\d+ lane \w+: {reason}\b", 20)
+        nodes[judge].wait_log(rf"W refused out to {ADDRESSES[shown]}:\d+ lane control: {reason}\b", 20)
+        nodes[shown].wait_log(rf"W refused out to {ADDRESSES[judge]}:\d+ lane control: {reason}\b", 20)
+        for index in (0, 1):
+            harness.wait_until(lambda index=index: duo.refused(index, reason) >= 2, f"counters of node {index}")
+            self.assertNotIn("peer up", nodes[index].log())
+        return nodes
+
+
+class Revocation(Base):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.good = cls.ca.leaf("good", names=f"IP:{ADDRESSES[0]}")
+        cls.fine = cls.ca.leaf("fine", names=f"IP:{ADDRESSES[1]}")
+        cls.revoked = cls.ca.leaf("revoked", names=f"IP:{ADDRESSES[1]}")
+        cls.below = Authority(cls.folder, "below", parent=cls.ca)
+        lone = cls.below.leaf("lone", names=f"IP:{ADDRESSES[1]}")
+        cls.chain = bundle(os.path.join(cls.folder, "chain.crt"), lone, cls.below.path("crt"))
+        os.link(os.path.join(cls.folder, "lone.key"), os.path.join(cls.folder, "chain.key"))
+        cls.ca.revoke(cls.revoked)
+        cls.leaf_list = cls.ca.crl("leaf.crl")
+        cls.ca.revoke(cls.below.path("crt"))
+        cls.both_list = cls.ca.crl("both.crl")
+        cls.old_list = cls.ca.crl("old.crl", days=("-30", "-1"))
+
+    def duo(self, shown, lists, **weft):
+        return Duo(self, (self.good, shown), self.ca.path("crt"), ({"certificate_revocation_list": lists}, {}),
+                   (weft, {}))
+
+    def test_leaf__revoked__cert_revoked_in_both_directions_at_both_ends(self):
+        self.expect_refused(self.duo(self.revoked, self.leaf_list), 0, "cert_revoked")
+
+    def test_intermediate__revoked__cert_revoked_in_both_directions_at_both_ends(self):
+        self.expect_refused(self.duo(self.chain, self.both_list), 0, "cert_revoked")
+
+    def test_list__of_the_issuer_above__intermediate_without_a_list_is_fine(self):
+        self.expect_up(self.duo(self.chain, self.leaf_list))
+
+    def test_list__names_somebody_else__up(self):
+        nodes = self.expect_up(self.duo(self.fine, self.leaf_list))
+        self.assertIn("revocation lists of 1 issuers", nodes[0].log())
+
+    def test_list__expired_and_refuse__does_not_start(self):
+        duo = self.duo(self.fine, self.old_list)
+        with self.assertRaisesRegex(AssertionError, "the list of CN=ca expired at .*crl_expired: warn"):
+            duo.nodes[0].start()
+
+    def test_list__expired_and_warn__up_warned_counted_and_still_revokes(self):
+        duo = self.duo(self.fine, self.old_list, crl_expired="warn")
+        nodes = self.expect_up(duo)
+        nodes[0].wait_log(r"W certificate_revocation_list .*expired at", 5)
+        nodes[0].wait_log(rf"W {ADDRESSES[1]}:\d+: admitted though the revocation list", 10)
+        harness.wait_until(lambda: duo.counter(0, "crl_expired_admitted") >= 2, "the counter")
+        for node in nodes:
+            node.stop()
+        self.expect_refused(self.duo(self.revoked, self.old_list, crl_expired="warn"), 0, "cert_revoked")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -136,7 +136,6 @@ static enum weft_err decoder_run(struct config_decoder *decoder, const char *tex
     decoder_own_addresses_finish(decoder);
     decoder_encryption_finish(decoder);
     decoder_listen_check(decoder);
-    decoder_capabilities_finish(decoder);
     if (decoder->memory_out) {
         return WEFT_ERR_NO_MEMORY;
     }

@@ -152,8 +152,6 @@ void decoder_encryption_finish(struct config_decoder *decoder);
 void decoder_listen_finish(struct config_decoder *decoder);
 /* A wildcard that peers cannot tell, and ports that collide. */
 void decoder_listen_check(struct config_decoder *decoder);
-/* What this version cannot do. */
-void decoder_capabilities_finish(struct config_decoder *decoder);
 /* Own entry, doubles, and the peers of entries and seeds. */
 void decoder_peers_finish(struct config_decoder *decoder);
 /* endpoint_snitch: what its file or the addresses say of the entries. */

@@ -259,10 +259,11 @@ static void encryption_client_auth_finish(struct config_decoder *decoder, bool t
     enum weft_encryption scope = decoder->config->options.encryption;
     const struct yaml_node *at = decoder->client_auth;
     const char *bypassing = plaintext_links(scope);
-    if (tls_used && decoder->truststore == NULL) {
+    if (tls_used && decoder->truststore == NULL && !decoder->config->options.require_endpoint_verification) {
         decoder_error(decoder, at,
                       "with the system's trust store would admit any certificate of any public authority; "
-                      "set truststore, or write truststore: system if that is meant");
+                      "set truststore or require_endpoint_verification, or write truststore: system if that is "
+                      "meant");
     }
     if (bypassing == NULL) {
         return;

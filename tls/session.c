@@ -301,6 +301,7 @@ static const struct secure_ops session_ops = {
     .open = session_open,
     .shut = session_shut,
     .facts = session_facts,
+    .identity = session_identity,
     .close = session_close,
 };
 

@@ -13,6 +13,9 @@
 
 #include <weft/error.h>
 
+#include "engine/base/uuid.h"
+#include "engine/io/address.h"
+
 /* The most that sealing adds to one record of SECURE_RECORD_BYTES (TLS 1.3: 22, TLS 1.2: 29), rounded up. */
 #define SECURE_RECORD_BYTES 16384u
 #define SECURE_RECORD_OVERHEAD 64u
@@ -46,6 +49,22 @@ struct secure_facts {
     bool crl_expired;   /* beside a revocation list whose time has passed */
 };
 
+/* A node as a certificate names it; "" is unknown. */
+struct secure_name {
+    char cluster[WEFT_NAME_BYTES_MAX + 1];
+    char dc[WEFT_NAME_BYTES_MAX + 1];
+    char rack[WEFT_NAME_BYTES_MAX + 1];
+    uint8_t id[UUID_BYTES];
+};
+
+/* Whom the peer's certificate names.  All zero where none was shown and verified. */
+struct secure_identity {
+    uint32_t names; /* that it claims, of nodes */
+    bool named;     /* exactly one, and it is well formed: name is valid */
+    struct secure_name name;
+    bool address_named; /* it holds the address in question */
+};
+
 struct secure_ops {
     const char *name;
     /* Drive the handshake.  MORE: send out, wait for input.  DONE: send out, then open and seal. */
@@ -58,6 +77,8 @@ struct secure_ops {
     /* Produce the closing record. */
     enum secure_step (*shut)(struct secure *secure, struct secure_out *out);
     void (*facts)(const struct secure *secure, struct secure_facts *facts);
+    /* Whom does the peer's certificate name, and is this address among it?  After the handshake. */
+    void (*identity)(const struct secure *secure, const struct address *address, struct secure_identity *identity);
     /* Wipe and release. */
     void (*close)(struct secure *secure);
 };

@@ -142,7 +142,6 @@ struct weft_node_options {
     enum weft_crypto crypto;
     uint32_t peers_max; /**< of the topology, at any time, with removed ones that are still being left; 0:
                            WEFT_PEERS_MAX, which is the most */
-    /* What a version cannot do yet, weft_node_create refuses as CONFIG. */
     const char *certificate_revocation_list; /**< PEM; NULL: none */
     const char *priority_string;             /**< as GnuTLS writes it; NULL: forward secrecy and AEAD */
     bool require_endpoint_verification;      /**< a certificate must name the node that shows it */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: nodes on real sockets refuse peers whose certificates are revoked, and both ends say and count why.
+"""Goal: nodes on real sockets refuse peers whose certificates are revoked, or name somebody else where
+require_endpoint_verification is on, and both ends say and count why.
 
 Method: two `weft node` processes that have each other as peers and dial by TLS, with certificates of a CA by the
 openssl program; the log and the counters of both.
@@ -155,6 +156,65 @@ class Revocation(Base):
         for node in nodes:
             node.stop()
         self.expect_refused(self.duo(self.revoked, self.old_list, crl_expired="warn"), 0, "cert_revoked")
+
+
+class EndpointVerification(Base):
+    """Node 0 demands that certificates name who shows them; node 1 shows the one in question."""
+
+    IDS = ("6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f00", "6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f01")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.good = cls.ca.leaf("good", names=f"IP:{ADDRESSES[0]}")
+
+    def duo(self, name, names, id_known=True, **how):
+        shown = self.ca.leaf(name, names=names, **how)
+        entry = {"id": self.IDS[1]} if id_known else {}
+        return Duo(self, (self.good, shown), self.ca.path("crt"), ({"require_endpoint_verification": True}, {}),
+                   ({"node_id": self.IDS[0]}, {"node_id": self.IDS[1]}), (entry, {}))
+
+    def uri(self, cluster="identity", dc="dc1", rack="r1", node_id=None):
+        return f"URI:weft://{cluster}/{dc}/{rack}/{node_id or self.IDS[1]}"
+
+    def test_names__that_fit__up(self):
+        for name, names, id_known in (("address", f"IP:{ADDRESSES[1]}", False), ("uri", self.uri(), True),
+                                      ("both", f"{self.uri()},IP:{ADDRESSES[1]}", False),
+                                      ("bare", self.uri(dc="-", rack="-"), True)):
+            with self.subTest(name):
+                for node in self.expect_up(self.duo(name, names, id_known)):
+                    node.stop()
+
+    def test_names__that_do_not_fit__named_at_both_ends(self):
+        other = "6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f02"
+        address = f",IP:{ADDRESSES[1]}"
+        for name, names, reason in (
+                ("elsewhere", f"IP:{ADDRESSES[0]}", "cert_name_mismatch"),
+                ("dns", "DNS:n2.example", "cert_name_mismatch"),
+                ("two", f"{self.uri()},{self.uri(node_id=other)}{address}", "cert_name_mismatch"),
+                ("malformed", f"URI:weft://identity/dc1/{self.IDS[1]}{address}", "cert_name_mismatch"),
+                ("cluster", self.uri(cluster="another") + address, "wrong_cluster"),
+                ("node", self.uri(node_id=other) + address, "wrong_node"),
+                ("dc", self.uri(dc="dc2") + address, "location_claim_mismatch"),
+                ("rack", self.uri(rack="R1") + address, "location_claim_mismatch")):
+            with self.subTest(name):
+                duo = self.duo(name, names)
+                nodes = duo.start()
+                nodes[0].wait_log(rf"W refused in from {ADDRESSES[1]}:\d+ lane control: {reason}\b", 20)
+                nodes[0].wait_log(rf"W refused out to {ADDRESSES[1]}:\d+ lane control: {reason}\b", 20)
+                nodes[1].wait_log(rf"W refused out to {ADDRESSES[0]}:\d+ lane control: {reason}\b", 20)
+                harness.wait_until(lambda duo=duo: duo.refused(0, reason) >= 2, "the counter")
+                self.assertNotIn("peer up", nodes[0].log())
+                for node in nodes:
+                    node.stop()
+
+    def test_uri__of_whom_nobody_knows_the_id__proves_not_whom_was_dialed(self):
+        nodes = self.duo("unknown", self.uri(), id_known=False).start()
+        nodes[0].wait_log(rf"W refused out to {ADDRESSES[1]}:\d+ lane control: cert_name_mismatch", 20)
+
+    def test_form__common_name_alone__untrusted(self):
+        bare = "[leaf]\nbasicConstraints=critical,CA:FALSE\n"
+        self.expect_refused(self.duo("common", "", extensions=bare), 0, "cert_untrusted")
 
 
 if __name__ == "__main__":

@@ -180,7 +180,6 @@ static const struct fault faults[] = {
      "w.yaml:3:22: priority_string: ", "\"-VERS-TLS13\" at character 8 is not known; nearest is \"-VERS-TLS1.3\""},
     {NAMED SEO "    priority_string: ''\n", "w.yaml:3:22: priority_string: ", "is empty"},
     {NAMED SEO "    priority_string: [NORMAL]\n", "w.yaml:3:22: priority_string: ", "write a single value"},
-    {NAMED SEO "    require_endpoint_verification: on\n", "w.yaml:3:5: require_endpoint_verification: ", "write false"},
     {NAMED "ssl_storage_port: 0\n" SEO "    internode_encryption: all\n",
      "w.yaml:2:19: ssl_storage_port: ", "needs one"},
     {NAMED "ssl_storage_port: 7000\n" SEO "    internode_encryption: dc\n",

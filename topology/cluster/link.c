@@ -256,6 +256,9 @@ static enum weft_reason link_admit(struct channel *channel, const struct negotia
 {
     struct link *link = channel->owner;
     enum weft_reason reason = link_check(link, answer);
+    if (reason == WEFT_REASON_NONE) {
+        reason = node_check_identity(link->share, channel, answer, link->peer);
+    }
     channel->peer = link->peer_index + 1;
     return reason != WEFT_REASON_NONE ? reason : node_ask_admit(link->share, channel, answer);
 }

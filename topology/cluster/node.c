@@ -7,7 +7,6 @@
 #include "engine/base/error.h"
 #include "engine/base/mapping.h"
 #include "engine/base/options.h"
-#include "topology/cluster/capability.h"
 
 bool node_uses_tls(const struct weft_node *node)
 {
@@ -34,11 +33,6 @@ static void node_free(struct weft_node *node)
 
 static enum weft_err node_init(struct weft_node *node, const struct weft_node_options *options, struct weft_error *why)
 {
-    uint32_t cursor = 0;
-    const struct capability *missing = capability_missing(options, &cursor);
-    if (missing != NULL) {
-        return weft_error_set(why, WEFT_ERR_CONFIG, "%s: %s", missing->key, missing->what);
-    }
     WEFT_TRY(settings_init(&node->settings, options, why));
     log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
     node->topology = topology_new(node->allocator, NULL, node->settings.peers_max);

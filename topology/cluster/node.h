@@ -6,7 +6,8 @@
  * ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c (links and counters),
  * node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over), node_part.c (connections that
  * must go), node_stand_in.c (for shards that are not run), node_hosted.c (shards on threads of the host's),
- * node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_metrics.c. */
+ * node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_identity.c (whom certificates
+ * name), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -187,6 +188,9 @@ bool node_stand_in_rests(const struct node_shard *share);
 void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello);
 /* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits. */
 enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry);
+/* What a certificate names, against the peer that shows it; node_identity.c. */
+enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,
+                                     const struct negotiation *theirs, const struct peer *entry);
 /* The host's say, node_guard.c: about a connection that is fine otherwise, and about a request. */
 enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs);
 bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb);

@@ -141,6 +141,10 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
     if (reason != WEFT_REASON_NONE) {
         return reason;
     }
+    reason = node_check_identity(share, channel, offer, match.only);
+    if (reason != WEFT_REASON_NONE) {
+        return reason;
+    }
     if (!offer->has_hello) {
         return accept_hello_due(share, &match, &channel->conn.remote) ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
     }

@@ -216,6 +216,7 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
     settings->encryption = options->encryption;
     settings->client_auth = options->tls.client_auth;
     settings->certificate_in_block = options->tls.certificate_in_block;
+    settings->endpoint_verification = options->require_endpoint_verification;
     settings->require_hello = options->require_hello;
     settings->tcp_delay = options->tcp_delay;
     settings->busy_poll = options->busy_poll;

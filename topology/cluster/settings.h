@@ -29,6 +29,7 @@ struct settings {
     enum weft_encryption encryption;
     enum weft_client_auth client_auth;
     bool certificate_in_block;
+    bool endpoint_verification;
     enum weft_require_hello require_hello;
     char shards[SETTINGS_SHARDS_TEXT_BYTES];
     bool smt;

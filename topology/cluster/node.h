@@ -6,8 +6,8 @@
  * ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c (links and counters),
  * node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over), node_part.c (connections that
  * must go), node_stand_in.c (for shards that are not run), node_hosted.c (shards on threads of the host's),
- * node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_identity.c (whom certificates
- * name), node_metrics.c. */
+ * node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_identity.c (whom
+ * certificates name), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 

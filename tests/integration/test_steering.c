@@ -36,6 +36,10 @@ static void group_close(struct group *group)
     }
 }
 
+/* Somebody else on this machine has both ports. */
+#define PAIR_TAKEN (UINT32_MAX - 1)
+#define DRAWS_MAX 8u
+
 /* Dial; the listener that has the connection, which is closed at both ends. */
 static uint32_t group_dial(struct group *group, struct world *world, uint16_t pair)
 {
@@ -48,6 +52,9 @@ static uint32_t group_dial(struct group *group, struct world *world, uint16_t pa
     dial.op.connect.source_pair = pair;
     submit(&dial);
     run_idle(world, &dial);
+    if (pair != 0 && (dial.last == -EADDRINUSE || dial.last == -EADDRNOTAVAIL)) {
+        return PAIR_TAKEN;
+    }
     socket_remember(world, dial.last);
     uint16_t port = socket_port(dial.last);
     uint32_t found = UINT32_MAX;
@@ -77,8 +84,12 @@ static void expect_chosen(struct world *world, const char *address)
     world->backend->port_range(NULL, &range);
     for (uint32_t i = 0; i < DIALS * SHARDS; i++) {
         uint32_t wanted = i % SHARDS;
-        uint32_t drawn = (uint32_t)prng_below(&prng, landing_pairs(&range, SHARDS, wanted));
-        assert_int_equal(group_dial(&group, world, landing_pair(&range, SHARDS, wanted, drawn)), wanted);
+        uint32_t found = PAIR_TAKEN;
+        for (uint32_t draw = 0; draw < DRAWS_MAX && found == PAIR_TAKEN; draw++) {
+            uint32_t drawn = (uint32_t)prng_below(&prng, landing_pairs(&range, SHARDS, wanted));
+            found = group_dial(&group, world, landing_pair(&range, SHARDS, wanted, drawn));
+        }
+        assert_int_equal(found, wanted);
     }
     group_close(&group);
 }

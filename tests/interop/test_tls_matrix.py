@@ -43,7 +43,6 @@ CERTIFICATES = {
     "early": "cert_not_yet_valid",
     "other_ca": "cert_untrusted",
     "revoked": "cert_revoked",
-    "other_name": "cert_name_mismatch",
 }
 DATES = {"expired": ("-30", "-1"), "early": ("1", "30")}
 DIALER_NETWORK, CLIENT_NETWORK = "127.31", "127.30"
@@ -61,7 +60,7 @@ class Material:
         for key, how in KEYS.items():
             for kind in ("own", *CERTIFICATES):
                 signer = self.other if kind == "other_ca" else self.ca
-                names = "IP:192.0.2.1" if kind == "other_name" else addresses
+                names = addresses
                 leaf = signer.leaf(f"{key}-{kind}", key=how, names=names, extensions=LEAF,
                                    days=DATES.get(kind, ("-1", "365")))
                 if kind == "revoked":
@@ -161,20 +160,8 @@ class Matrix(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.material = Material(folder.name)
         cls.ca = cls.material.ca.path("crt")
-        cls.more, cls.columns = "", dict(CERTIFICATES)
-        for column, option in (("revoked", f"    certificate_revocation_list: {cls.material.crl}\n"),
-                               ("other_name", "    require_endpoint_verification: true\n")):
-            if cls.starts(folder.name, option):
-                cls.more += option
-            else:
-                del cls.columns[column]
-
-    @classmethod
-    def starts(cls, folder, option):
-        path = os.path.join(folder, "probe.yaml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(config(7000, 7001, cls.material.pair("p256", "own"), cls.ca, option))
-        return subprocess.run([WEFT, "check", path], capture_output=True, check=False, timeout=20).returncode == 0
+        cls.columns = dict(CERTIFICATES)
+        cls.more = f"    certificate_revocation_list: {cls.material.crl}\n"
 
     def node(self, key, peers=()):
         own = self.material.pair(key, "own")
@@ -182,11 +169,6 @@ class Matrix(unittest.TestCase):
                                 arguments=["--verbose"])
         self.addCleanup(node.close)
         return node.start()
-
-    def test_columns__all_of_them(self):
-        missing = set(CERTIFICATES) - set(self.columns)
-        if missing:
-            self.skipTest(f"this version takes no option for {', '.join(sorted(missing))}")
 
     # weft accepts.
 

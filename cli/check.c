@@ -177,21 +177,21 @@ static void location_print(const char *dc, const char *rack)
     name_text_print(rack);
 }
 
-static void listener_print(const struct config *config, uint16_t port, const char *what)
+static void listener_print(const char *on, uint16_t port, const char *what)
 {
     struct address address;
     char text[ADDRESS_TEXT_BYTES] = "?";
-    if (address_parse(&address, config_listen_address(config), port) == WEFT_OK) {
+    if (address_parse(&address, on, port) == WEFT_OK) {
         address_print(&address, text);
     }
     printf("  listen       %s %s", text, what);
 }
 
-static void listeners_print(const struct config *config)
+static void listeners_print(const struct config *config, const char *address)
 {
     if (listens_plain(config)) {
         const char *joint = "";
-        listener_print(config, config_storage_port(config), "plain, admits ");
+        listener_print(address, config_storage_port(config), "plain, admits ");
         for (int kind = 0; kind < POLICY_KINDS; kind++) {
             if (kind_admitted(config, (enum policy_kind)kind)) {
                 printf("%s%s", joint, policy_kind_words((enum policy_kind)kind));
@@ -201,7 +201,7 @@ static void listeners_print(const struct config *config)
         puts(joint[0] == '\0' ? "nobody" : "");
     }
     if (listens_tls(config)) {
-        listener_print(config, config_ssl_storage_port(config), "tls\n");
+        listener_print(address, config_ssl_storage_port(config), "tls\n");
     }
 }
 
@@ -234,7 +234,10 @@ static void config_print(const struct config *config, const char *file, const st
     fputs("\n  location     ", stdout);
     location_print(config->options.dc, config->options.rack);
     printf(", from %s\n", config_location_source_name(config->location_source));
-    listeners_print(config);
+    listeners_print(config, config_listen_address(config));
+    if (config->options.second_listen_address != NULL) {
+        listeners_print(config, config->options.second_listen_address);
+    }
     printf("  encryption   %s\n  dials        ", weft_encryption_name(config->options.encryption));
     for (int kind = 0; kind < POLICY_KINDS; kind++) {
         struct policy_decision decision = kind_outgoing(config, (enum policy_kind)kind, WEFT_LANE_NORMAL);
@@ -262,10 +265,8 @@ static json_t *json_lines(const struct config_report_lines *lines)
     return array;
 }
 
-static json_t *json_listeners(const struct config *config)
+static void json_listeners(json_t *array, const struct config *config, const char *address)
 {
-    json_t *array = json_array();
-    const char *address = config_listen_address(config);
     if (listens_plain(config)) {
         json_t *admits = json_array();
         for (int kind = 0; kind < POLICY_KINDS; kind++) {
@@ -280,7 +281,6 @@ static json_t *json_listeners(const struct config *config)
         json_array_append_new(array, json_pack("{s:s, s:i, s:b}", "address", address, "port",
                                                (int)config_ssl_storage_port(config), "tls", 1));
     }
-    return array;
 }
 
 static json_t *json_dials(const struct config *config)
@@ -314,8 +314,13 @@ static void json_config(json_t *object, const struct config *config)
 {
     const struct weft_node_options *options = &config->options;
     json_t *peers = json_array();
+    json_t *listeners = json_array();
     for (uint32_t i = 0; i < options->peer_count; i++) {
         json_array_append_new(peers, json_peer(config, i));
+    }
+    json_listeners(listeners, config, config_listen_address(config));
+    if (options->second_listen_address != NULL) {
+        json_listeners(listeners, config, options->second_listen_address);
     }
     json_object_set_new(object, "cluster_name", name_text_json(config_cluster_name(config)));
     json_object_set_new(object, "location",
@@ -323,7 +328,7 @@ static void json_config(json_t *object, const struct config *config)
                                   name_text_json(options->rack), "source",
                                   config_location_source_name(config->location_source)));
     json_object_set_new(object, "scope", json_string(weft_encryption_name(options->encryption)));
-    json_object_set_new(object, "listeners", json_listeners(config));
+    json_object_set_new(object, "listeners", listeners);
     json_object_set_new(object, "dials", json_dials(config));
     json_object_set_new(object, "certificate", name_text_json(options->tls.certificate));
     json_object_set_new(object, "keyfile", name_text_json(options->tls.keyfile));

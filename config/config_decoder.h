@@ -46,7 +46,7 @@ struct config_decoder {
     uint32_t own_address_count;
     const struct yaml_node *listen_address;
     const struct yaml_node *listen_interface;
-    const struct yaml_node *listen_on_broadcast;
+    bool listen_on_broadcast;
     bool prefer_ipv6;
     const struct yaml_node *broadcast_address;
     const struct yaml_node *storage_port;
@@ -58,6 +58,7 @@ struct config_decoder {
     bool topology_read;
     struct topology_file topology; /* of PropertyFileSnitch */
     const struct yaml_node *seeds;
+    const struct yaml_node *peers_max;
 
     /* server_encryption_options */
     const struct yaml_node *scope;
@@ -143,7 +144,7 @@ config_key_fn decoder_internode_encryption, decoder_certificate, decoder_keyfile
 /* weft: */
 config_key_fn decoder_weft_dc, decoder_weft_rack, decoder_state_directory, decoder_dial_address, decoder_require_hello,
     decoder_shards, decoder_lanes, decoder_lane_name, decoder_tcp_congestion, decoder_backend,
-    decoder_client_auth_plaintext, decoder_nodes;
+    decoder_client_auth_plaintext, decoder_peers_max, decoder_nodes;
 /* An entry of nodes: */
 config_key_fn decoder_entry_address, decoder_entry_addresses, decoder_entry_dc, decoder_entry_rack;
 

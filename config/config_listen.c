@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the node listens: addresses, the interface, and ports.
  *
- * Happy path: listen_address, or the one address of listen_interface, and two different ports.
+ * Happy path: listen_address, or the one address of listen_interface, broadcast_address beside it if that is asked for,
+ * and two different ports.
  *
  * Failure modes: both given, an interface without an address or with several, an address that nothing can listen on,
  * one port for two listeners. */
@@ -82,8 +83,8 @@ void decoder_broadcast_address(struct config_decoder *decoder, const struct yaml
 void decoder_listen_on_broadcast_address(struct config_decoder *decoder, const struct yaml_node *value)
 {
     bool on = false;
-    if (!yaml_node_is_null(value) && decoder_bool(decoder, value, &on) && on) {
-        decoder->listen_on_broadcast = value;
+    if (!yaml_node_is_null(value) && decoder_bool(decoder, value, &on)) {
+        decoder->listen_on_broadcast = on;
     }
 }
 
@@ -120,16 +121,16 @@ static void interface_finish(struct config_decoder *decoder)
     }
 }
 
-/* One listening address: the broadcast address must be it, or be covered by it. */
+/* The second listening address, where the first one is not the same and does not cover it. */
 static void broadcast_finish(struct config_decoder *decoder)
 {
     struct address listen;
     enum weft_err err = address_parse(&listen, config_listen_address(decoder->config), 0);
     WEFT_ASSERT(err == WEFT_OK);
-    if (decoder->broadcast.family != 0 && !address_is_any(&listen) && !address_same_ip(&listen, &decoder->broadcast)) {
-        decoder_key_error(decoder, decoder->listen_on_broadcast,
-                          "this version listens on one address; remove it, or write listen_address: 0.0.0.0 for every "
-                          "address of this machine");
+    const struct address *broadcast = &decoder->broadcast;
+    bool covered = address_is_any(&listen) && listen.family == broadcast->family;
+    if (broadcast->family != 0 && !covered && !address_same_ip(&listen, broadcast)) {
+        decoder->config->options.second_listen_address = decoder_address_text(decoder, broadcast);
     }
 }
 
@@ -144,7 +145,7 @@ void decoder_listen_finish(struct config_decoder *decoder)
         WEFT_ASSERT(err == WEFT_OK);
         decoder_own_address_add(decoder, &standard);
     }
-    if (decoder->listen_on_broadcast != NULL) {
+    if (decoder->listen_on_broadcast) {
         broadcast_finish(decoder);
     }
 }

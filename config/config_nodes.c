@@ -222,6 +222,12 @@ static void entry_drop_unproven(struct config_decoder *decoder, struct decoder_e
     entry->peer.rack = NULL;
 }
 
+void decoder_peers_max(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->peers_max = value;
+    decoder_store(decoder, value);
+}
+
 void decoder_peers_finish(struct config_decoder *decoder)
 {
     struct weft_node_options *options = &decoder->config->options;
@@ -245,4 +251,8 @@ void decoder_peers_finish(struct config_decoder *decoder)
     }
     decoder->config->listed_peer_count = options->peer_count;
     decoder_seeds_finish(decoder, peers, peers_max);
+    if (options->peers_max != 0 && options->peer_count > options->peers_max) {
+        decoder_error(decoder, decoder->peers_max, "%u, and nodes and seeds are %u peers; write at least %u",
+                      options->peers_max, options->peer_count, options->peer_count);
+    }
 }

@@ -12,6 +12,8 @@
 #define DAY (86400 * SECOND)
 /* 20 bits of a connection handle. */
 #define CONNECTIONS_MAX (UINT64_C(1) << 20)
+/* As many slots as a table has. */
+#define CALLS_MAX (UINT64_C(1) << 20)
 /* What the kernel's options of a socket can say. */
 #define KEEPALIVE_MAX (32767 * SECOND)
 #define KEEPALIVE_COUNT_MAX 127
@@ -60,8 +62,7 @@ const struct config_key config_schema_table[] = {
     {"broadcast_address", CONFIG_BLOCK_ROOT, CONFIG_TYPE_ADDRESS, "listen_address", .decode = decoder_broadcast_address,
      .range = "an IP address or a host name (IPv4 first)", .text = "address that other nodes know this one by"},
     {"listen_on_broadcast_address", CONFIG_BLOCK_ROOT, CONFIG_TYPE_BOOL, "false",
-     .decode = decoder_listen_on_broadcast_address,
-     .text = "listen on broadcast_address too; only where it is the listen_address anyway"},
+     .decode = decoder_listen_on_broadcast_address, .text = "listen on broadcast_address too, at the same ports"},
     {"storage_port", CONFIG_BLOCK_ROOT, CONFIG_TYPE_NUMBER, "7000", BOUNDS(1, UINT16_MAX), OPTION(storage_port),
      .decode = decoder_storage_port, .text = "port of plaintext"},
     {"ssl_storage_port", CONFIG_BLOCK_ROOT, CONFIG_TYPE_NUMBER, "7001", BOUNDS(0, UINT16_MAX), OPTION(ssl_storage_port),
@@ -138,6 +139,13 @@ const struct config_key config_schema_table[] = {
      OPTION(connections_max), .text = "connections of one shard"},
     {"connections_per_peer_max", CONFIG_BLOCK_WEFT, CONFIG_TYPE_NUMBER, "256", BOUNDS(WEFT_LANE_COUNT, CONNECTIONS_MAX),
      OPTION(connections_per_peer_max), .text = "connections with one peer, all shards together, in each direction"},
+    {"peers_max", CONFIG_BLOCK_WEFT, CONFIG_TYPE_NUMBER, "1024", BOUNDS(1, WEFT_PEERS_MAX), OPTION(peers_max),
+     .decode = decoder_peers_max,
+     .text = "nodes and seeds at any time, with removed ones whose connections still end; fewer take less memory"},
+    {"calls_max", CONFIG_BLOCK_WEFT, CONFIG_TYPE_NUMBER, "16384", BOUNDS(1, CALLS_MAX), OPTION(calls_max),
+     .text = "calls of one shard that wait for their answers"},
+    {"requests_max", CONFIG_BLOCK_WEFT, CONFIG_TYPE_NUMBER, "16384", BOUNDS(1, CALLS_MAX), OPTION(requests_max),
+     .text = "requests of peers that one shard has not answered yet"},
     {"idle_timeout", CONFIG_BLOCK_WEFT, CONFIG_TYPE_TIME, "30s", BOUNDS(MS, DAY), .zero = CONFIG_ZERO_OFF,
      OPTION(idle_timeout_ms), .unit_ns = MS,
      .text = "an idle connection of the bulk lane, or to a named shard, closes after it"},

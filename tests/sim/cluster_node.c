@@ -289,10 +289,10 @@ static void node_forget(struct cluster_node *node)
         share->net.handshake_count = 0;
         share->shard->send_pool.free_count = share->shard->send_pool.count;
     }
-    free(node->node->plain_sockets);
-    free(node->node->secure_sockets);
-    node->node->plain_sockets = NULL;
-    node->node->secure_sockets = NULL;
+    for (int port = 0; port < NODE_PORTS; port++) {
+        free(node->node->sockets[port]);
+        node->node->sockets[port] = NULL;
+    }
     node->node->state = NODE_STOPPED;
     weft_node_destroy(node->node);
     node->node = NULL;

@@ -277,6 +277,41 @@ static void config__own_entry__found_by_id_or_by_address_and_ports(void **state)
     assert_int_equal(config->options.peer_count, 0);
 }
 
+static void config__listen_on_broadcast_address__a_second_address_unless_covered(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *second;
+    } cases[] = {
+        {"listen_address: 10.0.0.1\nbroadcast_address: 10.0.0.2\nlisten_on_broadcast_address: true\n", "10.0.0.2"},
+        {"listen_on_broadcast_address: yes\nbroadcast_address: 10.0.0.2\n", "10.0.0.2"},
+        {"listen_address: 0.0.0.0\nbroadcast_address: fd00::2\nlisten_on_broadcast_address: true\n", "fd00::2"},
+        {"listen_address: 0.0.0.0\nbroadcast_address: 10.0.0.2\nlisten_on_broadcast_address: true\n", NULL},
+        {"listen_address: 10.0.0.2\nbroadcast_address: 10.0.0.2\nlisten_on_broadcast_address: true\n", NULL},
+        {"listen_address: 10.0.0.1\nbroadcast_address: 10.0.0.2\nlisten_on_broadcast_address: false\n", NULL},
+        {"listen_address: 10.0.0.1\nbroadcast_address: 10.0.0.2\n", NULL},
+        {"listen_address: 10.0.0.1\nlisten_on_broadcast_address: true\n", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct config *config = decode(*state, cases[i].text);
+        if (cases[i].second != NULL) {
+            assert_string_equal(config->options.second_listen_address, cases[i].second);
+        } else {
+            assert_null(config->options.second_listen_address);
+        }
+    }
+}
+
+static void config__bounds__reach_their_options(void **state)
+{
+    const struct config *config = decode(*state, "weft:\n  peers_max: 2\n  calls_max: 3\n  requests_max: 4\n"
+                                                 "  nodes: [ { address: 10.0.0.8 }, { address: 10.0.0.9 } ]\n");
+    assert_int_equal(config->options.peers_max, 2);
+    assert_int_equal(config->options.calls_max, 3);
+    assert_int_equal(config->options.requests_max, 4);
+    assert_int_equal(config->options.peer_count, 2);
+}
+
 static void config__encryption__paths_and_demands(void **state)
 {
     const struct config *config = decode(*state, "server_encryption_options:\n    internode_encryption: rack\n");
@@ -393,6 +428,8 @@ int main(void)
         CASE(config__bom_and_crlf__read_as_without),
         CASE(config__simple_snitch__yields_to_weft_and_to_the_own_entry),
         CASE(config__own_entry__found_by_id_or_by_address_and_ports),
+        CASE(config__listen_on_broadcast_address__a_second_address_unless_covered),
+        CASE(config__bounds__reach_their_options),
         CASE(config__encryption__paths_and_demands),
         CASE(config__zero__means_off_where_that_makes_sense),
         CASE(file__not_a_readable_one__told_apart),

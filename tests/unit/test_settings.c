@@ -134,6 +134,25 @@ static void dial_address__no_single_address_to_listen_on__any(void **state)
     assert_int_equal(settings.dial_address.family, 0);
 }
 
+static void second_listen_address__covered_by_the_first__left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first;
+        const char *second;
+        uint8_t family;
+    } cases[] = {{"10.0.0.1", "10.0.0.2", 4}, {"10.0.0.1", "10.0.0.1", 0}, {"0.0.0.0", "10.0.0.2", 0},
+                 {"0.0.0.0", "fd00::2", 6},   {"::", "10.0.0.2", 4},       {"10.0.0.1", NULL, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct settings settings;
+        struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+        options.listen_address = cases[i].first;
+        options.second_listen_address = cases[i].second;
+        assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
+        assert_int_equal(settings.second_listen_address.family, cases[i].family);
+    }
+}
+
 static void option__wrong__error_names_it(void **state)
 {
     (void)state;
@@ -155,6 +174,8 @@ static void option__wrong__error_names_it(void **state)
         {{.listen_address = ""}, WEFT_ERR_CONFIG, "listen_address"},
         {{.listen_address = "127.0.0.1:7000"}, WEFT_ERR_CONFIG, "listen_address"},
         {{.dial_address = "256.0.0.1"}, WEFT_ERR_CONFIG, "dial_address"},
+        {{.second_listen_address = "localhost"}, WEFT_ERR_CONFIG, "second_listen_address"},
+        {{.second_listen_address = "0.0.0.0"}, WEFT_ERR_CONFIG, "second_listen_address"},
         {{.storage_port = 7001}, WEFT_ERR_CONFIG, "storage_port"},
         {{.ssl_storage_port = 7000}, WEFT_ERR_CONFIG, "ssl_storage_port"},
         {{.storage_port = 9, .ssl_storage_port = 9}, WEFT_ERR_CONFIG, "differ"},
@@ -204,6 +225,7 @@ int main(void)
         cmocka_unit_test(options__none__defaults),
         cmocka_unit_test(options__all_given__copied),
         cmocka_unit_test(dial_address__no_single_address_to_listen_on__any),
+        cmocka_unit_test(second_listen_address__covered_by_the_first__left_out),
         cmocka_unit_test(option__wrong__error_names_it),
         cmocka_unit_test(name__longest__kept),
     };

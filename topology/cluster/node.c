@@ -18,8 +18,9 @@ static void node_free(struct weft_node *node)
 {
     node_forget_machine(node);
     tls_credentials_destroy(node->credentials);
-    heap_drop(node->allocator, node->plain_sockets, node->shard_count * sizeof *node->plain_sockets);
-    heap_drop(node->allocator, node->secure_sockets, node->shard_count * sizeof *node->secure_sockets);
+    for (int port = 0; port < NODE_PORTS; port++) {
+        heap_drop(node->allocator, node->sockets[port], node->shard_count * sizeof *node->sockets[port]);
+    }
     node_drop_shares(node);
     while (node->topology != NULL) {
         struct topology *older = node->topology->older;

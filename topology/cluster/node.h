@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A node: the topology, the policy and the engine put together.
  *
- * Split by event: node.c (create, destroy, registration), node_start.c (placement, listeners, shards), node_shard.c
- * (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may connect, and what we say of
- * ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c (links and counters),
- * node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over), node_part.c (connections that
- * must go), node_stand_in.c (for shards that are not run), node_hosted.c (shards on threads of the host's),
- * node_foreign.c (threads that are no shards), node_guard.c (what the host is asked), node_identity.c (whom
- * certificates name), node_metrics.c. */
+ * Split by event: node.c (create, destroy, registration), node_start.c (placement, shards), node_listen.c (ports and
+ * listeners), node_shard.c (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may
+ * connect, and what we say of ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c
+ * (links and counters), node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over),
+ * node_part.c (connections that must go), node_stand_in.c (for shards that are not run), node_hosted.c (shards on
+ * threads of the host's), node_foreign.c (threads that are no shards), node_guard.c (what the host is asked),
+ * node_identity.c (whom certificates name), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -23,6 +23,7 @@
 #include "topology/cluster/budget.h"
 #include "topology/cluster/link.h"
 #include "topology/cluster/log.h"
+#include "topology/cluster/node_listen.h"
 #include "topology/cluster/peer.h"
 #include "topology/cluster/peer_links.h"
 #include "topology/cluster/settings.h"
@@ -34,8 +35,7 @@ enum node_state { NODE_CREATED = 0, NODE_STARTED, NODE_STOPPED };
 
 /* Listeners on the sockets of another shard. */
 struct stand_in {
-    struct listener plain;
-    struct listener secure;
+    struct listener listeners[NODE_PORTS];
     bool standing;
 };
 
@@ -47,8 +47,7 @@ struct node_shard {
     struct rpc rpc;
     struct tls_context *tls;        /* NULL: no credentials */
     struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
-    struct listener plain;
-    struct listener secure;
+    struct listener listeners[NODE_PORTS];
     struct stand_in *stand_ins; /* by shard; NULL: no shard is hosted, or there is no other */
     struct timer stand_in_timer;
     atomic_uint_fast64_t asked_ns;      /* when it was asked whether it is run, and has not answered; 0: it has */
@@ -92,9 +91,8 @@ struct weft_node {
     bool pinned;
     bool hosted;
     struct io_place place;
-    int32_t *plain_sockets;
-    int32_t *secure_sockets;
-    struct log log; /* the control thread's */
+    int32_t *sockets[NODE_PORTS]; /* by shard; NULL: not open */
+    struct log log;               /* the control thread's */
     weft_task_fn *on_ready;
     void *on_ready_ctx;
     weft_admit_fn *admit;
@@ -176,10 +174,10 @@ void node_shard_start(void *ctx, struct weft_shard *shard);
 void node_shard_close(void *ctx, struct weft_shard *shard);
 void node_shard_signal(void *ctx, struct weft_shard *shard);
 
-/* The acceptor's half. */
-void node_accept_start(struct node_shard *share);
-/* Accept on this shard what the kernel gives to the sockets of that one. */
-void node_accept_from(struct node_shard *share, uint32_t index, struct listener *plain, struct listener *secure);
+/* The acceptor's half: a socket arrived at a listener of the share's. */
+void node_arrived(struct listener *listener, int32_t socket, const struct address *from);
+/* Is this an address that this node listens on? */
+bool node_listens_on(const struct weft_node *node, const struct address *address);
 /* Standing in for shards that their host does not run; node_stand_in.c. */
 void node_stand_in_start(struct node_shard *share);
 void node_stand_in_stop(struct node_shard *share);

@@ -85,8 +85,7 @@ static enum weft_reason accept_policy(struct channel *channel, const struct loca
 
 static bool accept_is_own_address(const struct node_shard *share, const struct address *from)
 {
-    return address_same_ip(from, &share->node->settings.listen_address) ||
-           address_same_ip(from, &share->node->settings.dial_address);
+    return node_listens_on(share->node, from) || address_same_ip(from, &share->node->settings.dial_address);
 }
 
 static bool accept_hello_due(const struct node_shard *share, const struct peer_match *match, const struct address *from)
@@ -318,13 +317,13 @@ static const struct channel_events accept_channel_events = {
     .down = accept_down,
 };
 
-static void accept_arrived(struct listener *listener, int32_t socket, const struct address *from)
+void node_arrived(struct listener *listener, int32_t socket, const struct address *from)
 {
     struct node_shard *share = listener->ctx;
     struct channel *channel;
     struct weft_error why = {0};
     bool tls = listener->secure;
-    if (listener != &share->plain && listener != &share->secure) {
+    if (listener < share->listeners || listener >= share->listeners + NODE_PORTS) {
         COUNT(share->shard, accepted_for_others);
     }
     enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL, &accept_channel_events,
@@ -338,30 +337,4 @@ static void accept_arrived(struct listener *listener, int32_t socket, const stru
         __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
         log_event(&share->log, share->shard->now_ns, LOG_REFUSED_IN, 'W', "refused in from %s: %s", remote, why.text);
     }
-}
-
-static void accept_paused(struct listener *listener, int32_t os_errno)
-{
-    struct node_shard *share = listener->ctx;
-    struct weft_error why = {0};
-    weft_error_set_errno(&why, WEFT_ERR_SYSTEM, os_errno, "no connection can be accepted now, trying again");
-    log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'W', "%s", why.text);
-}
-
-void node_accept_from(struct node_shard *share, uint32_t index, struct listener *plain, struct listener *secure)
-{
-    if (share->node->plain_sockets != NULL) {
-        listener_start(plain, &share->net, share->node->plain_sockets[index], accept_arrived, share);
-        plain->paused = accept_paused;
-    }
-    if (share->node->secure_sockets != NULL) {
-        listener_start(secure, &share->net, share->node->secure_sockets[index], accept_arrived, share);
-        secure->secure = true;
-        secure->paused = accept_paused;
-    }
-}
-
-void node_accept_start(struct node_shard *share)
-{
-    node_accept_from(share, share->shard->index, &share->plain, &share->secure);
 }

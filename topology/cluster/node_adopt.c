@@ -22,7 +22,7 @@ void node_greet(struct node_shard *share, uint32_t peer)
     const struct weft_node *node = share->node;
     const struct peer *entry = &share->topology->peers[peer];
     share->peers[peer + 1].greeted = true;
-    bool own = address_same_ip(&entry->addresses[0], &node->settings.listen_address) && !node->settings.client_only;
+    bool own = node_listens_on(node, &entry->addresses[0]) && !node->settings.client_only;
     if (node->settings.heartbeat_ns != 0 && node_home_shard(node, peer) == share->shard->index && !own) {
         struct link *link = peer_links_control(&share->peers[peer + 1]);
         WEFT_ASSERT(link != NULL || share->draining); /* its place is kept for it */

@@ -17,8 +17,8 @@
 /* Nothing but connections is left. */
 static bool drain_rests(const struct node_shard *share)
 {
-    return listener_idle(&share->plain) && listener_idle(&share->secure) && node_stand_in_rests(share) &&
-           list_empty(&share->rpc.away) && list_empty(&share->shard->parcels.waiting);
+    return node_accept_rests(share->listeners) && node_stand_in_rests(share) && list_empty(&share->rpc.away) &&
+           list_empty(&share->shard->parcels.waiting);
 }
 
 static bool drain_channel_idle(const struct channel *channel)
@@ -134,8 +134,7 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     rpc_set_draining(&share->rpc);
     share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};
-    listener_stop(&share->plain);
-    listener_stop(&share->secure);
+    node_accept_stop(share->listeners);
     node_stand_in_stop(share);
     struct link *link;
     for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {

@@ -55,7 +55,7 @@ static bool stand_in_is_due(const struct node_shard *share, uint32_t index)
 
 static bool stand_in_idle(const struct stand_in *stand_in)
 {
-    return listener_idle(&stand_in->plain) && listener_idle(&stand_in->secure);
+    return node_accept_rests(stand_in->listeners);
 }
 
 static void stand_in_begin(struct node_shard *share, uint32_t index)
@@ -64,7 +64,7 @@ static void stand_in_begin(struct node_shard *share, uint32_t index)
     log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'W',
               "shard %u has not been run for a second: shard %u accepts for it", index, share->shard->index);
     stand_in->standing = true;
-    node_accept_from(share, index, &stand_in->plain, &stand_in->secure);
+    node_accept_from(share, index, stand_in->listeners);
 }
 
 static void stand_in_end(struct node_shard *share, uint32_t index)
@@ -72,8 +72,9 @@ static void stand_in_end(struct node_shard *share, uint32_t index)
     struct stand_in *stand_in = &share->stand_ins[index];
     log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'I', "shard %u is run again", index);
     stand_in->standing = false;
-    listener_release(&stand_in->plain);
-    listener_release(&stand_in->secure);
+    for (int port = 0; port < NODE_PORTS; port++) {
+        listener_release(&stand_in->listeners[port]);
+    }
 }
 
 static void stand_in_look(struct timer *timer, void *ctx)
@@ -110,8 +111,7 @@ void node_stand_in_stop(struct node_shard *share)
     }
     timer_wheel_stop(&share->shard->wheel, &share->stand_in_timer);
     for (uint32_t i = 0; i < share->node->shard_count; i++) {
-        listener_stop(&share->stand_ins[i].plain);
-        listener_stop(&share->stand_ins[i].secure);
+        node_accept_stop(share->stand_ins[i].listeners);
     }
 }
 

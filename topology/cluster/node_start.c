@@ -32,9 +32,6 @@ enum weft_err node_budget(const struct weft_node *node, const struct node_placem
         uint32_t most = peer->removed ? 0 : placement->shard_count * peer->connections + WEFT_LANE_COUNT;
         dials = most > dials ? most : dials;
     }
-    bool plain = !settings->client_only && policy_has_plain_listener(settings->encryption);
-    bool secure =
-        !settings->client_only && policy_has_tls_listener(settings->encryption, settings->certificate_in_block);
     const struct budget_input input = {
         .memory_bytes = settings->memory_per_shard_bytes,
         .shards = placement->shard_count,
@@ -42,7 +39,7 @@ enum weft_err node_budget(const struct weft_node *node, const struct node_placem
         .connections_given = settings->connections_given,
         .calls = settings->calls_max,
         .requests = settings->requests_max,
-        .listeners = (plain ? 1u : 0u) + (secure ? 1u : 0u),
+        .listeners = node_port_count(node),
         .tls = node_uses_tls(node),
         .zero_copy = settings->send_zerocopy != WEFT_SEND_ZEROCOPY_OFF,
         .descriptors = placement->descriptors_max,
@@ -104,58 +101,6 @@ static enum weft_err node_make_engine(struct weft_node *node, const struct node_
             },
     };
     return engine_create(&node->engine, &options, why);
-}
-
-static enum weft_err node_open_listener(struct weft_node *node, bool secure, int32_t **sockets, struct weft_error *why)
-{
-    struct address address = node->settings.listen_address;
-    char text[ADDRESS_TEXT_BYTES];
-    address.port = secure ? node->settings.ssl_storage_port : node->settings.storage_port;
-    address_print(&address, text);
-    *sockets = heap_make(node->allocator, node->shard_count * sizeof **sockets);
-    if (*sockets == NULL) {
-        return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for %u listeners", node->shard_count);
-    }
-    bool steered = true;
-    enum weft_err err =
-        node->place.backend->listen(node->place.host, &address, node->shard_count, *sockets, &steered, why);
-    if (err != WEFT_OK) {
-        heap_drop(node->allocator, *sockets, node->shard_count * sizeof **sockets);
-        *sockets = NULL;
-        return err;
-    }
-    if (!steered) {
-        log_event(&node->log, 0, LOG_START, 'W',
-                  "%s: this kernel takes no program for its listeners: connections land on any shard", text);
-    }
-    log_event(&node->log, 0, LOG_LISTENING, 'I', "listening %s %s", secure ? "tls" : "plain", text);
-    return WEFT_OK;
-}
-
-static void node_close_listeners(struct weft_node *node)
-{
-    int32_t **groups[] = {&node->plain_sockets, &node->secure_sockets};
-    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
-        if (*groups[i] != NULL) {
-            listener_group_close(&node->place, node->shard_count, *groups[i]);
-            heap_drop(node->allocator, *groups[i], node->shard_count * sizeof **groups[i]);
-            *groups[i] = NULL;
-        }
-    }
-}
-
-static enum weft_err node_open_listeners(struct weft_node *node, struct weft_error *why)
-{
-    if (node->settings.client_only) {
-        return WEFT_OK;
-    }
-    if (policy_has_plain_listener(node->settings.encryption)) {
-        WEFT_TRY(node_open_listener(node, false, &node->plain_sockets, why));
-    }
-    if (policy_has_tls_listener(node->settings.encryption, node->settings.certificate_in_block)) {
-        WEFT_TRY(node_open_listener(node, true, &node->secure_sockets, why));
-    }
-    return WEFT_OK;
 }
 
 static void node_warn_at_start(struct weft_node *node)

@@ -78,6 +78,25 @@ static uint64_t choose_ns(uint32_t value_ms, uint32_t fallback_ms)
     return (value_ms != 0 ? value_ms : fallback_ms) * NS_PER_MS;
 }
 
+/* None where the first one covers it. */
+static enum weft_err settings_init_second_address(struct settings *settings, const char *text, struct weft_error *why)
+{
+    const struct address *first = &settings->listen_address;
+    struct address second;
+    if (text == NULL) {
+        return WEFT_OK;
+    }
+    if (address_parse(&second, text, settings->storage_port) != WEFT_OK || address_is_any(&second)) {
+        return weft_error_set(why, WEFT_ERR_CONFIG,
+                              "second_listen_address: '%s' is not one numeric IPv4 or IPv6 address", text);
+    }
+    bool covered = address_is_any(first) && first->family == second.family;
+    if (!covered && !address_same_ip(first, &second)) {
+        settings->second_listen_address = second;
+    }
+    return WEFT_OK;
+}
+
 static enum weft_err settings_init_addresses(struct settings *settings, const struct weft_node_options *options,
                                              struct weft_error *why)
 {
@@ -92,6 +111,7 @@ static enum weft_err settings_init_addresses(struct settings *settings, const st
         return weft_error_set(why, WEFT_ERR_CONFIG, "listen_address: '%s' is not a numeric IPv4 or IPv6 address",
                               listen);
     }
+    WEFT_TRY(settings_init_second_address(settings, options->second_listen_address, why));
     if (options->dial_address != NULL) {
         if (address_parse(&settings->dial_address, options->dial_address, 0) != WEFT_OK) {
             return weft_error_set(why, WEFT_ERR_CONFIG, "dial_address: '%s' is not a numeric IPv4 or IPv6 address",

@@ -22,7 +22,8 @@ struct settings {
     bool node_id_known;   /* false: drawn at start */
     uint64_t incarnation; /* 0: the time of the start */
     struct address listen_address;
-    struct address dial_address; /* family 0: any */
+    struct address second_listen_address; /* family 0: none */
+    struct address dial_address;          /* family 0: any */
     uint16_t storage_port;
     uint16_t ssl_storage_port;
     bool client_only;

@@ -110,7 +110,7 @@ static const char *describe_name_kind(const GENERAL_NAME *name)
     }
 }
 
-static char *describe_name_value(const GENERAL_NAME *name)
+static struct weft_span describe_name_bytes(const GENERAL_NAME *name)
 {
     const ASN1_STRING *string = NULL;
     if (name->type == GEN_DNS || name->type == GEN_URI || name->type == GEN_EMAIL) {
@@ -118,18 +118,38 @@ static char *describe_name_value(const GENERAL_NAME *name)
     } else if (name->type == GEN_IPADD) {
         string = name->d.iPAddress;
     }
-    const char *data = string == NULL ? "?" : (const char *)ASN1_STRING_get0_data(string);
-    uint32_t bytes = string == NULL ? 1 : (uint32_t)ASN1_STRING_length(string);
-    char *value = calloc(1, (size_t)bytes * 4 + INET6_ADDRSTRLEN);
-    if (value == NULL) {
-        return NULL;
-    }
-    if (name->type == GEN_IPADD && (bytes == 4 || bytes == 16)) {
-        inet_ntop(bytes == 4 ? AF_INET : AF_INET6, data, value, INET6_ADDRSTRLEN);
+    return string == NULL ? weft_span_of("?")
+                          : (struct weft_span){ASN1_STRING_get0_data(string), (uint32_t)ASN1_STRING_length(string)};
+}
+
+static void describe_name_text(const GENERAL_NAME *name, struct weft_span value, char *text, uint32_t bytes)
+{
+    char address[INET6_ADDRSTRLEN];
+    if (name->type == GEN_IPADD && (value.bytes == 4 || value.bytes == 16)) {
+        inet_ntop(value.bytes == 4 ? AF_INET : AF_INET6, value.data, address, sizeof address);
+        snprintf(text, bytes, "%s", address);
     } else {
-        weft_text_escape(value, bytes * 4 + 1, data, bytes);
+        weft_text_escape(text, bytes, (const char *)value.data, value.bytes);
     }
-    return value;
+}
+
+static char *describe_name_value(const GENERAL_NAME *name)
+{
+    struct weft_span value = describe_name_bytes(name);
+    uint32_t bytes = value.bytes * 4 + INET6_ADDRSTRLEN;
+    char *text = calloc(1, bytes);
+    if (text != NULL) {
+        describe_name_text(name, value, text, bytes);
+    }
+    return text;
+}
+
+void describe_name(const GENERAL_NAME *name, char *text, uint32_t bytes)
+{
+    int used = snprintf(text, bytes, "%s:", describe_name_kind(name));
+    if ((uint32_t)used < bytes) {
+        describe_name_text(name, describe_name_bytes(name), text + used, bytes - (uint32_t)used);
+    }
 }
 
 static enum weft_err describe_names(struct tls_description *description, const X509 *certificate)

@@ -4,6 +4,7 @@
 #define TLS_OPENSSL_DESCRIBE_H
 
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "tls/describe.h"
 
@@ -12,6 +13,8 @@ WEFT_NODISCARD enum weft_err describe_certificate(struct tls_description *descri
                                                   struct weft_error *why);
 void describe_fini(struct tls_description *description);
 
+/* An alternative name, such as "IP:10.0.0.1", printable, cut at bytes. */
+void describe_name(const GENERAL_NAME *name, char *text, uint32_t bytes);
 /* A distinguished name as one printable line. */
 void describe_distinguished_name(const X509_NAME *name, char *text, uint32_t bytes);
 

@@ -28,8 +28,6 @@ struct session {
     struct tls_verdict verdict; /* on the peer's certificate */
 };
 
-void session_identity(const struct secure *secure, const struct address *address, struct secure_identity *identity);
-
 static inline uint32_t out_room(const struct secure_out *out)
 {
     WEFT_ASSERT(out->used <= out->bytes_max);

@@ -5,6 +5,7 @@
 
 #include <openssl/x509_vfy.h>
 
+#include "engine/net/secure.h"
 #include "tls/openssl_revocation.h"
 #include "tls/verify.h"
 
@@ -22,5 +23,7 @@ void verify_chain(X509_STORE_CTX *context, const struct tls_verify_rules *rules,
 const char *verify_leaf_strictly(X509 *leaf, bool client);
 /* Does the certificate name this numeric address or host name? */
 bool verify_leaf_names(X509 *leaf, const char *peer);
+/* Whom a certificate names that verified.  @param identity filled */
+void leaf_identity(X509 *leaf, const struct secure_wanted *wanted, struct secure_identity *identity);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include "tls/openssl_session.h"
+#include "tls/openssl_verify.h"
 #include "tls/reason.h"
 
 /* A record is made smaller than its data to fill an output's rest only if it carries at least this: below, the cost
@@ -279,6 +280,18 @@ static void session_facts(const struct secure *secure, struct secure_facts *fact
     facts->peer_verified =
         SSL_get0_peer_certificate(session->ssl) != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK;
     facts->crl_expired = session->verdict.crl_expired;
+}
+
+/* A session without a peer's certificate names nobody. */
+static void session_identity(const struct secure *secure, const struct secure_wanted *wanted,
+                             struct secure_identity *identity)
+{
+    const struct session *session = WEFT_CONTAINER_OF(secure, const struct session, secure);
+    X509 *leaf = SSL_get0_peer_certificate(session->ssl);
+    *identity = (struct secure_identity){0};
+    if (leaf != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK) {
+        leaf_identity(leaf, wanted, identity);
+    }
 }
 
 static void session_close(struct secure *secure)

@@ -57,12 +57,21 @@ struct secure_name {
     uint8_t id[UUID_BYTES];
 };
 
+/* Whom somebody looks for in a certificate. */
+struct secure_wanted {
+    const struct address *address; /* where it was shown; the port does not matter */
+};
+
+#define SECURE_SHOWN_BYTES 256u
+
 /* Whom the peer's certificate names.  All zero where none was shown and verified. */
 struct secure_identity {
+    bool verified;  /* one was */
     uint32_t names; /* that it claims, of nodes */
     bool named;     /* exactly one, and it is well formed: name is valid */
     struct secure_name name;
-    bool address_named; /* it holds the address in question */
+    bool address_named;             /* it holds the address in question */
+    char shown[SECURE_SHOWN_BYTES]; /* its names for people, cut at the end */
 };
 
 struct secure_ops {
@@ -77,8 +86,8 @@ struct secure_ops {
     /* Produce the closing record. */
     enum secure_step (*shut)(struct secure *secure, struct secure_out *out);
     void (*facts)(const struct secure *secure, struct secure_facts *facts);
-    /* Whom does the peer's certificate name, and is this address among it?  After the handshake. */
-    void (*identity)(const struct secure *secure, const struct address *address, struct secure_identity *identity);
+    /* Whom does the peer's certificate name, and is who is wanted among them?  After the handshake. */
+    void (*identity)(const struct secure *secure, const struct secure_wanted *wanted, struct secure_identity *identity);
     /* Wipe and release. */
     void (*close)(struct secure *secure);
 };

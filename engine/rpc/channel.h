@@ -26,6 +26,9 @@ struct channel;
 struct channel_events {
     /* Fill what our side offers (dialer), or answers to `offer` (acceptor). */
     void (*introduce)(struct channel *channel, const struct negotiation *offer, struct negotiation *own);
+    /* May it stay, by what its certificate alone says?  Asked when the handshake is done, unless
+     * the offer came along with its end: admit is asked in any case.  NULL: nobody minds. */
+    enum weft_reason (*secured)(struct channel *channel);
     /* May this peer stay?  The dialer is asked with the acceptor's answer, the acceptor with the dialer's offer.
      * Anything but WEFT_REASON_NONE refuses. */
     enum weft_reason (*admit)(struct channel *channel, const struct negotiation *theirs);
@@ -53,17 +56,18 @@ struct channel {
     enum weft_lane lane;
     bool timeout_negotiated;
     bool duration_negotiated;
-    bool peer_hello;          /* the peer is a weft node */
-    bool verified;            /* its certificate did; set by the owner's admit */
-    bool refused_by_peer;     /* its answer was a refusal: conn.error.reason is the peer's */
-    bool misdirected;         /* plaintext on a TLS listener */
-    bool said_goodbye;        /* acceptor: the peer did, by this channel */
-    bool offered;             /* dialer: our half of the negotiation is on its way */
-    bool stalled;             /* no more frames are taken for now; channel_hold.c */
-    enum channel_stall stall; /* why */
-    bool used;                /* a whole frame arrived */
-    bool pass_over;           /* the frame at hand waited for memory until its deadline: its payload is passed over */
-    uint32_t peer;            /* the owner's name for it; 0: none */
+    bool peer_hello;           /* the peer is a weft node */
+    bool verified;             /* its certificate did; set by the owner's admit */
+    bool refused_by_peer;      /* its answer was a refusal: conn.error.reason is the peer's */
+    bool misdirected;          /* plaintext on a TLS listener */
+    enum weft_reason unproven; /* acceptor: its certificate is somebody else's, and its offer is not here yet */
+    bool said_goodbye;         /* acceptor: the peer did, by this channel */
+    bool offered;              /* dialer: our half of the negotiation is on its way */
+    bool stalled;              /* no more frames are taken for now; channel_hold.c */
+    enum channel_stall stall;  /* why */
+    bool used;                 /* a whole frame arrived */
+    bool pass_over;            /* the frame at hand waited for memory until its deadline: its payload is passed over */
+    uint32_t peer;             /* the owner's name for it; 0: none */
     uint8_t peer_id[UUID_BYTES];
     uint64_t peer_incarnation;
     uint64_t connection_id; /* dialer: what a Seastar server calls this connection; 0: it has no name for it */

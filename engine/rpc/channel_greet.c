@@ -12,6 +12,10 @@
 #include "engine/rpc/channel.h"
 #include "engine/rpc/first_bytes.h"
 
+/* A dialer whose certificate is refused is told so in answer to its offer, which comes with the end of the handshake or
+ * a round trip later. */
+#define UNPROVEN_OFFER_NS UINT64_C(1000000000)
+
 struct channel_greeting {
     struct negotiation_reader reader;
     struct negotiation theirs;
@@ -52,12 +56,39 @@ static void greet_send(struct channel *channel, const struct negotiation *own)
     }
 }
 
+/* What the certificate alone decides.  A dialer says nothing to a stranger; an acceptor waits for the offer, so that
+ * the reason can be told, but whatever comes instead ends by that reason, too.  @return whether to go on */
+static bool greet_proven(struct channel *channel, uint64_t *offer_ns)
+{
+    struct conn *conn = &channel->conn;
+    enum weft_reason reason = WEFT_REASON_NONE;
+    if (conn->secure != NULL && channel->events->secured != NULL) {
+        reason = channel->events->secured(channel);
+    }
+    if (reason == WEFT_REASON_NONE) {
+        return true;
+    }
+    weft_error_set_reason(&conn->error, WEFT_ERR_REFUSED, reason, "%s", weft_reason_name(reason));
+    if (!conn->accepted) {
+        channel->state = CHANNEL_REFUSING;
+        conn_close(conn, reason);
+        return false;
+    }
+    channel->unproven = reason;
+    *offer_ns = *offer_ns < UNPROVEN_OFFER_NS ? *offer_ns : UNPROVEN_OFFER_NS;
+    return true;
+}
+
 void channel_greet_opened(struct channel *channel)
 {
+    uint64_t offer_ns = channel->rpc->net->options.handshake_timeout_ns;
     if (channel->state != CHANNEL_GREETING) {
         return; /* the offer came along with the end of the handshake */
     }
-    conn_deadline_start(&channel->conn, channel->rpc->net->options.handshake_timeout_ns, WEFT_REASON_HELLO_TIMEOUT);
+    if (!greet_proven(channel, &offer_ns)) {
+        return;
+    }
+    conn_deadline_start(&channel->conn, offer_ns, WEFT_REASON_HELLO_TIMEOUT);
     if (!channel->conn.accepted) {
         struct negotiation own;
         memset(&own, 0, sizeof own);
@@ -119,8 +150,9 @@ static void greet_accept(struct channel *channel, const struct negotiation *offe
         return;
     }
     greet_note_peer(channel, offer);
-    enum weft_reason reason =
-        channel->misdirected ? WEFT_REASON_PLAINTEXT_ON_TLS_PORT : channel->events->admit(channel, offer);
+    enum weft_reason reason = channel->misdirected                    ? WEFT_REASON_PLAINTEXT_ON_TLS_PORT
+                              : channel->unproven != WEFT_REASON_NONE ? channel->unproven
+                                                                      : channel->events->admit(channel, offer);
     if (reason != WEFT_REASON_NONE) {
         greet_refuse(channel, offer, reason);
         return;

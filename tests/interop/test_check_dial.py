@@ -162,6 +162,19 @@ class Dialing(unittest.TestCase):
                 self.assert_failed(said, reason, "self", side)
                 node.close()
 
+    def test_certificate__of_another_name__found_before_a_word_is_said(self):
+        """Under require_endpoint_verification, as the node of this configuration would find it."""
+        verifying = self.tls(more="    require_client_auth: true\n    require_endpoint_verification: true\n")
+        self.leaves["elsewhere"] = self.ca.leaf("elsewhere", names="IP:127.0.0.99", extensions=LEAF)
+        node = self.node(self.tls("elsewhere"), ("tls",))
+        said = self.dial(node, verifying)
+        self.assert_failed(said, "cert_name_mismatch", "self", "there")
+        self.assertIn("IP:127.0.0.99", said["failure"]["text"])
+        self.assertTrue(said["tls"]["verified"])
+        self.assertIsNone(said["peer"])
+        node.close()
+        self.assertTrue(self.dial(self.node(self.tls(), ("tls",)), verifying)["reached"])
+
     def test_ports__taken_for_each_other__named_on_both_ends(self):
         node = self.node(self.tls(scope="none", more=""), ("plain", "tls"))
         self.assert_failed(self.dial(node, self.tls(), "--security", "tls", port="plain"), "tls_on_plaintext_port",

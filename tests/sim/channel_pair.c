@@ -64,6 +64,13 @@ static void side_introduce(struct channel *channel, const struct negotiation *of
     }
 }
 
+static enum weft_reason side_secured(struct channel *channel)
+{
+    struct side *side = channel->owner;
+    side->secured++;
+    return side->secured_reason;
+}
+
 static enum weft_reason side_admit(struct channel *channel, const struct negotiation *theirs)
 {
     struct side *side = channel->owner;
@@ -108,6 +115,7 @@ static bool side_authorize(const struct channel *channel, uint64_t verb)
 
 static const struct channel_events side_events = {
     .introduce = side_introduce,
+    .secured = side_secured,
     .admit = side_admit,
     .authorize = side_authorize,
     .disclose = side_disclose,

@@ -48,6 +48,7 @@ struct side {
     bool hello;
     const char *cookie; /* NULL: none */
     bool by_reference;  /* arguments of calls go by reference, where there is memory for it */
+    enum weft_reason secured_reason;
     enum weft_reason admit_reason;
     uint64_t forbidden_verb;          /* 0: every request may run, and nobody asks */
     enum weft_reason disclose_reason; /* NONE: the true one */
@@ -55,6 +56,7 @@ struct side {
     struct channel *channels[CHANNELS_MAX]; /* NULL when down */
     struct conn *raws[CHANNELS_MAX];
     uint32_t channel_count;
+    uint32_t secured;  /* times asked */
     uint32_t admitted; /* times asked */
     uint32_t authorized;
     uint32_t up;

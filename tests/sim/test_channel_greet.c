@@ -125,6 +125,79 @@ static void refusal__by_the_dialer__acceptor_sees_the_end(void **state)
     channel_pair_close(&pair);
 }
 
+static void certificate__refused_by_the_dialer__not_a_byte_is_said(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    channel_pair_init(&pair, 221);
+    pair.options.secure[0] = pair.options.secure[1] = true;
+    pair.sides[ACCEPTOR].raw = true; /* a server that says nothing at all */
+    pair.sides[DIALER].secured_reason = WEFT_REASON_CERT_NAME_MISMATCH;
+    channel_pair_open(&pair);
+    uint64_t begin_ns = sim_world_now_ns(pair.conns.world);
+    channel_pair_dial(&pair);
+    conn_pair_until_closed(&pair.conns);
+    assert_true(sim_world_now_ns(pair.conns.world) - begin_ns < SECOND / 2);
+    assert_int_equal(pair.sides[DIALER].secured, 1);
+    assert_int_equal(pair.sides[DIALER].admitted + pair.sides[DIALER].up, 0);
+    assert_int_equal(pair.sides[DIALER].error.code, WEFT_ERR_REFUSED);
+    assert_int_equal(pair.sides[DIALER].error.reason, WEFT_REASON_CERT_NAME_MISMATCH);
+    assert_int_equal(pair.sides[ACCEPTOR].raw_used, 0);
+    channel_pair_close(&pair);
+}
+
+static void certificate__refused_by_the_acceptor__told_when_the_offer_comes(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    struct negotiation_reader reader;
+    struct negotiation answer = {.has_refusal = false};
+    enum weft_reason why = WEFT_REASON_NONE;
+    uint32_t taken = 0;
+    channel_pair_init(&pair, 222);
+    pair.options.secure[0] = pair.options.secure[1] = true;
+    pair.sides[DIALER].raw = true;
+    pair.sides[ACCEPTOR].secured_reason = WEFT_REASON_WRONG_NODE;
+    channel_pair_open(&pair);
+    channel_pair_dial(&pair);
+    assert_int_equal(pair.sides[ACCEPTOR].secured, 1);
+    channel_pair_raw_greet(&pair, DIALER);
+    conn_pair_until_closed(&pair.conns);
+    assert_int_equal(pair.sides[ACCEPTOR].admitted + pair.sides[ACCEPTOR].up, 0);
+    assert_int_equal(pair.sides[ACCEPTOR].error.code, WEFT_ERR_REFUSED);
+    assert_int_equal(pair.sides[ACCEPTOR].error.reason, WEFT_REASON_WRONG_NODE);
+    negotiation_reader_init(&reader);
+    const struct weft_span got = {pair.sides[DIALER].raw_bytes, pair.sides[DIALER].raw_used};
+    assert_int_equal(negotiation_read(&reader, got, &taken, &answer, &why), NEGOTIATION_DONE);
+    assert_true(answer.has_refusal);
+    assert_int_equal(answer.refusal, WEFT_REASON_WRONG_NODE);
+    channel_pair_close(&pair);
+}
+
+/* What it is refused for is known; nobody waits for its hello as long as for another's. */
+static void certificate__refused_and_nothing_else_comes__ends_by_its_reason(void **state)
+{
+    (void)state;
+    for (uint32_t garbage = 0; garbage < 2; garbage++) {
+        struct channel_pair pair;
+        channel_pair_init(&pair, 223 + garbage);
+        pair.options.secure[0] = pair.options.secure[1] = true;
+        pair.sides[DIALER].raw = true;
+        pair.sides[ACCEPTOR].secured_reason = WEFT_REASON_CERT_NAME_MISMATCH;
+        channel_pair_open(&pair);
+        uint64_t begin_ns = sim_world_now_ns(pair.conns.world);
+        channel_pair_dial(&pair);
+        if (garbage == 1) {
+            channel_pair_raw_send(&pair, DIALER, 0, "GET / HTTP/1.1\r\n\r\n", 18);
+        }
+        conn_pair_until_closed(&pair.conns);
+        assert_int_equal(pair.sides[ACCEPTOR].error.code, WEFT_ERR_REFUSED);
+        assert_int_equal(pair.sides[ACCEPTOR].error.reason, WEFT_REASON_CERT_NAME_MISMATCH);
+        assert_true(sim_world_now_ns(pair.conns.world) - begin_ns < SECOND * 3 / 2);
+        channel_pair_close(&pair);
+    }
+}
+
 /* A raw dialer against an acceptor; what the acceptor answered and why it ended. */
 static void expect_raw_dialer(const void *data, uint32_t bytes, bool secure_acceptor, enum weft_reason reason,
                               const void *answer, uint32_t answer_bytes)
@@ -336,6 +409,9 @@ int main(void)
         cmocka_unit_test(negotiation__every_combination__both_agree),
         cmocka_unit_test(refusal__by_the_acceptor__both_know),
         cmocka_unit_test(refusal__by_the_dialer__acceptor_sees_the_end),
+        cmocka_unit_test(certificate__refused_by_the_dialer__not_a_byte_is_said),
+        cmocka_unit_test(certificate__refused_by_the_acceptor__told_when_the_offer_comes),
+        cmocka_unit_test(certificate__refused_and_nothing_else_comes__ends_by_its_reason),
         cmocka_unit_test(acceptor__first_bytes_wrong__ends_with_a_named_reason),
         cmocka_unit_test(acceptor__plaintext_hello_on_its_tls_port__told_so),
         cmocka_unit_test(dialer__answer_wrong__ends_with_a_named_reason),

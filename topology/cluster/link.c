@@ -252,12 +252,18 @@ static enum weft_reason link_check(const struct link *link, const struct negotia
     return due ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
 }
 
+static enum weft_reason link_secured(struct channel *channel)
+{
+    const struct link *link = channel->owner;
+    return node_check_identity(link->share, channel, NULL, link->peer, &channel->conn.error);
+}
+
 static enum weft_reason link_admit(struct channel *channel, const struct negotiation *answer)
 {
     struct link *link = channel->owner;
     enum weft_reason reason = link_check(link, answer);
     if (reason == WEFT_REASON_NONE) {
-        reason = node_check_identity(link->share, channel, answer, link->peer);
+        reason = node_check_identity(link->share, channel, answer, link->peer, &channel->conn.error);
     }
     channel->peer = link->peer_index + 1;
     return reason != WEFT_REASON_NONE ? reason : node_ask_admit(link->share, channel, answer);
@@ -373,6 +379,7 @@ static void link_down(struct channel *channel)
 
 static const struct channel_events link_channel_events = {
     .introduce = link_introduce,
+    .secured = link_secured,
     .admit = link_admit,
     .disclose = link_disclose,
     .up = link_up,

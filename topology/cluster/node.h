@@ -186,9 +186,11 @@ bool node_stand_in_rests(const struct node_shard *share);
 void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello);
 /* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits. */
 enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry);
-/* What a certificate names, against the peer that shows it; node_identity.c. */
+/* What a certificate names, against the peer that shows it; node_identity.c.
+ * @param theirs NULL: what the certificate alone decides   @param why NULL, or says more if it refuses */
 enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,
-                                     const struct negotiation *theirs, const struct peer *entry);
+                                     const struct negotiation *theirs, const struct peer *entry,
+                                     struct weft_error *why);
 /* The host's say, node_guard.c: about a connection that is fine otherwise, and about a request. */
 enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs);
 bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb);

@@ -122,6 +122,12 @@ static enum weft_reason accept_count(struct channel *channel)
     return WEFT_REASON_NONE;
 }
 
+static enum weft_reason accept_secured(struct channel *channel)
+{
+    const struct peer *entry = accept_match(channel).only;
+    return node_check_identity(accept_share(channel), channel, NULL, entry, &channel->conn.error);
+}
+
 static enum weft_reason accept_check(struct channel *channel, const struct negotiation *offer)
 {
     struct node_shard *share = accept_share(channel);
@@ -140,7 +146,7 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
     if (reason != WEFT_REASON_NONE) {
         return reason;
     }
-    reason = node_check_identity(share, channel, offer, match.only);
+    reason = node_check_identity(share, channel, offer, match.only, &channel->conn.error);
     if (reason != WEFT_REASON_NONE) {
         return reason;
     }
@@ -309,6 +315,7 @@ static void accept_down(struct channel *channel)
 
 static const struct channel_events accept_channel_events = {
     .introduce = accept_introduce,
+    .secured = accept_secured,
     .admit = accept_admit,
     .authorize = accept_authorize,
     .disclose = accept_disclose,

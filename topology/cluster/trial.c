@@ -34,26 +34,33 @@ static void trial_introduce(struct channel *channel, const struct negotiation *o
     node_introduce(node_shard_of(channel->rpc->shard), weft_lane_name(WEFT_LANE_NORMAL), &own->hello);
 }
 
-static void trial_note_secure(struct trial_run *run, const struct channel *channel)
+static const struct peer *trial_entry(const struct channel *channel)
 {
+    const struct topology *topology = node_shard_of(channel->rpc->shard)->topology;
+    return peer_match_address(topology->peers, topology->slot_count, &channel->conn.remote).only;
+}
+
+static enum weft_reason trial_secured(struct channel *channel)
+{
+    struct trial_run *run = trial_of(channel);
+    const struct node_shard *share = node_shard_of(channel->rpc->shard);
     const struct secure *secure = channel->conn.secure;
-    if (secure != NULL && channel->offered) { /* our offer is sent once the handshake is done */
-        run->result->secured = true;
-        secure->ops->facts(secure, &run->result->facts);
-    }
+    run->result->secured = true;
+    secure->ops->facts(secure, &run->result->facts);
+    return node_check_identity(share, channel, NULL, trial_entry(channel), &channel->conn.error);
 }
 
 static enum weft_reason trial_admit(struct channel *channel, const struct negotiation *answer)
 {
     struct trial_run *run = trial_of(channel);
     const struct node_shard *share = node_shard_of(channel->rpc->shard);
-    const struct topology *topology = share->topology;
-    struct peer_match match = peer_match_address(topology->peers, topology->slot_count, &channel->conn.remote);
-    const struct peer *entry = match.only;
+    const struct peer *entry = trial_entry(channel);
     if (answer->has_hello) {
         run->result->has_hello = true;
         run->result->hello = answer->hello;
-        return node_check_hello(share, &answer->hello, entry);
+        enum weft_reason reason = node_check_hello(share, &answer->hello, entry);
+        return reason != WEFT_REASON_NONE ? reason
+                                          : node_check_identity(share, channel, answer, entry, &channel->conn.error);
     }
     bool due = (entry != NULL && entry->id_known) || run->node->settings.require_hello == WEFT_REQUIRE_HELLO_ALWAYS;
     return due ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
@@ -69,7 +76,6 @@ static void trial_up(struct channel *channel)
 {
     struct trial_run *run = trial_of(channel);
     run->result->reached = true;
-    trial_note_secure(run, channel);
     conn_close(&channel->conn, WEFT_REASON_LOCAL_CLOSE);
 }
 
@@ -77,7 +83,6 @@ static void trial_down(struct channel *channel)
 {
     struct trial_run *run = trial_of(channel);
     if (!run->result->reached) {
-        trial_note_secure(run, channel);
         run->result->error = channel->conn.error;
         run->result->told = channel->refused_by_peer || tls_reason_is_told(channel->conn.error.tls_code);
     }
@@ -86,6 +91,7 @@ static void trial_down(struct channel *channel)
 
 static const struct channel_events trial_channel_events = {
     .introduce = trial_introduce,
+    .secured = trial_secured,
     .admit = trial_admit,
     .disclose = trial_disclose,
     .up = trial_up,

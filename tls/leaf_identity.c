@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns what a certificate says of who shows it.  Happy path: one pass over its alternative names; the subject names
+ * nobody.  Failure modes: a name that cannot be read is no name; whether what is found is enough is the asker's
+ * business. */
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/x509v3.h>
+
+#include "tls/node_name.h"
+#include "tls/openssl_describe.h"
+#include "tls/openssl_verify.h"
+
+static void identity_take_uri(struct secure_identity *identity, const ASN1_IA5STRING *uri)
+{
+    const struct weft_span text = {ASN1_STRING_get0_data(uri), (uint32_t)ASN1_STRING_length(uri)};
+    if (node_name_is_one(text)) {
+        identity->named = node_name_parse(&identity->name, text) && identity->names == 0;
+        identity->names++;
+    }
+}
+
+static void identity_show(struct secure_identity *identity, const GENERAL_NAME *name)
+{
+    size_t used = strlen(identity->shown);
+    int more = snprintf(identity->shown + used, sizeof identity->shown - used, "%s", used > 0 ? " " : "");
+    used += (size_t)more;
+    if (used < sizeof identity->shown) {
+        describe_name(name, identity->shown + used, (uint32_t)(sizeof identity->shown - used));
+    }
+}
+
+void leaf_identity(X509 *leaf, const struct secure_wanted *wanted, struct secure_identity *identity)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    *identity = (struct secure_identity){.verified = true};
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        identity_show(identity, name);
+        if (name->type == GEN_URI) {
+            identity_take_uri(identity, name->d.uniformResourceIdentifier);
+        }
+    }
+    GENERAL_NAMES_free(names);
+    address_print_ip(wanted->address, text);
+    identity->address_named = verify_leaf_names(leaf, text);
+}

@@ -36,7 +36,9 @@ enum certs_key {
     KEY_CA,
     KEY_ID,
     KEY_DNS,
-    KEY_DAYS
+    KEY_DAYS,
+    KEY_PASSWORD_FILE,
+    KEY_CA_PASSWORD_FILE
 };
 
 /* Of all three subcommands; each uses its own. */
@@ -100,6 +102,7 @@ static const struct argp_option ca_options[] = {
     {"cluster", KEY_CLUSTER, "NAME", 0, "The cluster; stands in the CA's subject", 0},
     {"out", KEY_OUT, "DIR", 0, "Where ca.crt and ca.key go; made (mode 0700) if it is missing", 0},
     {"days", KEY_DAYS, "N", 0, "How long the CA is valid; default ten years", 0},
+    {"password-file", KEY_PASSWORD_FILE, "FILE", 0, "Encrypt ca.key with the password that is the one line of FILE", 0},
     {"force", KEY_FORCE, NULL, 0, "Replace files that exist", 0},
     {0},
 };
@@ -129,6 +132,9 @@ static error_t ca_parse(int key, char *argument, struct argp_state *state)
     case KEY_FORCE:
         arguments->force = true;
         return 0;
+    case KEY_PASSWORD_FILE:
+        arguments->node.password_file = argument;
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "\"%s\" is too much: ca takes options only", argument);
         return EINVAL;
@@ -149,7 +155,9 @@ static int certs_ca(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0) {
         return 2;
     }
-    struct tls_ca_options options = {.cluster = arguments.node.cluster, .validity = arguments.validity};
+    struct tls_ca_options options = {.cluster = arguments.node.cluster,
+                                     .validity = arguments.validity,
+                                     .password_file = arguments.node.password_file};
     struct tls_material material;
     struct weft_error why = {0};
     enum weft_err err = tls_issue_ca(&material, &options, &why);
@@ -172,6 +180,9 @@ static const struct argp_option node_options[] = {
     {"ca", KEY_CA, "DIR", 0, "Where ca.crt and ca.key are", 1},
     {"out", KEY_OUT, "DIR", 0, "Where NAME.crt and NAME.key go; made (mode 0700) if it is missing", 1},
     {"force", KEY_FORCE, NULL, 0, "Replace files that exist", 1},
+    {"password-file", KEY_PASSWORD_FILE, "FILE", 0,
+     "Encrypt NAME.key with the password that is the one line of FILE; the node needs it as keyfile_password_file", 1},
+    {"ca-password-file", KEY_CA_PASSWORD_FILE, "FILE", 0, "The same of ca.key, where it is encrypted", 1},
     {NULL, 0, NULL, 0, "The node:", 2},
     {"cluster", KEY_CLUSTER, "NAME", 0, "Its cluster", 2},
     {"dc", KEY_DC, "DC", 0, "Its data centre", 2},
@@ -222,6 +233,9 @@ static error_t node_parse(int key, char *argument, struct argp_state *state)
     case KEY_CA:
         arguments->ca = argument;
         return 0;
+    case KEY_CA_PASSWORD_FILE:
+        node->ca_password_file = argument;
+        return 0;
     case KEY_DC:
         node->dc = argument;
         return 0;
@@ -247,7 +261,7 @@ static error_t node_parse(int key, char *argument, struct argp_state *state)
         node_check(state, arguments);
         return 0;
     default:
-        /* --cluster, --out, --days and --force are the CA's too. */
+        /* --cluster, --out, --days, --force and --password-file are the CA's too. */
         return ca_parse(key, argument, state);
     }
 }

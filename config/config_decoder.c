@@ -88,6 +88,12 @@ void decoder_block(struct config_decoder *decoder, const struct yaml_node *mappi
             decoder_member(decoder, value, key);
             continue;
         }
+        key = config_schema_find(block == CONFIG_BLOCK_WEFT ? CONFIG_BLOCK_ENCRYPTION : CONFIG_BLOCK_WEFT, value->key);
+        if (key != NULL) {
+            decoder_key_error(decoder, value, "not a key of %s, but of %s; move it there", config_block_name(block),
+                              config_block_name(key->block));
+            continue;
+        }
         key = config_schema_nearest(block, value->key, &distance);
         decoder_key_error(decoder, value, "not a key of %s; the nearest one is %s%s", config_block_name(block),
                           key->name, distance > strlen(value->key) / 2 ? ", and weft check --schema lists all" : "");

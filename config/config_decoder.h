@@ -71,6 +71,7 @@ struct config_decoder {
     /* weft: */
     const struct yaml_node *dc;
     const struct yaml_node *rack;
+    const struct yaml_node *keyfile_password;
     bool client_auth_plaintext_refused;
     struct decoder_entry *entries;
     uint32_t entry_count;
@@ -142,9 +143,9 @@ config_key_fn decoder_listen_address, decoder_listen_interface, decoder_listen_i
 config_key_fn decoder_internode_encryption, decoder_certificate, decoder_keyfile, decoder_truststore, decoder_crl,
     decoder_client_auth, decoder_priority_string, decoder_endpoint_verification;
 /* weft: */
-config_key_fn decoder_weft_dc, decoder_weft_rack, decoder_state_directory, decoder_dial_address, decoder_require_hello,
-    decoder_shards, decoder_lanes, decoder_lane_name, decoder_tcp_congestion, decoder_backend,
-    decoder_client_auth_plaintext, decoder_peers_max, decoder_nodes;
+config_key_fn decoder_weft_dc, decoder_weft_rack, decoder_state_directory, decoder_keyfile_password,
+    decoder_dial_address, decoder_require_hello, decoder_shards, decoder_lanes, decoder_lane_name,
+    decoder_tcp_congestion, decoder_backend, decoder_client_auth_plaintext, decoder_peers_max, decoder_nodes;
 /* An entry of nodes: */
 config_key_fn decoder_entry_address, decoder_entry_addresses, decoder_entry_dc, decoder_entry_rack;
 

@@ -169,7 +169,8 @@ static bool encryption_key_wrong(const struct config_decoder *decoder, const cha
     return value != NULL && !value_is_unset(value);
 }
 
-/* The file of a key, or its default, checked.  secret: it holds a private key   who: what needs it, for the message */
+/* The file of a key, or its default, checked.  secret: it holds a private key or its password   who: what needs it, for
+ * the message */
 static const char *encryption_file(struct config_decoder *decoder, const struct yaml_node *written,
                                    const char *standard, const char *key, bool secret, const char *who)
 {
@@ -210,6 +211,10 @@ static void encryption_files(struct config_decoder *decoder)
              weft_encryption_name(scope));
     tls->certificate = encryption_file(decoder, decoder->certificate, CERTIFICATE_DEFAULT, "certificate", false, who);
     tls->keyfile = encryption_file(decoder, decoder->keyfile, KEYFILE_DEFAULT, "keyfile", true, who);
+    if (decoder->keyfile_password != NULL) {
+        decoder->config->options.keyfile_password_file =
+            encryption_file(decoder, decoder->keyfile_password, NULL, "keyfile_password_file", true, "the keyfile");
+    }
     tls->certificate_in_block = decoder->certificate != NULL;
     if (truststore_is_system(decoder)) {
         tls->truststore = TRUSTSTORE_SYSTEM;
@@ -317,6 +322,9 @@ void decoder_encryption_finish(struct config_decoder *decoder)
         encryption_files(decoder);
     } else if (decoder->keyfile != NULL && !written) {
         decoder_warning(decoder, decoder->keyfile, "has no effect without certificate");
+    }
+    if (!tls_used && decoder->keyfile_password != NULL) {
+        decoder_warning(decoder, decoder->keyfile_password, "has no effect: no keyfile is used");
     }
     if (decoder->client_auth != NULL) {
         encryption_client_auth_finish(decoder, tls_used);

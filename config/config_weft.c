@@ -91,6 +91,11 @@ void decoder_client_auth_plaintext(struct config_decoder *decoder, const struct 
     }
 }
 
+void decoder_keyfile_password(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    decoder->keyfile_password = decoder_written_path(decoder, value) != NULL ? value : NULL;
+}
+
 void decoder_state_directory(struct config_decoder *decoder, const struct yaml_node *value)
 {
     const char *path = decoder_written_path(decoder, value);

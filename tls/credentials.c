@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the files of a credential set in memory, and how contexts take them over.  Happy path: read up to four PEM
- * files, check the set as a whole (credentials_check.c), keep the text; each context parses it into objects of its
- * own, because objects of one OpenSSL library context do not work in another.  Failure modes: unreadable or damaged
- * files, half a set (certificate without key), no system trust store. */
+ * files and a password, check the set as a whole (credentials_check.c), keep the text; each context parses it into
+ * objects of its own, because objects of one OpenSSL library context do not work in another.  Failure modes: unreadable
+ * or damaged files, half a set (certificate without key), no system trust store. */
 #include "tls/credentials.h"
 
 #include <stdio.h>
@@ -59,7 +59,7 @@ enum weft_err credentials_read_trust(struct tls_credentials *credentials, const 
 }
 
 static enum weft_err credentials_read_own(struct tls_credentials *credentials, const struct weft_tls_options *options,
-                                          struct weft_error *why)
+                                          const char *password, struct weft_error *why)
 {
     if (options->certificate != NULL && options->keyfile == NULL) {
         return weft_error_set(why, WEFT_ERR_CONFIG, "keyfile: missing; certificate %s needs its key",
@@ -69,11 +69,17 @@ static enum weft_err credentials_read_own(struct tls_credentials *credentials, c
         return weft_error_set(why, WEFT_ERR_CONFIG, "certificate: missing; keyfile %s needs its certificate",
                               options->keyfile);
     }
+    if (options->certificate == NULL && password != NULL) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "keyfile: missing; keyfile_password_file %s needs its keyfile",
+                              password);
+    }
     if (options->certificate == NULL) {
         return WEFT_OK;
     }
     WEFT_TRY(pem_file_read(&credentials->certificate, "certificate", options->certificate, PEM_FILE_BYTES_MAX, why));
-    return pem_file_read(&credentials->key, "keyfile", options->keyfile, PEM_FILE_BYTES_MAX, why);
+    WEFT_TRY(pem_file_read(&credentials->key, "keyfile", options->keyfile, PEM_FILE_BYTES_MAX, why));
+    return password == NULL ? WEFT_OK
+                            : pem_password_read(&credentials->password, "keyfile_password_file", password, why);
 }
 
 static enum weft_err credentials_read(struct tls_credentials *credentials, const struct weft_node_options *options,
@@ -82,7 +88,7 @@ static enum weft_err credentials_read(struct tls_credentials *credentials, const
     const char *lists = options->certificate_revocation_list;
     credentials->rules.strict = options->require_endpoint_verification;
     credentials->rules.crl_expired_ok = options->crl_expired == WEFT_CRL_EXPIRED_WARN;
-    WEFT_TRY(credentials_read_own(credentials, &options->tls, why));
+    WEFT_TRY(credentials_read_own(credentials, &options->tls, options->keyfile_password_file, why));
     WEFT_TRY(credentials_read_trust(credentials, options->tls.truststore, why));
     return lists == NULL ? WEFT_OK
                          : pem_file_read(&credentials->revocation, "certificate_revocation_list", lists,
@@ -114,6 +120,7 @@ void tls_credentials_destroy(struct tls_credentials *credentials)
     if (credentials == NULL) {
         return;
     }
+    pem_file_fini(&credentials->password);
     pem_file_fini(&credentials->key);
     pem_file_fini(&credentials->certificate);
     pem_file_fini(&credentials->trust);

@@ -138,6 +138,11 @@ static enum weft_err credentials_check_own(struct tls_credentials *credentials, 
         credentials_warn(credentials, "keyfile %s: mode %04o lets others than its owner use it; chmod 600 it",
                          credentials->key.path, (unsigned)credentials->key.mode);
     }
+    if ((credentials->password.mode & 077) != 0) {
+        credentials_warn(credentials,
+                         "keyfile_password_file %s: mode %04o lets others than its owner use it; chmod 600 it",
+                         credentials->password.path, (unsigned)credentials->password.mode);
+    }
     credentials_check_dates(credentials);
     return credentials_check_chain(credentials, library, store, chain, why);
 }
@@ -168,6 +173,9 @@ static enum weft_err credentials_check_in(struct tls_credentials *credentials, O
     if (err == WEFT_OK && credentials_have_certificate(credentials)) {
         err = pem_certificates(&credentials->certificate, library, PEM_CHAIN_MAX, &chain, why);
         if (err == WEFT_OK) {
+            err = pem_key_unlock(&credentials->key, "keyfile_password_file", &credentials->password, library, why);
+        }
+        if (err == WEFT_OK) {
             err = pem_key(&credentials->key, library, &key, why);
         }
         if (err == WEFT_OK) {
@@ -188,6 +196,7 @@ enum weft_err credentials_check(struct tls_credentials *credentials, struct weft
     struct library library;
     WEFT_TRY(library_open(&library, why));
     enum weft_err err = credentials_check_in(credentials, library.context, why);
+    pem_file_fini(&credentials->password);
     library_close(&library);
     return err;
 }

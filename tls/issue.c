@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns making certificates.  Happy path: a fresh P-256 key, a certificate with exactly the extensions that weft's
  * strictest checks demand (issue_extensions.c), signed by itself (CA) or by the CA, handed out as PEM.  Failure modes:
- * names that cannot stand in a certificate, a CA that is none, has expired or does not fit its key. */
+ * names that cannot stand in a certificate, a CA that is none, has expired or does not fit its key, a
+ * password that does not open the CA's key. */
 #include "tls/issue.h"
 
 #include <limits.h>
@@ -138,7 +139,8 @@ static char *issue_take_text(BIO *bio, uint32_t *bytes)
 }
 
 /* Sign, and hand out as PEM. */
-static enum weft_err issue_end(struct issue *issue, struct tls_material *material, struct weft_error *why)
+static enum weft_err issue_print(struct issue *issue, struct tls_material *material, const struct pem_file *password,
+                                 struct weft_error *why)
 {
     EVP_PKEY *signer = issue->ca_key != NULL ? issue->ca_key : issue->key;
     EVP_MD *digest = EVP_MD_fetch(issue->library.context, "SHA256", NULL);
@@ -147,7 +149,7 @@ static enum weft_err issue_end(struct issue *issue, struct tls_material *materia
     BIO *certificate = BIO_new(BIO_s_mem());
     BIO *key = BIO_new(BIO_s_mem());
     ok = ok && certificate != NULL && key != NULL && PEM_write_bio_X509(certificate, issue->certificate) == 1 &&
-         PEM_write_bio_PKCS8PrivateKey(key, issue->key, NULL, NULL, 0, NULL, NULL) == 1;
+         pem_key_print(issue->key, password, issue->library.context, key);
     if (ok) {
         material->certificate = issue_take_text(certificate, &material->certificate_bytes);
         material->key = issue_take_text(key, &material->key_bytes);
@@ -158,6 +160,18 @@ static enum weft_err issue_end(struct issue *issue, struct tls_material *materia
     return ok ? WEFT_OK : issue_trouble(why, "a certificate");
 }
 
+static enum weft_err issue_end(struct issue *issue, struct tls_material *material, const char *password_file,
+                               struct weft_error *why)
+{
+    struct pem_file password = {0};
+    if (password_file != NULL) {
+        WEFT_TRY(pem_password_read(&password, "password file", password_file, why));
+    }
+    enum weft_err err = issue_print(issue, material, &password, why);
+    pem_file_fini(&password);
+    return err;
+}
+
 static enum weft_err issue_ca(struct issue *issue, struct tls_material *material, const struct tls_ca_options *options,
                               struct weft_error *why)
 {
@@ -166,7 +180,7 @@ static enum weft_err issue_ca(struct issue *issue, struct tls_material *material
     WEFT_TRY(library_open(&issue->library, why));
     WEFT_TRY(issue_begin(issue, common_name, options->validity, CA_VALID_S, why));
     WEFT_TRY(issue_add_ca_extensions(issue, why));
-    return issue_end(issue, material, why);
+    return issue_end(issue, material, options->password_file, why);
 }
 
 enum weft_err tls_issue_ca(struct tls_material *material, const struct tls_ca_options *options, struct weft_error *why)
@@ -201,28 +215,43 @@ static enum weft_err issue_check_ca(const struct issue *issue, const char *path,
     return WEFT_OK;
 }
 
+static enum weft_err issue_load_ca_key(struct issue *issue, const char *path, const char *password_file,
+                                       struct weft_error *why)
+{
+    struct pem_file key = {0};
+    struct pem_file password = {0};
+    enum weft_err err = pem_file_read(&key, "CA key", path, PEM_FILE_BYTES_MAX, why);
+    if (err == WEFT_OK && password_file != NULL) {
+        err = pem_password_read(&password, "password file", password_file, why);
+    }
+    if (err == WEFT_OK) {
+        err = pem_key_unlock(&key, "--ca-password-file", &password, issue->library.context, why);
+    }
+    if (err == WEFT_OK) {
+        err = pem_key(&key, issue->library.context, &issue->ca_key, why);
+    }
+    pem_file_fini(&password);
+    pem_file_fini(&key);
+    return err;
+}
+
 static enum weft_err issue_load_ca(struct issue *issue, const char *certificate_path, const char *key_path,
-                                   struct weft_error *why)
+                                   const char *password_file, struct weft_error *why)
 {
     struct pem_file certificate = {0};
-    struct pem_file key = {0};
     STACK_OF(X509) *certificates = NULL;
     enum weft_err err = pem_file_read(&certificate, "CA certificate", certificate_path, PEM_FILE_BYTES_MAX, why);
-    if (err == WEFT_OK) {
-        err = pem_file_read(&key, "CA key", key_path, PEM_FILE_BYTES_MAX, why);
-    }
     if (err == WEFT_OK) {
         err = pem_certificates(&certificate, issue->library.context, PEM_CHAIN_MAX, &certificates, why);
     }
     if (err == WEFT_OK) {
-        err = pem_key(&key, issue->library.context, &issue->ca_key, why);
+        err = issue_load_ca_key(issue, key_path, password_file, why);
     }
     if (err == WEFT_OK) {
         issue->ca = sk_X509_shift(certificates);
         err = issue_check_ca(issue, certificate_path, why);
     }
     pem_certificates_free(certificates);
-    pem_file_fini(&key);
     pem_file_fini(&certificate);
     return err;
 }
@@ -253,10 +282,10 @@ static enum weft_err issue_node(struct issue *issue, struct tls_material *materi
     WEFT_TRY(library_open(&issue->library, why));
     WEFT_TRY(issue_set_id(issue, material, options->id, why));
     WEFT_TRY(tls_node_uri(&material->uri, options->cluster, options->dc, options->rack, material->id, why));
-    WEFT_TRY(issue_load_ca(issue, ca_certificate, ca_key, why));
+    WEFT_TRY(issue_load_ca(issue, ca_certificate, ca_key, options->ca_password_file, why));
     WEFT_TRY(issue_begin(issue, options->name, options->validity, NODE_VALID_S, why));
     WEFT_TRY(issue_add_node_extensions(issue, material->uri, options, why));
-    return issue_end(issue, material, why);
+    return issue_end(issue, material, options->password_file, why);
 }
 
 enum weft_err tls_issue_node(struct tls_material *material, const struct tls_node_options *options,

@@ -22,6 +22,7 @@ struct tls_validity {
 struct tls_ca_options {
     const char *cluster;          /* named in the subject */
     struct tls_validity validity; /* default: ten years */
+    const char *password_file;    /* of the key; NULL: it is not encrypted */
 };
 
 /* NULL is unknown for cluster, dc and rack. */
@@ -36,6 +37,8 @@ struct tls_node_options {
     const char *dns_names[TLS_ISSUE_NAMES_MAX];
     uint32_t dns_count;
     struct tls_validity validity; /* default: two years; never beyond the CA's end */
+    const char *password_file;    /* of the key; NULL: it is not encrypted */
+    const char *ca_password_file; /* of the CA's key, likewise */
 };
 
 /* A certificate and its key, both PEM. */
@@ -48,11 +51,12 @@ struct tls_material {
     char *uri;                /* of a node: weft://cluster/dc/rack/id */
 };
 
-/* @param material given; release with tls_material_fini   @return ok | INVALID | TLS | NO_MEMORY */
+/* @param material given; release with tls_material_fini   @return ok | INVALID | CONFIG (the password) | TLS |
+ * NO_MEMORY */
 WEFT_NODISCARD enum weft_err tls_issue_ca(struct tls_material *material, const struct tls_ca_options *options,
                                           struct weft_error *why);
 /* @param ca_certificate, ca_key paths of PEM files
- * @return ok | INVALID | CONFIG (the CA's files) | TLS | NO_MEMORY */
+ * @return ok | INVALID | CONFIG (the CA's files, a password) | TLS | NO_MEMORY */
 WEFT_NODISCARD enum weft_err tls_issue_node(struct tls_material *material, const struct tls_node_options *options,
                                             const char *ca_certificate, const char *ca_key, struct weft_error *why);
 /* Wipes the key.  A zeroed one is fine. */

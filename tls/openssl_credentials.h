@@ -11,11 +11,12 @@
 #include "tls/verify.h"
 
 /* Warnings of one set: at most one per check. */
-#define CREDENTIALS_WARNINGS_MAX 12u
+#define CREDENTIALS_WARNINGS_MAX 13u
 
 struct tls_credentials {
     struct pem_file certificate; /* text NULL: none */
-    struct pem_file key;
+    struct pem_file key;         /* its text is the plain key once the set is checked */
+    struct pem_file password;    /* text NULL: none; wiped once the set is checked */
     struct pem_file trust;
     struct pem_file revocation;    /* text NULL: none */
     struct tls_verify_rules rules; /* for the chains of peers */

@@ -2,7 +2,7 @@
 /* Owns reading PEM.  Happy path: open, check that it is a regular file of sane size, read it whole, without buffers
  * that would keep a copy; parse.  Fails with one line that names the configuration key, the path and the remedy: file
  * missing, not readable, a directory, a FIFO (never blocks on it), empty, too large, nothing usable inside, damaged,
- * encrypted. */
+ * no password where one is meant. */
 #include "tls/openssl_pem.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/error.h"
 #include "tls/openssl_library.h"
 
@@ -25,15 +26,15 @@ static enum weft_err pem_refuse_errno(const struct pem_file *file, int os_errno,
 {
     char cause[128];
     bool first = why != NULL && why->code == WEFT_OK;
-    weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: %s: %s; give a PEM file that this user may read", file->what,
-                   file->path, what, strerror_r(os_errno, cause, sizeof cause));
+    weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: %s: %s; give %s that this user may read", file->what, file->path, what,
+                   strerror_r(os_errno, cause, sizeof cause), file->kind);
     if (first) {
         why->os_errno = os_errno;
     }
     return WEFT_ERR_CONFIG;
 }
 
-static enum weft_err pem_refuse(const struct pem_file *file, const char *what, struct weft_error *why)
+enum weft_err pem_refuse(const struct pem_file *file, const char *what, struct weft_error *why)
 {
     return weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: %s", file->what, file->path, what);
 }
@@ -46,17 +47,15 @@ static enum weft_err pem_file_check(struct pem_file *file, int descriptor, uint3
         return pem_refuse_errno(file, errno, "cannot be examined", why);
     }
     if (!S_ISREG(status.st_mode)) {
-        return pem_refuse(file,
-                          S_ISDIR(status.st_mode) ? "is a directory; give a PEM file"
-                                                  : "is not a regular file; give a PEM file",
-                          why);
+        return weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: is %s; give %s", file->what, file->path,
+                              S_ISDIR(status.st_mode) ? "a directory" : "not a regular file", file->kind);
     }
     if (status.st_size == 0) {
-        return pem_refuse(file, "is empty; give a PEM file", why);
+        return weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: is empty; give %s", file->what, file->path, file->kind);
     }
     if (status.st_size > (off_t)bytes_max) {
-        return weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: has %lld bytes, the limit is %u; give a PEM file",
-                              file->what, file->path, (long long)status.st_size, bytes_max);
+        return weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: has %lld bytes, the limit is %u; give %s", file->what,
+                              file->path, (long long)status.st_size, bytes_max, file->kind);
     }
     file->bytes = (uint32_t)status.st_size;
     file->mode = status.st_mode & 07777;
@@ -87,10 +86,9 @@ static enum weft_err pem_file_fill(struct pem_file *file, int descriptor, uint32
     return err;
 }
 
-enum weft_err pem_file_read(struct pem_file *file, const char *what, const char *path, uint32_t bytes_max,
-                            struct weft_error *why)
+static enum weft_err pem_file_open(struct pem_file *file, const char *path, uint32_t bytes_max, struct weft_error *why)
 {
-    *file = (struct pem_file){.what = what, .path = strdup(path)};
+    file->path = strdup(path);
     if (file->path == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to read %s", path);
     }
@@ -100,6 +98,46 @@ enum weft_err pem_file_read(struct pem_file *file, const char *what, const char 
         err = pem_refuse_errno(file, errno, "cannot be opened", why);
     } else {
         err = pem_file_fill(file, descriptor, bytes_max, why);
+    }
+    if (err != WEFT_OK) {
+        pem_file_fini(file);
+    }
+    return err;
+}
+
+enum weft_err pem_file_read(struct pem_file *file, const char *what, const char *path, uint32_t bytes_max,
+                            struct weft_error *why)
+{
+    *file = (struct pem_file){.what = what, .kind = "a PEM file"};
+    return pem_file_open(file, path, bytes_max, why);
+}
+
+/* One line and its end.  What an editor may have added without being asked is told, not guessed at. */
+static enum weft_err password_trim(struct pem_file *file, struct weft_error *why)
+{
+    if (file->text[file->bytes - 1] == '\n') {
+        file->text[--file->bytes] = '\0';
+    }
+    if (file->bytes == 0) {
+        return pem_refuse(file, "holds an empty password; write the key's password into its first line", why);
+    }
+    if (file->text[file->bytes - 1] == '\r') {
+        return pem_refuse(file, "ends its line with CR LF; end it with LF alone", why);
+    }
+    if (memchr(file->text, '\0', file->bytes) != NULL || memchr(file->text, '\n', file->bytes) != NULL) {
+        return pem_refuse(file, "holds more than one line of text; give a file with the password alone", why);
+    }
+    return WEFT_OK;
+}
+
+enum weft_err pem_password_read(struct pem_file *file, const char *what, const char *path, struct weft_error *why)
+{
+    *file = (struct pem_file){.what = what, .kind = "a file with one line, the password,"};
+    WEFT_TRY(pem_file_open(file, path, PEM_PASSWORD_BYTES_MAX + 1, why));
+    enum weft_err err = password_trim(file, why);
+    if (err == WEFT_OK && file->bytes > PEM_PASSWORD_BYTES_MAX) {
+        err = weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: holds %u bytes, the limit is %u; give a shorter password",
+                             file->what, file->path, file->bytes, PEM_PASSWORD_BYTES_MAX);
     }
     if (err != WEFT_OK) {
         pem_file_fini(file);
@@ -203,47 +241,6 @@ enum weft_err pem_certificates(const struct pem_file *file, OSSL_LIB_CTX *librar
     }
     *certificates = parsed;
     return err;
-}
-
-/* Stands in for OpenSSL's default, which asks on the terminal. */
-static int pem_no_password(char *buf, int bytes, int writing, void *ctx)
-{
-    (void)buf;
-    (void)bytes;
-    (void)writing;
-    *(bool *)ctx = true;
-    return -1;
-}
-
-enum weft_err pem_key(const struct pem_file *file, OSSL_LIB_CTX *library, EVP_PKEY **key, struct weft_error *why)
-{
-    ERR_clear_error();
-    *key = NULL;
-    BIO *bio = BIO_new_mem_buf(file->text, (int)file->bytes);
-    if (bio == NULL) {
-        return library_error(why, WEFT_ERR_NO_MEMORY, "no memory for the key of %s", file->path);
-    }
-    bool encrypted = false;
-    *key = PEM_read_bio_PrivateKey_ex(bio, NULL, pem_no_password, &encrypted, library, NULL);
-    BIO_free(bio);
-    if (*key != NULL) {
-        ERR_clear_error();
-        return WEFT_OK;
-    }
-    if (encrypted || strstr(file->text, "ENCRYPTED") != NULL) {
-        ERR_clear_error();
-        return pem_refuse(file, "is encrypted; store the key without a password (openssl pkey -in OLD -out NEW)", why);
-    }
-    if (strstr(file->text, "PRIVATE KEY-----") == NULL) {
-        ERR_clear_error();
-        bool certificate = strstr(file->text, "BEGIN CERTIFICATE") != NULL;
-        return pem_refuse(file,
-                          certificate ? "holds a certificate and no key; are certificate and keyfile swapped?"
-                                      : "holds no PEM key (-----BEGIN PRIVATE KEY-----)",
-                          why);
-    }
-    return library_error(why, WEFT_ERR_CONFIG, "%s %s: the key is damaged; make the file again", file->what,
-                         file->path);
 }
 
 void pem_certificates_free(STACK_OF(X509) * certificates)

@@ -149,6 +149,7 @@ struct weft_node_options {
     const struct weft_allocator *allocator; /**< of the node's memory, as far as allocator.h says; copied; NULL: the
                                                system's.  Not for nodes from a configuration file */
     const char *second_listen_address;      /**< numeric; listened on too, at the same ports; NULL: none */
+    const char *keyfile_password_file;      /**< of tls.keyfile: one line; NULL: the key is not encrypted */
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 

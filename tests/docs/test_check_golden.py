@@ -65,7 +65,21 @@ def fifo(folder):
     os.mkfifo(folder / "fifo")
 
 
+def passwords(folder):
+    """The same with an encrypted key, and the files that its password may be looked for in."""
+    for name, text in (("password", "weft\n"), ("wrong", "waft\n"), ("two lines", "weft\nweft\n"), ("open", "weft\n")):
+        (folder / name).write_text(text)
+        os.chmod(folder / name, 0o644 if name == "open" else 0o600)
+    certificates(folder)
+    os.rename(folder / "node.key", folder / "plain.key")
+    subprocess.run([WEFT, "certs", "node", "n1", "--ca", ".", "--cluster", "c", "--dc", "dc1", "--rack", "r1",
+                    "--address", "10.0.0.1", "--out", ".", "--force", "--password-file", "password"], cwd=folder,
+                   check=True, capture_output=True, timeout=RUN_S)
+    os.rename(folder / "n1.key", folder / "node.key")
+
+
 TLS = SEO + "    internode_encryption: all\n    certificate: n1.crt\n    keyfile: node.key\n    truststore: ca.crt\n"
+LOCKED = TLS + "weft: { keyfile_password_file: NAME }\n"
 CASES = [
     # Identity and topology, as far as files say it.
     Case("D1 own id at another address", HERE + f"weft:\n  node_id: {ID}\n  nodes:\n"
@@ -96,6 +110,16 @@ CASES = [
     Case("E17 a key of another certificate", TLS, make=lambda folder: certificates(folder, "ca.key")),
     Case("E18 a key without a certificate", SEO + "    internode_encryption: all\n    certificate: node.key\n"
          "    keyfile: node.key\n", make=certificates),
+    Case("E18 an encrypted key with its password", LOCKED.replace("NAME", "password"), make=passwords),
+    Case("E18 an encrypted key without a password", TLS, make=passwords),
+    Case("E18 an encrypted key with a wrong password", LOCKED.replace("NAME", "wrong"), make=passwords),
+    Case("E18 an encrypted key with two passwords", LOCKED.replace("NAME", "two lines"), make=passwords),
+    Case("E18 a password file that is not there", LOCKED.replace("NAME", "nowhere"), make=passwords),
+    Case("E18 a password that everybody can read", LOCKED.replace("NAME", "open"), make=passwords),
+    Case("E18 a password for a key that needs none", LOCKED.replace("NAME", "password"), make=certificates,
+         more={"password": "weft\n"}),
+    Case("E18 a password in the other block", TLS + "    keyfile_password_file: password\n", make=passwords),
+    Case("E18 a password for no key", NAMED + "weft: { keyfile_password_file: password }\n"),
     Case("E19 an empty file, a directory and a FIFO", SEO + "    internode_encryption: all\n    certificate: empty\n"
          "    keyfile: .\n    truststore: fifo\n", {"empty": ""}, make=fifo),
     Case("E19 a key that everybody can read", TLS, make=open_key),

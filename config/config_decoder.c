@@ -100,6 +100,16 @@ void decoder_block(struct config_decoder *decoder, const struct yaml_node *mappi
     }
 }
 
+/* Where the key has words, or bounds, they are the help. */
+static void text_missing(struct config_decoder *decoder, const struct yaml_node *value)
+{
+    char range[CONFIG_KEY_RANGE_BYTES] = "";
+    if (decoder->key != NULL) {
+        config_key_range(decoder->key, range);
+    }
+    decoder_error(decoder, value, "is empty; write %.160s, or remove the key", range[0] != '\0' ? range : "a value");
+}
+
 const char *decoder_text(struct config_decoder *decoder, const struct yaml_node *value)
 {
     if (value->kind != YAML_TREE_SCALAR) {
@@ -107,7 +117,7 @@ const char *decoder_text(struct config_decoder *decoder, const struct yaml_node 
         return NULL;
     }
     if (value->bytes == 0) {
-        decoder_error(decoder, value, "is empty; give a value or remove the key");
+        text_missing(decoder, value);
         return NULL;
     }
     return value->text;
@@ -210,7 +220,8 @@ bool decoder_resolve(struct config_decoder *decoder, const char *text, struct ad
         return false;
     }
     if (text_is_dotted(text) || strpbrk(text, ":[]/% ") != NULL) {
-        weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is neither an IP address nor a host name", text);
+        weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is neither an IP address nor a host name; write one of them",
+                       text);
         return false;
     }
     if (surroundings->resolve(surroundings->ctx, text, out, why) != WEFT_OK) {

@@ -207,7 +207,9 @@ static void encryption_files(struct config_decoder *decoder)
         decoder_error(decoder, decoder->certificate, "has no keyfile; write the key's path too, or remove it");
         return;
     }
-    snprintf(who, sizeof who, scope == WEFT_ENCRYPTION_NONE ? "the passive listener" : "internode_encryption: %s",
+    snprintf(who, sizeof who,
+             scope == WEFT_ENCRYPTION_NONE ? "a certificate beside internode_encryption: none"
+                                           : "internode_encryption: %s",
              weft_encryption_name(scope));
     tls->certificate = encryption_file(decoder, decoder->certificate, CERTIFICATE_DEFAULT, "certificate", false, who);
     tls->keyfile = encryption_file(decoder, decoder->keyfile, KEYFILE_DEFAULT, "keyfile", true, who);
@@ -233,11 +235,11 @@ static void encryption_crl_finish(struct config_decoder *decoder, bool tls_used)
         if (!tls_used) {
             decoder_warning(decoder, decoder->crl,
                             "has no effect: internode_encryption is none and no certificate is "
-                            "configured");
+                            "configured; write internode_encryption, or remove this");
         }
     } else if (options->crl_expired == WEFT_CRL_EXPIRED_WARN) {
         decoder_warning(decoder, yaml_node_member(yaml_node_member(decoder->root, "weft"), "crl_expired"),
-                        "has no effect without certificate_revocation_list");
+                        "has no effect without certificate_revocation_list; write that too, or remove this");
     }
 }
 
@@ -279,9 +281,14 @@ static void encryption_client_auth_finish(struct config_decoder *decoder, bool t
                       "internode_encryption: all",
                       bypassing);
     } else if (!tls_used) {
-        decoder_warning(decoder, at, "has no effect: internode_encryption is none and no certificate is configured");
+        decoder_warning(decoder, at,
+                        "has no effect: internode_encryption is none and no certificate is configured; write "
+                        "internode_encryption, or remove this");
     } else {
-        decoder_warning(decoder, at, "is bypassed by %s; only TLS links show a certificate", bypassing);
+        decoder_warning(decoder, at,
+                        "is bypassed by %s; only TLS links show a certificate, and with internode_encryption: all "
+                        "every link is one",
+                        bypassing);
     }
 }
 

@@ -6,6 +6,7 @@
  *
  * Failure modes: a file that cannot be read is one error.  When decoding again, a name that cannot be resolved has the
  * address that it had: a name server that is away for a while must not cost a node its peers. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,8 +95,10 @@ static const char *file_remedy(const struct weft_error *why)
     if (strchr(why->text, ';') != NULL) {
         return "";
     }
-    return why->code == WEFT_ERR_TOO_LARGE ? ", which no configuration needs"
+    return why->code == WEFT_ERR_TOO_LARGE ? ", which no configuration needs; name the configuration itself"
            : why->code == WEFT_ERR_CONFIG  ? "; name a file that holds at least cluster_name"
+           : why->os_errno == ENOENT       ? "; name a file that is there"
+           : why->os_errno == EACCES       ? "; let this user read it"
                                            : "";
 }
 

@@ -162,7 +162,8 @@ enum weft_err config_machine_interface_address(void *ctx, const char *name, bool
     }
     freeifaddrs(all);
     if (!exists) {
-        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%.64s\" is no network interface of this machine", name);
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND,
+                              "\"%.64s\" is no network interface of this machine; write one that ip link shows", name);
     }
     if (found == 0) {
         return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%.64s\" has no address; write listen_address", name);

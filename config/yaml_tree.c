@@ -290,7 +290,8 @@ enum weft_err yaml_tree_parse(const struct yaml_node **root, struct config_arena
     struct yaml_builder builder = {.arena = arena, .report = report, .file = file, .text = text, .bytes = bytes};
     *root = NULL;
     if (bytes > YAML_TREE_FILE_BYTES_MAX) {
-        return builder_fail_at(&builder, 1, 1, "larger than 1 MiB, which no configuration needs");
+        return builder_fail_at(&builder, 1, 1,
+                               "larger than 1 MiB, which no configuration needs; name the configuration itself");
     }
     if (bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
         return builder_fail_at(&builder, 1, 1, "the file is UTF-16; save it as UTF-8");

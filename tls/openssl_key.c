@@ -60,7 +60,7 @@ static enum weft_err key_refuse(const struct pem_file *file, struct weft_error *
         bool certificate = strstr(file->text, "BEGIN CERTIFICATE") != NULL;
         return pem_refuse(file,
                           certificate ? "holds a certificate and no key; are certificate and keyfile swapped?"
-                                      : "holds no PEM key (-----BEGIN PRIVATE KEY-----)",
+                                      : "holds no PEM key (-----BEGIN PRIVATE KEY-----); give it in PEM",
                           why);
     }
     return library_error(why, WEFT_ERR_CONFIG, "%s %s: the key is damaged; make the file again", file->what,

@@ -231,7 +231,7 @@ enum weft_err pem_certificates(const struct pem_file *file, OSSL_LIB_CTX *librar
         bool key = strstr(file->text, "PRIVATE KEY-----") != NULL;
         err = pem_refuse(file,
                          key ? "holds a key and no certificate; are certificate and keyfile swapped?"
-                             : "holds no PEM certificate (-----BEGIN CERTIFICATE-----)",
+                             : "holds no PEM certificate (-----BEGIN CERTIFICATE-----); give it in PEM",
                          why);
     }
     BIO_free(bio);

@@ -128,8 +128,10 @@ enum weft_err revocation_parse(struct revocation *revocation, const struct pem_f
     enum weft_err err = revocation_read(revocation, file, bio, library, why);
     BIO_free(bio);
     if (err == WEFT_OK && revocation->count == 0) {
-        err = weft_error_set(why, WEFT_ERR_CONFIG, "%s %s: holds no PEM revocation list (-----BEGIN X509 CRL-----)",
-                             file->what, file->path);
+        err = weft_error_set(
+            why, WEFT_ERR_CONFIG,
+            "%s %s: holds no PEM revocation list (-----BEGIN X509 CRL-----); give the issuer's list in PEM", file->what,
+            file->path);
     }
     if (err != WEFT_OK) {
         revocation_fini(revocation);

@@ -68,7 +68,8 @@ static enum weft_err system_lookup(const char *name, struct address *address, st
     struct sockaddr_storage storage = {0};
     int failed = getaddrinfo(name, NULL, &hints, &found);
     if (failed != 0) {
-        return weft_error_set(why, WEFT_ERR_NOT_FOUND, "cannot resolve \"%s\": %s", name,
+        return weft_error_set(why, WEFT_ERR_NOT_FOUND,
+                              "cannot resolve \"%s\": %s; write its address, or correct the name", name,
                               failed == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(failed));
     }
     const struct addrinfo *picked = addresses_pick(found);

@@ -164,7 +164,7 @@ static const struct fault faults[] = {
     {NAMED SEO "    internode_encryption: dc\n    truststore: missing.pem\n",
      "w.yaml:4:17: truststore: ", "cannot open /etc/weft/missing.pem"},
     {NAMED SEO "    certificate: a.crt\n", "w.yaml:3:18: certificate: ", "has no keyfile"},
-    {NAMED SEO "    certificate: missing.crt\n    keyfile: a.key\n", "w.yaml:3:18: certificate: ", "passive listener"},
+    {NAMED SEO "    certificate: missing.crt\n    keyfile: a.key\n", "w.yaml:3:18: certificate: ", "a certificate beside"},
     {NAMED SEO "    truststore: <not set, use system trust>\n", "w.yaml:3:17: truststore: ", "placeholder"},
     {NAMED SEO "    certificate: /path/to/node.crt\n", "w.yaml:3:18: certificate: ", "placeholder"},
     {NAMED SEO "    certificate: ~/node.crt\n", "w.yaml:3:18: certificate: ", "not expanded"},

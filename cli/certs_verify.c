@@ -37,7 +37,9 @@ static const struct argp_option verify_options[] = {
     {"chain", KEY_CHAIN, "FILE", 0, "What a peer shows: PEM certificates, its own first", 0},
     {"crl", KEY_CRL, "FILE", 0, "PEM revocation lists", 0},
     {"time", KEY_TIME, "T", 0, "Judge as of then: 2026-01-31T00:00:00Z, or seconds since 1970 (default: now)", 0},
-    {"peer", KEY_PEER, "NAME|IP", 0, "Whom the certificate must name", 0},
+    {"peer", KEY_PEER, "NAME|IP|URI", 0,
+     "Whom the certificate must name: a host name, an address, weft://CLUSTER/DC/RACK/ID, or a pattern of SPIFFE ids",
+     0},
     {"as", KEY_AS, "client|server", 0, "Which side shows it (default: server)", 0},
     {"strict", KEY_STRICT, NULL, 0, "Demand the strict form, as require_endpoint_verification does", 0},
     {"json", KEY_JSON, NULL, 0, "Print one JSON object, {\"verdict\": ..., \"detail\": ...}", 0},
@@ -73,6 +75,7 @@ static void time_parse(const struct argp_state *state, const char *text, int64_t
 static error_t verify_parse(int key, char *text, struct argp_state *state)
 {
     struct verify_arguments *arguments = state->input;
+    struct weft_error why = {.code = WEFT_OK};
     switch (key) {
     case KEY_TRUST:
         arguments->files.truststore = text;
@@ -87,6 +90,9 @@ static error_t verify_parse(int key, char *text, struct argp_state *state)
         time_parse(state, text, &arguments->rules.time_s);
         return 0;
     case KEY_PEER:
+        if (tls_verify_check_peer(text, &why) != WEFT_OK) {
+            argp_error(state, "--peer: %s", why.text);
+        }
         arguments->rules.peer = text;
         return 0;
     case KEY_AS:

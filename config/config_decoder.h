@@ -67,12 +67,14 @@ struct config_decoder {
     const struct yaml_node *truststore;
     const struct yaml_node *crl;
     const struct yaml_node *client_auth;
+    const struct yaml_node *endpoint_verification; /* written as true */
 
     /* weft: */
     const struct yaml_node *dc;
     const struct yaml_node *rack;
     const struct yaml_node *keyfile_password;
     bool client_auth_plaintext_refused;
+    const struct yaml_node *spiffe_ids;
     struct decoder_entry *entries;
     uint32_t entry_count;
     struct decoder_entry *entry; /* the one that is being decoded */
@@ -145,7 +147,8 @@ config_key_fn decoder_internode_encryption, decoder_certificate, decoder_keyfile
 /* weft: */
 config_key_fn decoder_weft_dc, decoder_weft_rack, decoder_state_directory, decoder_keyfile_password,
     decoder_dial_address, decoder_require_hello, decoder_shards, decoder_lanes, decoder_lane_name,
-    decoder_tcp_congestion, decoder_backend, decoder_client_auth_plaintext, decoder_peers_max, decoder_nodes;
+    decoder_tcp_congestion, decoder_backend, decoder_client_auth_plaintext, decoder_peers_max, decoder_spiffe_ids,
+    decoder_nodes;
 /* An entry of nodes: */
 config_key_fn decoder_entry_address, decoder_entry_addresses, decoder_entry_dc, decoder_entry_rack;
 

@@ -134,6 +134,7 @@ void decoder_endpoint_verification(struct config_decoder *decoder, const struct 
     bool on = false;
     if (!value_is_unset(value) && decoder_bool(decoder, value, &on)) {
         decoder->config->options.require_endpoint_verification = on;
+        decoder->endpoint_verification = on ? value : NULL;
     }
 }
 
@@ -292,6 +293,26 @@ static void encryption_client_auth_finish(struct config_decoder *decoder, bool t
     }
 }
 
+/* What is asked for and cannot be had: who shows no certificate proves nothing by it. */
+static void encryption_endpoint_finish(struct config_decoder *decoder, bool tls_used)
+{
+    const struct yaml_node *at = decoder->endpoint_verification;
+    bool optional = decoder->config->options.tls.client_auth == WEFT_CLIENT_AUTH_OPTIONAL;
+    if (at == NULL) {
+        if (decoder->spiffe_ids != NULL) {
+            decoder_warning_as(decoder, decoder->spiffe_ids, "spiffe_ids",
+                               "has no effect without require_endpoint_verification");
+        }
+    } else if (!tls_used) {
+        decoder_warning(decoder, at, "has no effect: internode_encryption is none and no certificate is configured");
+    } else if (decoder->client_auth == NULL) {
+        decoder_warning(decoder, at,
+                        "but require_client_auth is %s: who connects without a certificate proves nothing, and is "
+                        "admitted; set it to true",
+                        optional ? "optional" : "false");
+    }
+}
+
 static void encryption_port_finish(struct config_decoder *decoder, bool certificate_written)
 {
     enum weft_encryption scope = decoder->config->options.encryption;
@@ -336,6 +357,7 @@ void decoder_encryption_finish(struct config_decoder *decoder)
     if (decoder->client_auth != NULL) {
         encryption_client_auth_finish(decoder, tls_used);
     }
+    encryption_endpoint_finish(decoder, tls_used);
     encryption_crl_finish(decoder, tls_used);
     encryption_location_finish(decoder);
 }

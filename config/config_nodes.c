@@ -22,7 +22,11 @@ static void entry_address_add(struct config_decoder *decoder, const struct yaml_
     if (!decoder_host(decoder, value, &address)) {
         return;
     }
-    entry->by_name = entry->by_name || address_parse(&numeric, value->text, 0) != WEFT_OK;
+    bool by_name = address_parse(&numeric, value->text, 0) != WEFT_OK;
+    entry->by_name = entry->by_name || by_name;
+    if (by_name && entry->address_count == 0) {
+        entry->peer.host_name = value->text;
+    }
     for (uint32_t i = 0; i < entry->address_count; i++) {
         if (address_same_ip(&entry->addresses[i], &address)) {
             decoder_error(decoder, value, "\"%.64s\" is given twice for this node; keep one", value->text);

@@ -112,11 +112,11 @@ static bool seed_is_known(const struct config_decoder *decoder, const struct add
     return decoder_is_own_address(decoder, address);
 }
 
-static bool seed_resolve(struct config_decoder *decoder, const char *text, size_t bytes, struct address *address)
+static bool seed_resolve(struct config_decoder *decoder, const char *text, size_t bytes, char seed[SEED_BYTES],
+                         struct address *address)
 {
-    char seed[SEED_BYTES];
     struct weft_error why = {0};
-    if (bytes >= sizeof seed) {
+    if (bytes >= SEED_BYTES) {
         decoder_error(decoder, decoder->seeds, "a seed of %zu bytes; host names have 253 at the most", bytes);
         return false;
     }
@@ -137,10 +137,15 @@ static bool seed_resolve(struct config_decoder *decoder, const char *text, size_
     return true;
 }
 
-static void seed_add(struct config_decoder *decoder, const struct address *address, struct weft_peer_options *peer)
+static void seed_add(struct config_decoder *decoder, const char *seed, const struct address *address,
+                     struct weft_peer_options *peer)
 {
+    struct address numeric;
     *peer = (struct weft_peer_options)WEFT_PEER_OPTIONS_INIT;
     peer->addresses[0] = decoder_address_text(decoder, address);
+    if (address_parse(&numeric, seed, 0) != WEFT_OK) {
+        peer->host_name = decoder_arena_text(decoder, seed);
+    }
     decoder->config->options.peer_count++;
 }
 
@@ -152,20 +157,21 @@ void decoder_seeds_finish(struct config_decoder *decoder, struct weft_peer_optio
     const char *text = decoder->seeds == NULL ? NULL : decoder->seeds->text;
     while (text != NULL && seeds != NULL) {
         struct address address;
+        char seed[SEED_BYTES];
         text += strspn(text, " \t\r\n");
         const char *comma = strchr(text, ',');
         size_t bytes = comma == NULL ? strlen(text) : (size_t)(comma - text);
         while (bytes > 0 && strchr(" \t\r\n", text[bytes - 1]) != NULL) {
             bytes--;
         }
-        if (bytes > 0 && seed_resolve(decoder, text, bytes, &address) &&
+        if (bytes > 0 && seed_resolve(decoder, text, bytes, seed, &address) &&
             !seed_is_known(decoder, &address, seeds, seed_count)) {
             if (options->peer_count == peers_max) {
                 decoder_error(decoder, decoder->seeds, "too many peers; %d are the most", WEFT_PEERS_MAX);
                 return;
             }
             seeds[seed_count++] = address;
-            seed_add(decoder, &address, &peers[options->peer_count]);
+            seed_add(decoder, seed, &address, &peers[options->peer_count]);
         }
         text = comma == NULL ? NULL : comma + 1;
     }

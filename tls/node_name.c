@@ -109,5 +109,24 @@ bool node_name_parse(struct secure_name *name, struct weft_span uri)
             return false;
         }
     }
-    return name->cluster[0] != '\0' && uuid_parse(name->id, id);
+    name->has_id = uuid_parse(name->id, id);
+    return name->cluster[0] != '\0' && name->has_id;
+}
+
+static bool part_fits(const char *a, const char *b)
+{
+    return a[0] == '\0' || b[0] == '\0' || strcmp(a, b) == 0;
+}
+
+enum weft_reason node_name_fits(const struct secure_name *proven, const struct secure_name *wanted)
+{
+    if (!part_fits(proven->cluster, wanted->cluster)) {
+        return WEFT_REASON_WRONG_CLUSTER;
+    }
+    if (proven->has_id && wanted->has_id && memcmp(proven->id, wanted->id, UUID_BYTES) != 0) {
+        return WEFT_REASON_WRONG_NODE;
+    }
+    return part_fits(proven->dc, wanted->dc) && part_fits(proven->rack, wanted->rack)
+               ? WEFT_REASON_NONE
+               : WEFT_REASON_LOCATION_CLAIM_MISMATCH;
 }

@@ -17,5 +17,8 @@ bool node_name_is_one(struct weft_span uri);
  * it is, and anything else as % and two digits above 9 in upper case; UTF-8 without NUL; the id a UUID.
  * @return false: it names nobody, and name is then not valid */
 bool node_name_parse(struct secure_name *name, struct weft_span uri);
+/* May who is proven to be the one be the other?  What either does not say fits everything.
+ * @return NONE | WRONG_CLUSTER | WRONG_NODE | LOCATION_CLAIM_MISMATCH */
+enum weft_reason node_name_fits(const struct secure_name *proven, const struct secure_name *wanted);
 
 #endif

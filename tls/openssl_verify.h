@@ -21,8 +21,10 @@ void verify_chain(X509_STORE_CTX *context, const struct tls_verify_rules *rules,
 
 /* The strict form of a leaf.  @return what is wrong with it, a constant; NULL: nothing */
 const char *verify_leaf_strictly(X509 *leaf, bool client);
-/* Does the certificate name this numeric address or host name? */
+/* Does the certificate hold this numeric address or host name?  Its subject counts for nothing. */
 bool verify_leaf_names(X509 *leaf, const char *peer);
+/* Does the certificate name this peer, as tls_verify_rules has it?  @return NONE or the reason why not */
+enum weft_reason verify_leaf_peer(X509 *leaf, const char *peer);
 /* Whom a certificate names that verified.  @param identity filled */
 void leaf_identity(X509 *leaf, const struct secure_wanted *wanted, struct secure_identity *identity);
 

@@ -74,12 +74,14 @@ static void verify_leaf(X509_STORE_CTX *context, const struct tls_verify_rules *
 {
     X509 *leaf = X509_STORE_CTX_get0_cert(context);
     const char *fault = rules->strict ? verify_leaf_strictly(leaf, client) : NULL;
+    enum weft_reason reason =
+        fault == NULL && rules->peer != NULL ? verify_leaf_peer(leaf, rules->peer) : WEFT_REASON_NONE;
     if (fault != NULL) {
         verdict_refuse(verdict, leaf, WEFT_REASON_CERT_UNTRUSTED, fault);
-    } else if (rules->peer != NULL && !verify_leaf_names(leaf, rules->peer)) {
+    } else if (reason != WEFT_REASON_NONE) {
         char text[TLS_VERDICT_TEXT_BYTES / 3];
         snprintf(text, sizeof text, "does not name %s", rules->peer);
-        verdict_refuse(verdict, leaf, WEFT_REASON_CERT_NAME_MISMATCH, text);
+        verdict_refuse(verdict, leaf, reason, text);
     }
     if (verdict->reason != WEFT_REASON_NONE) {
         X509_STORE_CTX_set_error(context, CODE_OURS);

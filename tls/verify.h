@@ -14,7 +14,8 @@
 struct tls_verify_rules {
     bool strict;         /* the leaf has the strict form (endpoint verification) */
     bool crl_expired_ok; /* a revocation list whose time has passed still counts, and is warned of */
-    const char *peer;    /* the name or numeric address that the leaf must name; NULL: any */
+    const char *peer;    /* whom the leaf must name: a numeric address, a host name, the URI of a node, or a pattern of
+                            SPIFFE ids; NULL: any */
     int64_t time_s;      /* since 1970; 0: now */
 };
 
@@ -32,6 +33,9 @@ struct tls_verify_files {
     const char *chain;      /* PEM, the leaf first */
     const char *crl;        /* PEM; NULL: none */
 };
+
+/* May this be the peer of rules?  @return ok | INVALID */
+WEFT_NODISCARD enum weft_err tls_verify_check_peer(const char *peer, struct weft_error *why);
 
 /* @param client  the leaf is shown by a client, else by a server
  * @return ok (the verdict says the rest) | CONFIG (a file cannot be read) | NO_MEMORY | TLS */

@@ -135,6 +135,9 @@ const char *verify_leaf_strictly(X509 *leaf, bool client)
 
 bool verify_leaf_names(X509 *leaf, const char *peer)
 {
+    if (peer[0] == '.') { /* which OpenSSL would take for every name below */
+        return false;
+    }
     uint8_t binary[16];
     if (inet_pton(AF_INET, peer, binary) == 1) {
         return X509_check_ip(leaf, binary, 4, 0) == 1;

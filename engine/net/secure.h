@@ -54,12 +54,18 @@ struct secure_name {
     char cluster[WEFT_NAME_BYTES_MAX + 1];
     char dc[WEFT_NAME_BYTES_MAX + 1];
     char rack[WEFT_NAME_BYTES_MAX + 1];
+    bool has_id;
     uint8_t id[UUID_BYTES];
 };
 
+#define SECURE_PATTERN_BYTES 512u
+
 /* Whom somebody looks for in a certificate. */
 struct secure_wanted {
-    const struct address *address; /* where it was shown; the port does not matter */
+    const struct address *address;                /* where it was shown; the port does not matter; NULL: no matter */
+    const char *host_name;                        /* by which the address was found; NULL: none */
+    const char (*patterns)[SECURE_PATTERN_BYTES]; /* of SPIFFE ids that nodes have */
+    uint32_t pattern_count;                       /* 0: SPIFFE ids are nobody's */
 };
 
 #define SECURE_SHOWN_BYTES 256u
@@ -69,8 +75,10 @@ struct secure_identity {
     bool verified;  /* one was */
     uint32_t names; /* that it claims, of nodes */
     bool named;     /* exactly one, and it is well formed: name is valid */
+    bool member;    /* that is a SPIFFE id, and matches a pattern */
     struct secure_name name;
     bool address_named;             /* it holds the address in question */
+    bool host_named;                /* and the host name */
     char shown[SECURE_SHOWN_BYTES]; /* its names for people, cut at the end */
 };
 

@@ -34,6 +34,9 @@ enum weft_encryption {
     WEFT_ENCRYPTION_TRANSITIONAL
 };
 
+/** Most patterns of SPIFFE ids. */
+#define WEFT_SPIFFE_IDS_MAX 16
+
 /** Whether accepting TLS asks for a client certificate. */
 enum weft_client_auth { WEFT_CLIENT_AUTH_NONE = 0, WEFT_CLIENT_AUTH_OPTIONAL, WEFT_CLIENT_AUTH_REQUIRED };
 
@@ -68,6 +71,8 @@ struct weft_peer_options {
     uint16_t storage_port;                          /**< 0: the node's own */
     uint16_t ssl_storage_port;                      /**< 0: the node's own */
     uint16_t connections;                           /**< per shard on the normal lane; 0: 1 */
+    const char *host_name; /**< by which the address to dial was found, so that the address proves nothing: under
+                              require_endpoint_verification the peer's certificate holds this name.  NULL: none */
 };
 #define WEFT_PEER_OPTIONS_INIT WEFT_INIT(struct weft_peer_options)
 
@@ -150,6 +155,12 @@ struct weft_node_options {
                                                system's.  Not for nodes from a configuration file */
     const char *second_listen_address;      /**< numeric; listened on too, at the same ports; NULL: none */
     const char *keyfile_password_file;      /**< of tls.keyfile: one line; NULL: the key is not encrypted */
+    /** Patterns such as "spiffe://example.org/weft/{dc}/{id}", at most WEFT_SPIFFE_IDS_MAX; borrowed and copied.  Under
+     *  require_endpoint_verification a certificate whose SPIFFE id matches one is a node's, if what it says in the
+     * place of {cluster}, {dc}, {rack} and {id} fits; one whose SPIFFE id matches none is not.  NULL: they prove
+     * nothing */
+    const char *const *spiffe_ids;
+    uint32_t spiffe_id_count;
 };
 #define WEFT_NODE_OPTIONS_INIT WEFT_INIT(struct weft_node_options)
 

@@ -79,6 +79,49 @@ class Verdicts(unittest.TestCase):
             with self.subTest(peer=peer):
                 self.expect("cert_name_mismatch", self.good, "--peer", peer, says=f"does not name {peer}")
 
+    def test_peer__uri_of_a_node__part_by_part(self):
+        ids = [f"6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f0{i}" for i in range(2)]
+        leaf = self.ca.leaf("node", names=f"URI:weft://c/dc1/r1/{ids[0]},IP:10.0.0.1")
+        for peer, verdict in ((f"weft://c/dc1/r1/{ids[0]}", "ok"), (f"weft://c/-/-/{ids[0].upper()}", "ok"),
+                              ("10.0.0.1", "ok"), (f"weft://c2/dc1/r1/{ids[0]}", "wrong_cluster"),
+                              (f"weft://c/dc1/r1/{ids[1]}", "wrong_node"),
+                              (f"weft://c/dc2/r1/{ids[0]}", "location_claim_mismatch"),
+                              (f"weft://c/dc1/R1/{ids[0]}", "location_claim_mismatch"),
+                              ("spiffe://c/dc1", "cert_name_mismatch")):
+            with self.subTest(peer=peer):
+                self.expect(verdict, leaf, "--peer", peer)
+        self.expect("cert_name_mismatch", self.good, "--peer", f"weft://c/dc1/r1/{ids[0]}", says="does not name weft:")
+        for name, more in (("two", f"URI:weft://c/dc1/r1/{ids[1]}"), ("malformed", "URI:weft://c/dc1")):
+            torn = self.ca.leaf(name, names=f"IP:10.0.0.1,URI:weft://c/dc1/r1/{ids[0]},{more}")
+            self.expect("cert_name_mismatch", torn, "--peer", "10.0.0.1")
+
+    def test_peer__spiffe_id__by_pattern(self):
+        leaf = self.ca.leaf("workload", names="URI:spiffe://example.org/weft/dc1,DNS:n1.example")
+        for peer, verdict in (("spiffe://example.org/weft/dc1", "ok"), ("spiffe://example.org/weft/*", "ok"),
+                              ("spiffe://example.org/{cluster}/{dc}", "ok"), ("n1.example", "ok"),
+                              ("spiffe://example.org/weft", "cert_name_mismatch"),
+                              ("spiffe://example.com/weft/dc1", "cert_name_mismatch")):
+            with self.subTest(peer=peer):
+                self.expect(verdict, leaf, "--peer", peer)
+        twice = self.ca.leaf("twice", names="URI:spiffe://example.org/weft/dc1,URI:https://example.org/")
+        self.expect("cert_name_mismatch", twice, "--peer", "spiffe://example.org/weft/*")
+
+    def test_peer__host_names__whole_labels_and_no_subject(self):
+        wild = self.ca.leaf("wild", names="DNS:*.nodes.example")
+        for peer, verdict in (("n1.nodes.example", "ok"), ("N1.NODES.EXAMPLE", "ok"),
+                              *((name, "cert_name_mismatch") for name in (
+                                  "a.n1.nodes.example", ".nodes.example", "nodes.example", "wild"))):
+            with self.subTest(peer=peer):
+                self.expect(verdict, wild, "--peer", peer)
+
+    def test_peer__that_is_none__usage(self):
+        for peer, says in (("", "names nobody"), ("weft://c", "no URI of a node"), ("spiffe://A", "trust domain")):
+            done = subprocess.run([WEFT, "certs", "verify", "--chain", self.good, "--peer", peer], capture_output=True,
+                                  text=True, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(done.stdout, "")
+
     def test_usage__of_the_other_side__untrusted(self):
         server = self.ca.leaf("server", usage="serverAuth")
         self.expect("ok", server)

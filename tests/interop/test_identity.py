@@ -31,26 +31,28 @@ def setUpModule():
 class Duo:
     """Two nodes; what each shows and demands is a dict of keys of server_encryption_options and of weft."""
 
-    def __init__(self, test, certificates, truststore, encryption=({}, {}), weft=({}, {}), nodes=({}, {})):
-        ports = [harness.free_ports(2, (address,)) for address in ADDRESSES]
+    def __init__(self, test, certificates, truststore, encryption=({}, {}), weft=({}, {}), nodes=({}, {}),
+                 addresses=ADDRESSES):
+        ports = [harness.free_ports(2, (address,)) for address in addresses]
 
         def text(index):
             entries = [{"address": address, "dc": "dc1", "rack": "r1", "storage_port": plain, "ssl_storage_port": tls}
-                       for address, (plain, tls) in zip(ADDRESSES, ports)]
+                       for address, (plain, tls) in zip(addresses, ports)]
             entries[1 - index].update(nodes[index])
+            entries[1 - index] = {key: value for key, value in entries[1 - index].items() if value is not None}
             own = {"dc": "dc1", "rack": "r1", "shards": 1, "heartbeat": "300ms", "drain_timeout": "1s",
                    "nodes": entries, **weft[index]}
             block = {"internode_encryption": "all", "certificate": certificates[index],
                      "keyfile": certificates[index][:-4] + ".key", "truststore": truststore,
                      "require_client_auth": True, **encryption[index]}
-            return json.dumps({"cluster_name": "identity", "listen_address": ADDRESSES[index],
+            return json.dumps({"cluster_name": "identity", "listen_address": addresses[index],
                                "storage_port": ports[index][0], "ssl_storage_port": ports[index][1],
                                "server_encryption_options": block, "weft": own}, indent=1)
 
         self.nodes = []
         for index in range(2):
             node = harness.WeftNode(WEFT, lambda *_, index=index: text(index), listeners=("tls",),
-                                    address=ADDRESSES[index], ports=ports[index])
+                                    address=addresses[index], ports=ports[index])
             test.addCleanup(node.close)
             node.arguments += ["--status", os.path.join(node.folder, "status.json")]
             self.nodes.append(node)
@@ -211,6 +213,72 @@ class EndpointVerification(Base):
     def test_uri__of_whom_nobody_knows_the_id__proves_not_whom_was_dialed(self):
         nodes = self.duo("unknown", self.uri(), id_known=False).start()
         nodes[0].wait_log(rf"W refused out to {ADDRESSES[1]}:\d+ lane control: cert_name_mismatch", 20)
+
+    def test_uri__of_whom_nobody_knows_the_id__but_the_address_too__up(self):
+        for node in self.expect_up(self.duo("known", f"{self.uri()},IP:{ADDRESSES[1]}", id_known=False)):
+            node.stop()
+
+    def by_name(self, name, names, node_id=None):
+        """Node 1 is at 127.0.0.1, and node 0 knows it as localhost."""
+        shown = self.ca.leaf(name, names=names)
+        addresses = (ADDRESSES[0], "127.0.0.1")
+        entry = {"address": "localhost", "dc": None, "rack": None, **({"id": node_id} if node_id else {})}
+        return Duo(self, (self.good, shown), self.ca.path("crt"), ({"require_endpoint_verification": True}, {}),
+                   ({"node_id": self.IDS[0]}, {"node_id": self.IDS[1]}), (entry, {}), addresses=addresses)
+
+    def test_peer__configured_by_host_name__the_name_counts_and_not_the_address(self):
+        for name, names, node_id in (("host", "DNS:localhost", None), ("host_and_id", self.uri(), self.IDS[1])):
+            with self.subTest(name):
+                nodes = self.by_name(name, names, node_id).start()
+                nodes[0].wait_log(r"I peer up 127\.0\.0\.1\b", 20)
+                nodes[1].wait_log(rf"I peer up {ADDRESSES[0]}\b", 20)
+                for node in nodes:
+                    node.stop()
+        for name, names in (("resolved", "IP:127.0.0.1"), ("other_host", "DNS:n2.example"), ("id_alone", self.uri())):
+            with self.subTest(name):
+                nodes = self.by_name(name, names).start()
+                nodes[0].wait_log(r"W refused out to 127\.0\.0\.1:\d+ .*: cert_name_mismatch: .*host name", 20)
+                self.assertNotIn("peer up", nodes[0].log())
+                for node in nodes:
+                    node.stop()
+
+    def spiffe(self, name, names, patterns, **entry):
+        shown = self.ca.leaf(name, names=names)
+        return Duo(self, (self.good, shown), self.ca.path("crt"), ({"require_endpoint_verification": True}, {}),
+                   ({"node_id": self.IDS[0], "spiffe_ids": patterns}, {"node_id": self.IDS[1]}), (entry, {}))
+
+    def test_spiffe_id__that_matches_and_fits__up(self):
+        for name, path, pattern, entry in (
+                ("literal", "weft", "weft", {}), ("any", "ns/prod/sa/weft", "ns/*/sa/weft", {}),
+                ("words", f"identity/dc1/r1/{self.IDS[1]}", "{cluster}/{dc}/{rack}/{id}", {"id": self.IDS[1]})):
+            with self.subTest(name):
+                patterns = ["spiffe://example.org/other", f"spiffe://example.org/{pattern}"]
+                for node in self.expect_up(self.spiffe(name, f"URI:spiffe://example.org/{path}", patterns, **entry)):
+                    node.stop()
+
+    def test_spiffe_id__that_does_not__named_at_both_ends(self):
+        address = f",IP:{ADDRESSES[1]}"
+        other = "6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f02"
+        words = "{cluster}/{dc}/{rack}/{id}"
+        for name, names, pattern, reason in (
+                ("stranger", f"URI:spiffe://example.org/web{address}", "weft", "cert_name_mismatch"),
+                ("domain", f"URI:spiffe://example.com/weft{address}", "weft", "cert_name_mismatch"),
+                ("beside", f"URI:spiffe://example.org/weft,URI:https://example.org{address}", "*",
+                 "cert_name_mismatch"),
+                ("form", f"URI:spiffe://example.org/weft/{address}", "weft", "cert_name_mismatch"),
+                ("cluster", f"URI:spiffe://example.org/x/dc1/r1/{self.IDS[1]}{address}", words, "wrong_cluster"),
+                ("id", f"URI:spiffe://example.org/identity/dc1/r1/{other}{address}", words, "wrong_node"),
+                ("rack", f"URI:spiffe://example.org/identity/dc1/r9/{self.IDS[1]}{address}", words,
+                 "location_claim_mismatch")):
+            with self.subTest(name):
+                self.expect_refused(self.spiffe("spiffe_" + name, names, [f"spiffe://example.org/{pattern}"]), 0,
+                                    reason)
+
+    def test_spiffe_id__without_a_pattern__proves_nothing_and_does_no_harm(self):
+        names = "URI:spiffe://example.org/weft"
+        self.expect_refused(self.duo("no_pattern", names), 0, "cert_name_mismatch")
+        for node in self.expect_up(self.duo("beside_address", f"{names},IP:{ADDRESSES[1]}")):
+            node.stop()
 
     def test_form__common_name_alone__untrusted(self):
         bare = "[leaf]\nbasicConstraints=critical,CA:FALSE\n"

@@ -258,6 +258,16 @@ static void config__simple_snitch__yields_to_weft_and_to_the_own_entry(void **st
     assert_int_equal(config->location_source, CONFIG_LOCATION_NODES);
     assert_int_equal(config->options.peer_count, 1);
     assert_string_equal(config->options.peers[0].addresses[0], "10.0.0.1");
+    assert_string_equal(config->options.peers[0].host_name, "host1"); /* which a certificate has to hold */
+    config = decode(*state, "weft: { nodes: [ { addresses: [10.0.0.9, host1] } ] }\n"
+                            "seed_provider: [ { parameters: [ { seeds: \"10.0.0.8, host1\" } ] } ]\n");
+    assert_int_equal(config->options.peer_count, 2);
+    assert_null(config->options.peers[0].host_name); /* the one to dial has no name */
+    assert_null(config->options.peers[1].host_name);
+    config = decode(*state, "seed_provider: [ { parameters: [ { seeds: \"10.0.0.8, host1\" } ] } ]\n");
+    assert_int_equal(config->options.peer_count, 2);
+    assert_null(config->options.peers[0].host_name);
+    assert_string_equal(config->options.peers[1].host_name, "host1");
     /* A data centre without a rack gets no rack from the snitch. */
     config = decode(*state, "weft: { dc: datacenter1 }\n");
     assert_string_equal(config->options.dc, "datacenter1");
@@ -325,7 +335,11 @@ static void config__encryption__paths_and_demands(void **state)
         decode(*state, "server_encryption_options:\n    internode_encryption: all\n    certificate: conf/scylla.crt\n"
                        "    keyfile: /keys/a.key\n    truststore: system\n    require_client_auth: YES\n"
                        "    priority_string:\n    certficate_revocation_list: ''\n"
-                       "    require_endpoint_verification: false\n");
+                       "    require_endpoint_verification: false\n"
+                       "weft: { spiffe_ids: [ 'spiffe://a.b/weft/{id}', spiffe://a.b/other ] }\n");
+    assert_int_equal(config->options.spiffe_id_count, 2);
+    assert_string_equal(config->options.spiffe_ids[0], "spiffe://a.b/weft/{id}");
+    assert_string_equal(config->options.spiffe_ids[1], "spiffe://a.b/other");
     assert_int_equal(config->options.encryption, WEFT_ENCRYPTION_ALL);
     assert_string_equal(config->options.tls.certificate, "/etc/weft/conf/scylla.crt");
     assert_string_equal(config->options.tls.keyfile, "/keys/a.key");

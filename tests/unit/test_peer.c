@@ -36,11 +36,13 @@ static void peer__described__taken(void **state)
     options.storage_port = 17000;
     options.ssl_storage_port = 17001;
     options.connections = 1024;
+    options.host_name = "n1.example.";
     assert_int_equal(peer_init(&peer, &options, 7000, 7001, NULL), WEFT_OK);
     assert_int_equal(peer.address_count, 4);
     assert_int_equal(peer.addresses[0].port, 17000);
     assert_int_equal(peer.ssl_storage_port, 17001);
     assert_int_equal(peer.connections, 1024);
+    assert_string_equal(peer.host_name, "n1.example"); /* as certificates have it */
     assert_true(peer.id_known);
     assert_int_equal(peer.id[0], 0x6f);
     assert_string_equal(peer_location(&peer).dc, "dc1");

@@ -117,6 +117,19 @@ static void options__all_given__copied(void **state)
     assert_string_equal(settings.backend, "epoll");
 }
 
+static void spiffe_ids__given__copied(void **state)
+{
+    const char *const ids[] = {"spiffe://a.b/weft/{id}", "spiffe://a.b/*"};
+    struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+    struct settings settings;
+    (void)state;
+    options.spiffe_ids = ids;
+    options.spiffe_id_count = 2;
+    assert_int_equal(settings_init(&settings, &options, NULL), WEFT_OK);
+    assert_int_equal(settings.spiffe_id_count, 2);
+    assert_string_equal(settings.spiffe_ids[1], ids[1]);
+}
+
 static void dial_address__no_single_address_to_listen_on__any(void **state)
 {
     (void)state;
@@ -156,6 +169,7 @@ static void second_listen_address__covered_by_the_first__left_out(void **state)
 static void option__wrong__error_names_it(void **state)
 {
     (void)state;
+    static const char *const wrong_ids[] = {"spiffe://a.b/"};
     char long_name[WEFT_NAME_BYTES_MAX + 2] = {0};
     char long_text[SETTINGS_SHARDS_TEXT_BYTES + 1] = {0};
     memset(long_name, 'n', sizeof long_name - 1);
@@ -169,6 +183,8 @@ static void option__wrong__error_names_it(void **state)
         {{.dc = long_name}, WEFT_ERR_TOO_LARGE, "dc"},
         {{.rack = long_name}, WEFT_ERR_TOO_LARGE, "rack"},
         {{.node_id = "6f1c"}, WEFT_ERR_CONFIG, "node_id"},
+        {{.spiffe_ids = wrong_ids, .spiffe_id_count = 1}, WEFT_ERR_CONFIG, "spiffe_ids"},
+        {{.spiffe_ids = wrong_ids, .spiffe_id_count = WEFT_SPIFFE_IDS_MAX + 1}, WEFT_ERR_CONFIG, "spiffe_ids"},
         {{.node_id = ""}, WEFT_ERR_CONFIG, "node_id"},
         {{.listen_address = "localhost"}, WEFT_ERR_CONFIG, "listen_address"},
         {{.listen_address = ""}, WEFT_ERR_CONFIG, "listen_address"},
@@ -224,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options__none__defaults),
         cmocka_unit_test(options__all_given__copied),
+        cmocka_unit_test(spiffe_ids__given__copied),
         cmocka_unit_test(dial_address__no_single_address_to_listen_on__any),
         cmocka_unit_test(second_listen_address__covered_by_the_first__left_out),
         cmocka_unit_test(option__wrong__error_names_it),

@@ -3,13 +3,16 @@
  *
  * A dialer wants the node that it dialed: the certificate holds the address, or the URI of a node whose id stands in
  * the entry.  An acceptor wants the node that the hello claims: the URI holds its id, or the certificate the source
- * address.  Where there is a URI, everything in it must fit, whatever else the certificate names.
+ * address.  A peer that is configured by a host name must be named by it instead of the address, since whoever answers
+ * for the name says what that is.  A SPIFFE id that matches a pattern is a node's of ours, whichever that is.  Where
+ * there is a URI or such an id, everything in it must fit, whatever else the certificate names.
  *
  * It is looked at twice: when the handshake is done, without a hello, since most certificates are right or wrong
  * whatever it says; and with the hello.  And again when the topology changed (node_adopt.c). */
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "tls/node_name.h"
 #include "topology/cluster/node.h"
 
 /* What a certificate is compared with. */
@@ -22,11 +25,6 @@ struct identity_check {
     struct weft_error *why;
 };
 
-static bool same_id(const uint8_t a[UUID_BYTES], const uint8_t b[UUID_BYTES])
-{
-    return memcmp(a, b, UUID_BYTES) == 0;
-}
-
 static enum weft_reason identity_refuse(const struct identity_check *check, enum weft_reason reason, const char *wanted)
 {
     const struct secure_identity *identity = check->identity;
@@ -35,40 +33,46 @@ static enum weft_reason identity_refuse(const struct identity_check *check, enum
     return reason;
 }
 
-static bool identity_contradicts_hello(const struct identity_check *check, const struct location *proven)
+/* What the hello claims of the node. */
+static void name_of_hello(const struct hello *hello, struct secure_name *name)
 {
-    const struct location claimed = {.dc = check->theirs->hello.dc, .rack = check->theirs->hello.rack};
-    return location_contradicts(proven, &claimed);
+    memcpy(name->cluster, hello->cluster, sizeof name->cluster);
+    memcpy(name->dc, hello->dc, sizeof name->dc);
+    memcpy(name->rack, hello->rack, sizeof name->rack);
+    memcpy(name->id, hello->id, sizeof name->id);
+    name->has_id = true;
 }
 
-static bool identity_contradicts_entry(const struct identity_check *check, const struct location *proven)
+/* What the topology knows of it. */
+static void name_of_entry(const struct peer *entry, struct secure_name *name)
 {
-    const struct location known = peer_location(check->entry);
-    return location_contradicts(&known, proven);
+    if (entry != NULL) {
+        memcpy(name->dc, entry->dc, sizeof name->dc);
+        memcpy(name->rack, entry->rack, sizeof name->rack);
+        memcpy(name->id, entry->id, sizeof name->id);
+        name->has_id = entry->id_known;
+    }
 }
 
-/* The URI against our cluster, the hello and the entry. */
+/* What the certificate says of the node against our cluster and the entry, then against the hello. */
 static enum weft_reason identity_check_name(const struct identity_check *check)
 {
-    const struct secure_name *name = &check->identity->name;
-    const struct location proven = {.dc = name->dc, .rack = name->rack};
-    bool hello = check->theirs != NULL && check->theirs->has_hello;
-    if (strcmp(name->cluster, check->share->node->settings.cluster_name) != 0) {
-        return identity_refuse(check, WEFT_REASON_WRONG_CLUSTER, "its cluster is not cluster_name");
+    struct secure_name known = {.has_id = false};
+    struct secure_name claimed = {.has_id = false};
+    memcpy(known.cluster, check->share->node->settings.cluster_name, sizeof known.cluster);
+    name_of_entry(check->entry, &known);
+    enum weft_reason reason = node_name_fits(&check->identity->name, &known);
+    if (reason != WEFT_REASON_NONE) {
+        return identity_refuse(check, reason,
+                               reason == WEFT_REASON_WRONG_CLUSTER ? "its cluster is not cluster_name"
+                               : reason == WEFT_REASON_WRONG_NODE  ? "its id is not that of the peer's entry"
+                                                                   : "the peer's entry has another dc or rack");
     }
-    if (hello && !same_id(check->theirs->hello.id, name->id)) {
-        return identity_refuse(check, WEFT_REASON_WRONG_NODE, "its id is not the node's own");
+    if (check->theirs != NULL && check->theirs->has_hello) {
+        name_of_hello(&check->theirs->hello, &claimed);
+        reason = node_name_fits(&check->identity->name, &claimed);
     }
-    if (check->entry != NULL && check->entry->id_known && !same_id(check->entry->id, name->id)) {
-        return identity_refuse(check, WEFT_REASON_WRONG_NODE, "its id is not that of the peer's entry");
-    }
-    if (hello && identity_contradicts_hello(check, &proven)) {
-        return identity_refuse(check, WEFT_REASON_LOCATION_CLAIM_MISMATCH, "the node says another dc or rack");
-    }
-    if (check->entry != NULL && identity_contradicts_entry(check, &proven)) {
-        return identity_refuse(check, WEFT_REASON_LOCATION_CLAIM_MISMATCH, "the peer's entry has another dc or rack");
-    }
-    return WEFT_REASON_NONE;
+    return reason == WEFT_REASON_NONE ? reason : identity_refuse(check, reason, "the node's hello says otherwise");
 }
 
 /* Is there somebody with whom an id can be compared?  A dialer knows the id of its entry or none; who dials says one,
@@ -83,7 +87,8 @@ static enum weft_reason identity_check(const struct identity_check *check)
 {
     const struct secure_identity *identity = check->identity;
     if (identity->names > 0 && !identity->named) {
-        return identity_refuse(check, WEFT_REASON_CERT_NAME_MISMATCH, "that is not one well-formed weft URI");
+        return identity_refuse(check, WEFT_REASON_CERT_NAME_MISMATCH,
+                               "that is not one well-formed URI of a node, or one SPIFFE id of spiffe_ids");
     }
     if (identity->named) {
         enum weft_reason reason = identity_check_name(check);
@@ -91,21 +96,29 @@ static enum weft_reason identity_check(const struct identity_check *check)
             return reason;
         }
     }
-    if (identity->address_named || (identity->named && identity_expects_id(check))) {
+    bool by_name = check->entry != NULL && check->entry->host_name[0] != '\0';
+    bool by_id = identity->named && identity->name.has_id && identity_expects_id(check);
+    if (identity->member || by_id || (by_name ? identity->host_named : identity->address_named)) {
         return WEFT_REASON_NONE;
     }
     return identity_refuse(check, WEFT_REASON_CERT_NAME_MISMATCH,
-                           identity->named ? "the address is not there, and no id of the peer is known"
-                                           : "the address is not there");
+                           by_name ? "the host name by which the peer is configured is not there"
+                                   : "the address is not there");
 }
 
 enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,
                                      const struct negotiation *theirs, const struct peer *entry, struct weft_error *why)
 {
     const struct secure *secure = channel->conn.secure;
-    const struct secure_wanted wanted = {.address = &channel->conn.remote};
+    const struct settings *settings = &share->node->settings;
+    const struct secure_wanted wanted = {
+        .address = &channel->conn.remote,
+        .host_name = entry != NULL && entry->host_name[0] != '\0' ? entry->host_name : NULL,
+        .patterns = settings->spiffe_ids,
+        .pattern_count = settings->spiffe_id_count,
+    };
     struct secure_identity identity;
-    if (!share->node->settings.endpoint_verification || secure == NULL) {
+    if (!settings->endpoint_verification || secure == NULL) {
         return WEFT_REASON_NONE;
     }
     secure->ops->identity(secure, &wanted, &identity);

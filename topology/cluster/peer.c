@@ -2,6 +2,7 @@
 #include "topology/cluster/peer.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
@@ -29,6 +30,17 @@ static enum weft_err peer_init_addresses(struct peer *peer, const struct weft_pe
     return WEFT_OK;
 }
 
+/* Names are written with or without the root's dot; certificates hold them without. */
+static enum weft_err peer_init_host_name(struct peer *peer, const char *host_name, struct weft_error *why)
+{
+    WEFT_TRY(settings_copy_name(peer->host_name, host_name, "peer: host_name", why));
+    size_t bytes = strlen(peer->host_name);
+    if (bytes > 1 && peer->host_name[bytes - 1] == '.') {
+        peer->host_name[bytes - 1] = '\0';
+    }
+    return WEFT_OK;
+}
+
 enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *given, uint16_t storage_port,
                         uint16_t ssl_storage_port, struct weft_error *why)
 {
@@ -46,6 +58,7 @@ enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *given
     WEFT_TRY(peer_init_addresses(peer, options, why));
     WEFT_TRY(settings_copy_name(peer->dc, options->dc, "peer: dc", why));
     WEFT_TRY(settings_copy_name(peer->rack, options->rack, "peer: rack", why));
+    WEFT_TRY(peer_init_host_name(peer, options->host_name, why));
     if (options->id != NULL) {
         peer->id_known = true;
         if (!uuid_parse(peer->id, options->id)) {
@@ -59,7 +72,8 @@ bool peer_same_but_location(const struct peer *a, const struct peer *b)
 {
     bool same = a->address_count == b->address_count && a->storage_port == b->storage_port &&
                 a->ssl_storage_port == b->ssl_storage_port && a->connections == b->connections &&
-                a->id_known == b->id_known && memcmp(a->id, b->id, UUID_BYTES) == 0;
+                a->id_known == b->id_known && memcmp(a->id, b->id, UUID_BYTES) == 0 &&
+                strcasecmp(a->host_name, b->host_name) == 0;
     for (uint32_t i = 0; same && i < a->address_count; i++) {
         same = address_same_ip(&a->addresses[i], &b->addresses[i]);
     }

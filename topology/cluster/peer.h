@@ -24,7 +24,8 @@ struct peer {
     uint8_t id[UUID_BYTES];
     char dc[WEFT_NAME_BYTES_MAX + 1];
     char rack[WEFT_NAME_BYTES_MAX + 1];
-    char text[ADDRESS_TEXT_BYTES]; /* the first address, for people */
+    char host_name[WEFT_NAME_BYTES_MAX + 1]; /* that the first address was found by; "": none */
+    char text[ADDRESS_TEXT_BYTES];           /* the first address, for people */
 };
 
 /* Check and copy what an embedder or a file says of a peer. */

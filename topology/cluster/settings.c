@@ -8,6 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/base/limits.h"
 #include "tls/context.h"
+#include "tls/spiffe.h"
 #include "topology/cluster/budget.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -217,6 +218,24 @@ static enum weft_err settings_init_priority(struct settings *settings, const str
                      settings->priority_given ? options->priority_string : "", "priority_string", why);
 }
 
+static enum weft_err settings_init_spiffe(struct settings *settings, const struct weft_node_options *options,
+                                          struct weft_error *why)
+{
+    if (options->spiffe_id_count > WEFT_SPIFFE_IDS_MAX) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "spiffe_ids: %u patterns; at most %d", options->spiffe_id_count,
+                              WEFT_SPIFFE_IDS_MAX);
+    }
+    for (uint32_t i = 0; i < options->spiffe_id_count; i++) {
+        struct weft_error fault = {.code = WEFT_OK};
+        if (spiffe_check_pattern(options->spiffe_ids[i], &fault) != WEFT_OK) {
+            return weft_error_set(why, WEFT_ERR_CONFIG, "spiffe_ids: %s", fault.text);
+        }
+        snprintf(settings->spiffe_ids[i], sizeof settings->spiffe_ids[i], "%s", options->spiffe_ids[i]);
+    }
+    settings->spiffe_id_count = options->spiffe_id_count;
+    return WEFT_OK;
+}
+
 enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
 {
     memset(settings, 0, sizeof *settings);
@@ -231,6 +250,7 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
     WEFT_TRY(copy_text(settings->tcp_congestion, sizeof settings->tcp_congestion,
                        options->tcp_congestion != NULL ? options->tcp_congestion : "", "tcp_congestion", why));
     WEFT_TRY(settings_init_priority(settings, options, why));
+    WEFT_TRY(settings_init_spiffe(settings, options, why));
     settings->smt = options->smt;
     settings->client_only = options->client_only;
     settings->encryption = options->encryption;

@@ -8,6 +8,7 @@
 #include "engine/base/uuid.h"
 #include "engine/io/address.h"
 #include "engine/io/io.h"
+#include "engine/net/secure.h"
 #include "tls/priority.h"
 #include "topology/cluster/location.h"
 
@@ -31,6 +32,8 @@ struct settings {
     enum weft_client_auth client_auth;
     bool certificate_in_block;
     bool endpoint_verification;
+    uint32_t spiffe_id_count;
+    char spiffe_ids[WEFT_SPIFFE_IDS_MAX][SECURE_PATTERN_BYTES];
     enum weft_require_hello require_hello;
     char shards[SETTINGS_SHARDS_TEXT_BYTES];
     bool smt;

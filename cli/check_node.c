@@ -12,6 +12,17 @@ static void quiet_log(void *ctx, char level, const char *line)
     (void)line;
 }
 
+/* What a start would warn of. */
+static void check_credentials(const struct config *config, const struct tls_credentials *credentials,
+                              struct config_report *report)
+{
+    uint32_t told = config_report_kept(&report->warnings);
+    for (uint32_t i = 0; i < tls_credentials_warning_count(credentials); i++) {
+        config_report_node_warning(config, tls_credentials_warning(credentials, i), told, report);
+    }
+    config_report_sort(&report->warnings);
+}
+
 /* What the file alone does not show: whether key, certificate and trust store fit, and this machine offers what is
  * asked of it.  Asks the node itself, short of starting it. */
 static enum weft_err node_check(const struct config *config, struct config_report *report, struct check_bounds *bounds)
@@ -30,6 +41,9 @@ static enum weft_err node_check(const struct config *config, struct config_repor
         bounds->shards = placement.shard_count;
         bounds->backend = placement.place.backend->name;
         bounds->locked_bytes = process_locked_bytes_max();
+    }
+    if (err == WEFT_OK && node->credentials != NULL) {
+        check_credentials(config, node->credentials, report);
     }
     weft_node_destroy(node);
     if (err != WEFT_OK) {

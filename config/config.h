@@ -100,6 +100,10 @@ bool config_same_topology(const struct config *a, const struct config *b);
 
 /* A fault that a node found in the options of a configuration, as one of the configuration's own. */
 void config_report_node_error(const struct config *config, const struct weft_error *why, struct config_report *report);
+/* What a node only warns of, in the same way.
+ * @param told  how many warnings the configuration itself gave: what stands at the place of one of them is known */
+void config_report_node_warning(const struct config *config, const char *text, uint32_t told,
+                                struct config_report *report);
 
 /* NULL is fine. */
 void config_destroy(struct config *config);

@@ -105,7 +105,7 @@ enum weft_err tls_credentials_load(struct tls_credentials **credentials, const s
     }
     enum weft_err err = credentials_read(made, options, why);
     if (err == WEFT_OK) {
-        err = credentials_check(made, why);
+        err = credentials_check(made, options->priority_string, why);
     }
     if (err != WEFT_OK) {
         tls_credentials_destroy(made);

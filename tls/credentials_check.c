@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the checks of a credential set that need no peer.  Happy path: parse all of it in a library context that is
- * thrown away, compare key and leaf, verify the own chain as a peer with the same trust store would, try the set in an
- * SSL_CTX (which also applies OpenSSL's minimum key sizes).  What stops the node: damaged contents, a key that does
+ * thrown away, compare key and leaf, verify the own chain as a peer with the same trust store would, try the set in a
+ * handshake (which also applies OpenSSL's minimum key sizes).  What stops the node: damaged contents, a key that does
  * not fit, a chain that the configured trust store does not verify.  What only warns: dates, a key file that others
- * may read, a certificate without CA, a chain that the system's trust store does not know. */
+ * may read, a certificate without CA, a chain that the system's trust store does not know, what some peers refuse. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,25 +115,13 @@ static enum weft_err credentials_check_chain(struct tls_credentials *credentials
                           path, credentials->trust.path, cause);
 }
 
-static enum weft_err credentials_check_use(const struct tls_credentials *credentials, OSSL_LIB_CTX *library,
-                                           struct weft_error *why)
-{
-    SSL_CTX *context = SSL_CTX_new_ex(library, NULL, TLS_method());
-    if (context == NULL) {
-        return library_error(why, WEFT_ERR_TLS, "OpenSSL gives no TLS context");
-    }
-    enum weft_err err = credentials_install(credentials, library, context, why);
-    SSL_CTX_free(context);
-    return err;
-}
-
 static enum weft_err credentials_check_own(struct tls_credentials *credentials, OSSL_LIB_CTX *library,
-                                           X509_STORE *store, STACK_OF(X509) * chain, EVP_PKEY *key,
-                                           struct weft_error *why)
+                                           const char *priority_string, X509_STORE *store, STACK_OF(X509) * chain,
+                                           EVP_PKEY *key, struct weft_error *why)
 {
     WEFT_TRY(describe_certificate(&credentials->leaf, sk_X509_value(chain, 0), why));
     WEFT_TRY(credentials_check_key(credentials, chain, key, why));
-    WEFT_TRY(credentials_check_use(credentials, library, why));
+    WEFT_TRY(credentials_check_handshake(credentials, library, priority_string, why));
     if ((credentials->key.mode & 077) != 0) {
         credentials_warn(credentials, "keyfile %s: mode %04o lets others than its owner use it; chmod 600 it",
                          credentials->key.path, (unsigned)credentials->key.mode);
@@ -144,7 +132,9 @@ static enum weft_err credentials_check_own(struct tls_credentials *credentials, 
                          credentials->password.path, (unsigned)credentials->password.mode);
     }
     credentials_check_dates(credentials);
-    return credentials_check_chain(credentials, library, store, chain, why);
+    WEFT_TRY(credentials_check_chain(credentials, library, store, chain, why));
+    credentials_warn_of_peers(credentials, library, store, chain);
+    return WEFT_OK;
 }
 
 /* After the own chain was verified: that a list revokes it is another matter. */
@@ -160,7 +150,7 @@ static enum weft_err credentials_check_lists(struct tls_credentials *credentials
 }
 
 static enum weft_err credentials_check_in(struct tls_credentials *credentials, OSSL_LIB_CTX *library,
-                                          struct weft_error *why)
+                                          const char *priority_string, struct weft_error *why)
 {
     X509_STORE *store = NULL;
     STACK_OF(X509) *chain = NULL;
@@ -179,7 +169,7 @@ static enum weft_err credentials_check_in(struct tls_credentials *credentials, O
             err = pem_key(&credentials->key, library, &key, why);
         }
         if (err == WEFT_OK) {
-            err = credentials_check_own(credentials, library, store, chain, key, why);
+            err = credentials_check_own(credentials, library, priority_string, store, chain, key, why);
         }
     }
     if (err == WEFT_OK) {
@@ -191,11 +181,12 @@ static enum weft_err credentials_check_in(struct tls_credentials *credentials, O
     return err;
 }
 
-enum weft_err credentials_check(struct tls_credentials *credentials, struct weft_error *why)
+enum weft_err credentials_check(struct tls_credentials *credentials, const char *priority_string,
+                                struct weft_error *why)
 {
     struct library library;
     WEFT_TRY(library_open(&library, why));
-    enum weft_err err = credentials_check_in(credentials, library.context, why);
+    enum weft_err err = credentials_check_in(credentials, library.context, priority_string, why);
     pem_file_fini(&credentials->password);
     library_close(&library);
     return err;

@@ -55,7 +55,16 @@ void credentials_warn(struct tls_credentials *credentials, const char *format, .
 WEFT_NODISCARD enum weft_err credentials_check_revocation(struct tls_credentials *credentials,
                                                           const struct revocation *revocation, X509_STORE *store,
                                                           STACK_OF(X509) * chain, struct weft_error *why);
+/* The own certificate in a handshake between two sides that have this priority string (NULL: weft's own choice).
+ * @return ok | CONFIG (nobody could shake hands with it) | TLS | NO_MEMORY */
+WEFT_NODISCARD enum weft_err credentials_check_handshake(const struct tls_credentials *credentials,
+                                                         OSSL_LIB_CTX *library, const char *priority_string,
+                                                         struct weft_error *why);
+/* What only some peers will refuse. */
+void credentials_warn_of_peers(struct tls_credentials *credentials, OSSL_LIB_CTX *library, X509_STORE *store,
+                               STACK_OF(X509) * chain);
 /* Everything that can be checked without a peer; fills leaf and warnings. */
-WEFT_NODISCARD enum weft_err credentials_check(struct tls_credentials *credentials, struct weft_error *why);
+WEFT_NODISCARD enum weft_err credentials_check(struct tls_credentials *credentials, const char *priority_string,
+                                               struct weft_error *why);
 
 #endif

@@ -182,7 +182,9 @@ CASES = [
     Case("F22 two lists of revoked certificates", SEO + "    certficate_revocation_list: n1.crt\n"
          "    certificate_revocation_list: ca.crt\n", make=certificates),
     Case("F22 what this version cannot do", TLS + "    certificate_revocation_list: ca.crt\n"
-         "    require_endpoint_verification: yes\n    priority_string: SECURE256\n", make=certificates),
+         "    require_endpoint_verification: yes\n    priority_string: SECURE128\n", make=certificates),
+    Case("F20 a priority string that leaves out the certificate", TLS + "    priority_string: SECURE256\n",
+         make=certificates),
     Case("F23 a file that is being written", None, make=link_to_sysfs),
     Case("F24 a cassandra.yaml", NAMED + "num_tokens: 16\nallocate_tokens_for_local_replication_factor: 3\n"
          "server_encryption_options:\n    internode_encryption: none\n    legacy_ssl_storage_port_enabled: false\n"

@@ -10,6 +10,7 @@ Environment: WEFT, the program.
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import unittest
@@ -49,6 +50,7 @@ class Duo:
                                "storage_port": ports[index][0], "ssl_storage_port": ports[index][1],
                                "server_encryption_options": block, "weft": own}, indent=1)
 
+        self.text, self.entries = text, nodes
         self.nodes = []
         for index in range(2):
             node = harness.WeftNode(WEFT, lambda *_, index=index: text(index), listeners=("tls",),
@@ -61,6 +63,14 @@ class Duo:
         for node in self.nodes:
             node.start()
         return self.nodes
+
+    def change(self, index, **entry):
+        """The running node learns what is different about the other one's entry."""
+        self.entries[index].update(entry)
+        node = self.nodes[index]
+        with open(os.path.join(node.folder, "weft.yaml"), "w", encoding="utf-8") as file:
+            file.write(self.text(index))
+        node.process.send_signal(signal.SIGHUP)
 
     def refused(self, index, reason):
         try:
@@ -217,6 +227,28 @@ class EndpointVerification(Base):
     def test_uri__of_whom_nobody_knows_the_id__but_the_address_too__up(self):
         for node in self.expect_up(self.duo("known", f"{self.uri()},IP:{ADDRESSES[1]}", id_known=False)):
             node.stop()
+
+    def test_topology__says_otherwise_later__live_connections_end_by_name(self):
+        duo = self.duo("moved", f"{self.uri()},IP:{ADDRESSES[1]}")
+        nodes = self.expect_up(duo)
+        duo.change(0, rack="r2")
+        nodes[0].wait_log(rf"W link {ADDRESSES[1]} lane control no longer proves its peer: location_claim_mismatch", 20)
+        nodes[0].wait_log(rf"W refused out to {ADDRESSES[1]}:\d+ lane control: location_claim_mismatch", 20)
+        nodes[0].wait_log(rf"W peer down {ADDRESSES[1]}: location_claim_mismatch", 20)
+        # The other's connection goes too, and is told so when it comes again.
+        nodes[0].wait_log(rf"W refused in from {ADDRESSES[1]}:\d+ lane control: location_claim_mismatch", 20)
+        nodes[1].wait_log(rf"W refused out to {ADDRESSES[0]}:\d+ lane control: location_claim_mismatch", 20)
+        up = nodes[0].log().count("I peer up")
+        duo.change(0, rack="r1")
+        harness.wait_until(lambda: nodes[0].log().count("I peer up") > up, "up again", 30)
+
+    def test_topology__another_id_later__live_connections_end_by_name(self):
+        duo = self.duo("renamed", f"{self.uri()},IP:{ADDRESSES[1]}")
+        nodes = self.expect_up(duo)
+        duo.change(0, id="6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f02")
+        nodes[0].wait_log(rf"W refused out to {ADDRESSES[1]}:\d+ lane control: wrong_node", 20)
+        nodes[0].wait_log(rf"W refused in from {ADDRESSES[1]}:\d+ lane control: (wrong_node|peer_removed)", 20)
+        nodes[1].wait_log(rf"W refused out to {ADDRESSES[0]}:\d+ lane control: wrong_node", 20)
 
     def by_name(self, name, names, node_id=None):
         """Node 1 is at 127.0.0.1, and node 0 knows it as localhost."""

@@ -232,6 +232,9 @@ void node_review_accepted(struct node_shard *share, struct channel *channel)
     if (reason == WEFT_REASON_NONE && other) {
         reason = WEFT_REASON_WRONG_NODE;
     }
+    if (reason == WEFT_REASON_NONE) { /* what the hello said was found right, and is the same */
+        reason = node_check_identity(share, channel, NULL, match.only, NULL);
+    }
     if (reason != WEFT_REASON_NONE) {
         node_part(share, channel, reason);
         return;

@@ -142,8 +142,8 @@ static struct policy_decision kind_outgoing(const struct config *config, enum po
     return policy_outgoing(config->options.encryption, &own, &peer, lane);
 }
 
-/* Whether a plain connection of this kind of peer is admitted. */
-static bool kind_admitted(const struct config *config, enum policy_kind kind)
+/* Whether a connection of this kind of peer is admitted. */
+static bool kind_admitted(const struct config *config, bool tls, enum policy_kind kind)
 {
     struct location own = config_location(config);
     struct location peer = policy_kind_location(&own, kind);
@@ -151,8 +151,9 @@ static bool kind_admitted(const struct config *config, enum policy_kind kind)
                                        .own = &own,
                                        .peer = &peer,
                                        .lane = WEFT_LANE_NORMAL,
+                                       .tls = tls,
                                        .certificate_configured = config->options.tls.certificate_in_block};
-    return policy_incoming(&in).verdict == POLICY_PLAIN;
+    return policy_incoming(&in).verdict != POLICY_REFUSE;
 }
 
 static bool listens_plain(const struct config *config)
@@ -177,31 +178,31 @@ static void location_print(const char *dc, const char *rack)
     name_text_print(rack);
 }
 
-static void listener_print(const char *on, uint16_t port, const char *what)
+static void listener_print(const struct config *config, const char *on, bool tls)
 {
     struct address address;
     char text[ADDRESS_TEXT_BYTES] = "?";
-    if (address_parse(&address, on, port) == WEFT_OK) {
+    const char *joint = "";
+    if (address_parse(&address, on, tls ? config_ssl_storage_port(config) : config_storage_port(config)) == WEFT_OK) {
         address_print(&address, text);
     }
-    printf("  listen       %s %s", text, what);
+    printf("  listen       %s %s, admits ", text, tls ? "tls" : "plain");
+    for (int kind = 0; kind < POLICY_KINDS; kind++) {
+        if (kind_admitted(config, tls, (enum policy_kind)kind)) {
+            printf("%s%s", joint, policy_kind_words((enum policy_kind)kind));
+            joint = ", ";
+        }
+    }
+    puts(joint[0] == '\0' ? "nobody" : "");
 }
 
 static void listeners_print(const struct config *config, const char *address)
 {
     if (listens_plain(config)) {
-        const char *joint = "";
-        listener_print(address, config_storage_port(config), "plain, admits ");
-        for (int kind = 0; kind < POLICY_KINDS; kind++) {
-            if (kind_admitted(config, (enum policy_kind)kind)) {
-                printf("%s%s", joint, policy_kind_words((enum policy_kind)kind));
-                joint = ", ";
-            }
-        }
-        puts(joint[0] == '\0' ? "nobody" : "");
+        listener_print(config, address, false);
     }
     if (listens_tls(config)) {
-        listener_print(address, config_ssl_storage_port(config), "tls\n");
+        listener_print(config, address, true);
     }
 }
 
@@ -265,21 +266,26 @@ static json_t *json_lines(const struct config_report_lines *lines)
     return array;
 }
 
+static json_t *json_listener(const struct config *config, const char *address, bool tls)
+{
+    json_t *admits = json_array();
+    for (int kind = 0; kind < POLICY_KINDS; kind++) {
+        if (kind_admitted(config, tls, (enum policy_kind)kind)) {
+            json_array_append_new(admits, json_string(policy_kind_name((enum policy_kind)kind)));
+        }
+    }
+    uint16_t port = tls ? config_ssl_storage_port(config) : config_storage_port(config);
+    return json_pack("{s:s, s:i, s:b, s:o}", "address", address, "port", (int)port, "tls", tls ? 1 : 0, "admits",
+                     admits);
+}
+
 static void json_listeners(json_t *array, const struct config *config, const char *address)
 {
     if (listens_plain(config)) {
-        json_t *admits = json_array();
-        for (int kind = 0; kind < POLICY_KINDS; kind++) {
-            if (kind_admitted(config, (enum policy_kind)kind)) {
-                json_array_append_new(admits, json_string(policy_kind_name((enum policy_kind)kind)));
-            }
-        }
-        json_array_append_new(array, json_pack("{s:s, s:i, s:b, s:o}", "address", address, "port",
-                                               (int)config_storage_port(config), "tls", 0, "admits", admits));
+        json_array_append_new(array, json_listener(config, address, false));
     }
     if (listens_tls(config)) {
-        json_array_append_new(array, json_pack("{s:s, s:i, s:b}", "address", address, "port",
-                                               (int)config_ssl_storage_port(config), "tls", 1));
+        json_array_append_new(array, json_listener(config, address, true));
     }
 }
 

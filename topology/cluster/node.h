@@ -127,6 +127,9 @@ struct node_placement {
     uint32_t ports; /* that dials get */
 };
 
+/* At a start: where the node stands, what its listeners admit, how it dials, the suites of TLS. */
+void node_log_table(struct weft_node *node);
+
 /* Where this machine would run the node's shards, checked as far as possible without starting. */
 WEFT_NODISCARD enum weft_err node_place(struct weft_node *node, struct node_placement *placement,
                                         struct weft_error *why);

@@ -243,6 +243,7 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
               node->shard_count == 1 ? "" : "s", placement->place.backend->name,
               weft_encryption_name(node->settings.encryption));
     node_warn_at_start(node);
+    node_log_table(node);
     enum weft_err err = node_start_parts(node, placement, why);
     if (err != WEFT_OK) {
         node_unstart(node);

@@ -58,6 +58,7 @@ struct channel {
     bool duration_negotiated;
     bool peer_hello;           /* the peer is a weft node */
     bool verified;             /* its certificate did; set by the owner's admit */
+    bool certified;            /* the same, and it names the id that the peer says */
     bool refused_by_peer;      /* its answer was a refusal: conn.error.reason is the peer's */
     bool misdirected;          /* plaintext on a TLS listener */
     enum weft_reason unproven; /* acceptor: its certificate is somebody else's, and its offer is not here yet */

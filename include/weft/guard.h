@@ -33,6 +33,15 @@ struct weft_admission {
     uint64_t incarnation;    /**< claimed: grows with each start of that node; 0 without a hello */
     const char *tls_version; /**< "" on plain connections */
     const char *tls_cipher;  /**< "" on plain connections */
+    /* What a certificate says that verified; nothing of it without one.  Whether it has to fit is
+     * require_endpoint_verification; these facts are there in any case. */
+    const char *names; /**< alternative names for people, such as "IP:10.0.0.1 DNS:n1.example", cut at 255 bytes; "" */
+    bool named;        /**< they are this node's, as require_endpoint_verification would demand */
+    bool certified;    /**< it holds the very id that the hello claims, and no other cluster: the id is proven */
+    const char *certified_cluster; /**< by its weft URI, or a SPIFFE id that matches a pattern; "" where it says none */
+    const char *certified_dc;
+    const char *certified_rack;
+    const uint8_t *certified_id; /**< 16 bytes of a UUID, zeros where it says none */
 };
 
 /** Shall this connection stay?  @return false refuses it: `admit_callback` */

@@ -357,13 +357,18 @@ void authority_node(const struct authority *authority, const char *name, const c
 {
     const struct tls_node_options options = {
         .name = name, .cluster = "test", .addresses = {"127.0.0.1"}, .address_count = 1};
+    authority_node_with(authority, &options, ca);
+}
+
+void authority_node_with(const struct authority *authority, const struct tls_node_options *options, const char *ca)
+{
     struct tls_material material;
     char certificate[HOST_PATH_BYTES];
     char key[HOST_PATH_BYTES];
     authority_path(authority, ca, "crt", certificate);
     authority_path(authority, ca, "key", key);
-    assert_int_equal(tls_issue_node(&material, &options, certificate, key, NULL), WEFT_OK);
-    authority_write(authority, name, &material);
+    assert_int_equal(tls_issue_node(&material, options, certificate, key, NULL), WEFT_OK);
+    authority_write(authority, options->name, &material);
 }
 
 void host_use_tls(struct host *host, struct host_tls *tls, const struct authority *authority, const char *name,

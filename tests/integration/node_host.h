@@ -9,6 +9,8 @@
 
 #include <weft/weft.h>
 
+#include "tls/issue.h"
+
 #define HOST_LINES_MAX 256u
 #define HOST_EVENTS_MAX 64u
 #define HOST_PEERS_MAX 4u
@@ -109,6 +111,7 @@ void authority_open(struct authority *authority);
 void authority_close(struct authority *authority);
 void authority_ca(const struct authority *authority, const char *name);
 void authority_node(const struct authority *authority, const char *name, const char *ca);
+void authority_node_with(const struct authority *authority, const struct tls_node_options *options, const char *ca);
 
 /* TLS options of a host, and the paths that they point at. */
 struct host_tls {

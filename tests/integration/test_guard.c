@@ -32,6 +32,10 @@ struct guarded {
         char dc[64];
         char tls_version[16];
         bool id_known;
+        char names[256];
+        char certified_cluster[32];
+        char certified_dc[32];
+        uint8_t certified_id[16];
     } asked[ASKED_MAX];
     uint32_t accesses;
     struct weft_access access; /* the last one of a verb of the test's */
@@ -56,6 +60,10 @@ static bool guarded_admit(void *ctx, weft_shard *shard, const struct weft_admiss
         snprintf(guarded->asked[i].dc, sizeof guarded->asked[i].dc, "%s", facts->dc);
         snprintf(guarded->asked[i].tls_version, sizeof guarded->asked[i].tls_version, "%s", facts->tls_version);
         guarded->asked[i].id_known = memcmp(facts->id, nobody, sizeof nobody) != 0;
+        snprintf(guarded->asked[i].names, sizeof guarded->asked[i].names, "%s", facts->names);
+        snprintf(guarded->asked[i].certified_cluster, 32, "%s", facts->certified_cluster);
+        snprintf(guarded->asked[i].certified_dc, 32, "%s", facts->certified_dc);
+        memcpy(guarded->asked[i].certified_id, facts->certified_id, 16);
     }
     pthread_mutex_unlock(&guarded->host.lock);
     return facts->outgoing ? !guarded->refuse_outgoing : !guarded->refuse_incoming;
@@ -143,6 +151,9 @@ static void hooks__saying_yes__asked_with_true_facts(void **state)
         assert_memory_equal(duo->b.asked[both[i]].address, duo->a.host.address, strlen(duo->a.host.address));
         assert_string_equal(duo->b.asked[both[i]].dc, "dc1");
         assert_string_equal(duo->b.asked[both[i]].tls_version, "");
+        assert_string_equal(duo->b.asked[both[i]].names, "");
+        assert_false(duo->b.asked[both[i]].facts.named);
+        assert_false(duo->b.asked[both[i]].facts.certified);
     }
     assert_int_equal(duo->b.accesses, 1); /* heartbeats are nobody's business */
     assert_int_equal(duo->b.access.verb, VERB_ECHO);
@@ -173,6 +184,52 @@ static void hooks__over_tls__know_of_the_certificate(void **state)
     assert_memory_equal(duo->b.asked[in].tls_version, "TLSv1.", 6);
     assert_true(duo->b.access.encrypted);
     assert_true(duo->b.access.verified);
+}
+
+static void hooks__over_tls__know_whom_the_certificate_names(void **state)
+{
+    static const char id_text[] = "6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f00";
+    static const uint8_t id[16] = {0x6f, 0x1c, 0x0c, 0x5e, 0x8f, 0x3b, 0x4a, 0x51,
+                                   0x9d, 0x0e, 0x2b, 0x7a, 0x4c, 0x9e, 0x1f, 0x00};
+    struct duo *duo = *state;
+    const struct tls_node_options named = {.name = "a",
+                                           .cluster = "test",
+                                           .dc = "dc1",
+                                           .rack = "r1",
+                                           .id = id_text,
+                                           .addresses = {duo->a.host.address},
+                                           .address_count = 1};
+    authority_open(&duo->authority);
+    authority_ca(&duo->authority, "ca");
+    authority_node_with(&duo->authority, &named, "ca");
+    authority_node(&duo->authority, "b", "ca");
+    host_use_tls(&duo->a.host, &duo->a.tls, &duo->authority, "a", "ca");
+    host_use_tls(&duo->b.host, &duo->b.tls, &duo->authority, "b", "ca");
+    duo->a.host.options.encryption = duo->b.host.options.encryption = WEFT_ENCRYPTION_ALL;
+    duo->b.host.options.tls.client_auth = duo->a.host.options.tls.client_auth = WEFT_CLIENT_AUTH_REQUIRED;
+    duo->a.host.options.node_id = id_text;
+    guarded_start(&duo->a);
+    guarded_start(&duo->b);
+    assert_int_equal(host_call_patient(&duo->a.host, VERB_ECHO, 10).err, WEFT_OK);
+    host_until_counter(&duo->b.host, COUNTER(peers_up), 1);
+    uint32_t at[2] = {0};
+    assert_true(was_asked(&duo->b, false, &at[0]));
+    assert_true(was_asked(&duo->b, true, &at[1]));
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(duo->b.asked[at[i]].facts.named);
+        assert_true(duo->b.asked[at[i]].facts.certified);
+        assert_non_null(strstr(duo->b.asked[at[i]].names, duo->a.host.address));
+        assert_string_equal(duo->b.asked[at[i]].certified_cluster, "test");
+        assert_string_equal(duo->b.asked[at[i]].certified_dc, "dc1");
+        assert_memory_equal(duo->b.asked[at[i]].certified_id, id, sizeof id);
+    }
+    /* The other one's has another id and address; nobody demands more of it here, but it is told. */
+    host_until_counter(&duo->a.host, COUNTER(peers_up), 1);
+    assert_true(was_asked(&duo->a, false, &at[0]));
+    assert_true(duo->a.asked[at[0]].facts.verified);
+    assert_false(duo->a.asked[at[0]].facts.named);
+    assert_false(duo->a.asked[at[0]].facts.certified);
+    assert_string_equal(duo->a.asked[at[0]].certified_cluster, "test");
 }
 
 static void verb__forbidden__refused_and_counted_one_way_too(void **state)
@@ -234,6 +291,7 @@ static void outgoing__refused__counted_where_it_was(void **state)
 #define GUARD_TESTS(backend)                                                                                           \
     GUARD_TEST(hooks__saying_yes__asked_with_true_facts, backend),                                                     \
         GUARD_TEST(hooks__over_tls__know_of_the_certificate, backend),                                                 \
+        GUARD_TEST(hooks__over_tls__know_whom_the_certificate_names, backend),                                         \
         GUARD_TEST(verb__forbidden__refused_and_counted_one_way_too, backend),                                         \
         GUARD_TEST(incoming__refused__named_and_counted_at_both_ends, backend),                                        \
         GUARD_TEST(outgoing__refused__counted_where_it_was, backend)

@@ -14,10 +14,13 @@ import signal
 import sys
 import tempfile
 import unittest
+import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import client as twin
 import harness
+import seastar_rpc as rpc
 from authority import Authority, bundle
 
 WEFT = os.environ.get("WEFT")
@@ -315,6 +318,73 @@ class EndpointVerification(Base):
     def test_form__common_name_alone__untrusted(self):
         bare = "[leaf]\nbasicConstraints=critical,CA:FALSE\n"
         self.expect_refused(self.duo("common", "", extensions=bare), 0, "cert_untrusted")
+
+
+class Fencing(Base):
+    """Who comes back ends what his former life left; who only says that he is somebody ends nothing that was proven."""
+
+    ID = "6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f01"
+
+    def node(self, verification):
+        own = self.ca.leaf("own", names=f"IP:{ADDRESSES[0]}")
+
+        def text(plain, tls):
+            block = {"internode_encryption": "all", "certificate": own, "keyfile": own[:-4] + ".key",
+                     "truststore": self.ca.path("crt"), "require_client_auth": True,
+                     "require_endpoint_verification": verification}
+            entry = {"address": ADDRESSES[1], "dc": "dc1", "rack": "r1", "id": self.ID}
+            weft = {"dc": "dc1", "rack": "r1", "shards": 1, "heartbeat": 0, "nodes": [entry]}
+            return json.dumps({"cluster_name": "identity", "listen_address": ADDRESSES[0], "storage_port": plain,
+                               "ssl_storage_port": tls, "server_encryption_options": block, "weft": weft}, indent=1)
+
+        node = harness.WeftNode(WEFT, text, listeners=("tls",), address=ADDRESSES[0])
+        self.addCleanup(node.close)
+        return node.start()
+
+    def life(self, node, name, names, incarnation):
+        """A connection of the peer's address and id, by a certificate of these names."""
+        leaf = self.ca.leaf(name, names=names)
+        context = twin.tls_context(self.ca.path("crt"), leaf, leaf[:-4] + ".key")
+        client = twin.Client((ADDRESSES[0], node.tls_port), ADDRESSES[1], context)
+        self.addCleanup(client.close)
+        hello = rpc.Hello(cluster="identity", node_id=uuid.UUID(self.ID).bytes, incarnation=incarnation)
+        records = client.negotiate([(rpc.TIMEOUT, b""), (rpc.HELLO, rpc.hello(hello))])
+        return client, dict(records)
+
+    def test_claim__of_a_higher_incarnation__ends_no_connection_with_a_certificate(self):
+        uri, address = f"URI:weft://identity/dc1/r1/{self.ID}", f"IP:{ADDRESSES[1]}"
+        for verification in (False, True):
+            with self.subTest(verification=verification):
+                node = self.node(verification)
+                proven, _ = self.life(node, "proven", uri, 10)
+                claimed, _ = self.life(node, "claimed", address, 20)
+                self.assertEqual(claimed.echo(b"x"), b"x")
+                later, _ = self.life(node, "later", address, 30)
+                with self.assertRaises(twin.Closed):  # of two that claim, the later one counts
+                    claimed.echo(b"x")
+                self.assertEqual(proven.echo(b"x"), b"x")
+                back, _ = self.life(node, "back", f"{uri},{address}", 40)
+                for former in (proven, later):
+                    with self.assertRaises(twin.Closed):
+                        former.echo(b"x")
+                self.assertEqual(back.echo(b"x"), b"x")
+                node.stop()
+
+    def test_claim__of_another_id_than_the_certificate_has__refused_or_proves_nothing(self):
+        uri = f"URI:weft://identity/dc1/r1/{self.ID}"
+        other = "URI:weft://identity/dc1/r1/6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f02"
+        for verification in (False, True):
+            with self.subTest(verification=verification):
+                node = self.node(verification)
+                proven, _ = self.life(node, "proven", uri, 10)
+                _, answer = self.life(node, "other", other, 20)
+                if verification:
+                    self.assertEqual(rpc.refusal_parse(answer[rpc.REFUSAL]), "wrong_node")
+                    node.wait_log(rf"W refused in from {ADDRESSES[1]}:\d+ .*: wrong_node")
+                else:
+                    self.assertIn(rpc.HELLO, answer)
+                self.assertEqual(proven.echo(b"x"), b"x")
+                node.stop()
 
 
 if __name__ == "__main__":

@@ -266,7 +266,7 @@ static enum weft_reason link_admit(struct channel *channel, const struct negotia
         reason = node_check_identity(link->share, channel, answer, link->peer, &channel->conn.error);
     }
     channel->peer = link->peer_index + 1;
-    return reason != WEFT_REASON_NONE ? reason : node_ask_admit(link->share, channel, answer);
+    return reason != WEFT_REASON_NONE ? reason : node_ask_admit(link->share, channel, answer, link->peer);
 }
 
 static enum weft_reason link_disclose(struct channel *channel, enum weft_reason reason)

@@ -194,15 +194,20 @@ enum weft_reason node_check_hello(const struct node_shard *share, const struct h
 enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,
                                      const struct negotiation *theirs, const struct peer *entry,
                                      struct weft_error *why);
+/* Whom its certificate names, and whether that is as require_endpoint_verification would have it, on or off. */
+enum weft_reason node_identify(const struct node_shard *share, const struct channel *channel,
+                               const struct negotiation *theirs, const struct peer *entry,
+                               struct secure_identity *identity);
 /* The host's say, node_guard.c: about a connection that is fine otherwise, and about a request. */
-enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs);
+enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs,
+                                const struct peer *entry);
 bool node_ask_authorize(struct node_shard *share, const struct channel *channel, uint64_t verb);
 /* The name of the peer of a channel, the zero id if none. */
 weft_peer_id node_peer_of(const struct node_shard *share, const struct channel *channel);
 /* After the topology changed: may it stay, and whose is it? */
 void node_review_accepted(struct node_shard *share, struct channel *channel);
-/* A proven peer spoke; node_fence.c. */
-void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello);
+/* Somebody spoke as this peer, from its address alone or by a certificate of its id; node_fence.c. */
+void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello, bool certified);
 /* Close what former lives of peers left on this shard. */
 void node_fence_look(struct node_shard *share);
 /* Count and log a refusal. */

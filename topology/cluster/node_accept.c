@@ -166,13 +166,14 @@ static enum weft_reason accept_admit(struct channel *channel, const struct negot
     struct node_shard *share = accept_share(channel);
     enum weft_reason reason = accept_check(channel, offer);
     if (reason == WEFT_REASON_NONE) {
-        reason = node_ask_admit(share, channel, offer);
+        reason = node_ask_admit(share, channel, offer, accept_match(channel).only);
     }
     bool proven = offer->has_hello && channel->peer != 0;
     if (reason != WEFT_REASON_NONE || !proven) {
         return reason;
     }
-    node_fence_note(share, channel->peer - 1, &offer->hello); /* first: what it closes may be what takes up the room */
+    /* First: what it closes may be what takes up the room. */
+    node_fence_note(share, channel->peer - 1, &offer->hello, channel->certified);
     return accept_count(channel);
 }
 

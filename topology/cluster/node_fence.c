@@ -6,6 +6,9 @@
  * its connections.  Proven is an id where exactly one entry of the topology holds the source address; an address that
  * several entries share proves none of them.
  *
+ * A certificate that names the node proves more: what somebody says without one ends no connection that has it.  So
+ * there are two records, and who shows a certificate is noted in both.
+ *
  * A lower incarnation closes nothing and is not refused: a clock that went back must not lock a node out.  Connections
  * of another id are left alone: a tool that dials from a node's address is not that node. */
 #include <string.h>
@@ -43,42 +46,65 @@ static bool record_note(struct fence_record *record, const struct hello *hello)
     return news;
 }
 
-void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello)
+void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello, bool certified)
 {
-    if (record_note(&share->node->shared[peer].fence, hello)) {
+    struct fence_record *fences = share->node->shared[peer].fences;
+    bool news = record_note(&fences[FENCE_CLAIMED], hello);
+    if (certified) {
+        news = record_note(&fences[FENCE_CERTIFIED], hello) || news;
+    }
+    if (news) {
         engine_signal(share->node->engine);
     }
 }
 
-static void fence_peer(struct node_shard *share, const struct peer *entry, const uint8_t id[UUID_BYTES],
-                       uint64_t incarnation)
+/* What a record says, at one moment. */
+struct fence {
+    enum fence_proof proof;
+    uint8_t id[UUID_BYTES];
+    uint64_t incarnation;
+};
+
+static bool fence_outranks(const struct fence *fence, const struct channel *channel)
+{
+    bool weaker = fence->proof == FENCE_CLAIMED && channel->certified;
+    return !weaker && channel->peer_hello && channel->peer_incarnation < fence->incarnation &&
+           memcmp(channel->peer_id, fence->id, UUID_BYTES) == 0;
+}
+
+static void fence_peer(struct node_shard *share, const struct peer *entry, const struct fence *fence)
 {
     LIST_FOR_EACH_SAFE(node, following, &share->net.live)
     {
         struct channel *channel = channel_of(WEFT_CONTAINER_OF(node, struct conn, live));
-        if (channel->peer_hello && channel->peer_incarnation < incarnation &&
-            memcmp(channel->peer_id, id, UUID_BYTES) == 0 && peer_has_address(entry, &channel->conn.remote)) {
+        if (fence_outranks(fence, channel) && peer_has_address(entry, &channel->conn.remote)) {
             conn_abort(&channel->conn, WEFT_ERR_CLOSED, WEFT_REASON_STALE_INCARNATION);
         }
     }
 }
 
+static void fence_look_at(struct node_shard *share, uint32_t peer, enum fence_proof proof)
+{
+    struct fence_record *record = &share->node->shared[peer].fences[proof];
+    struct peer_links *links = &share->peers[peer + 1];
+    if (links->fences_seen[proof] == atomic_load_explicit(&record->changes, memory_order_relaxed)) {
+        return;
+    }
+    struct fence fence = {.proof = proof};
+    record_lock(record);
+    memcpy(fence.id, record->id, UUID_BYTES);
+    fence.incarnation = record->incarnation;
+    links->fences_seen[proof] = atomic_load_explicit(&record->changes, memory_order_relaxed);
+    record_unlock(record);
+    fence_peer(share, &share->topology->peers[peer], &fence);
+}
+
 void node_fence_look(struct node_shard *share)
 {
-    struct weft_node *node = share->node;
     for (uint32_t p = 0; p < share->topology->slot_count; p++) {
-        struct fence_record *record = &node->shared[p].fence;
-        struct peer_links *links = &share->peers[p + 1];
-        uint32_t changes = atomic_load_explicit(&record->changes, memory_order_relaxed);
-        if (links->id.bits == 0 || links->fences_seen == changes) {
-            continue;
+        if (share->peers[p + 1].id.bits != 0) {
+            fence_look_at(share, p, FENCE_CLAIMED);
+            fence_look_at(share, p, FENCE_CERTIFIED);
         }
-        uint8_t id[UUID_BYTES];
-        record_lock(record);
-        memcpy(id, record->id, UUID_BYTES);
-        uint64_t incarnation = record->incarnation;
-        links->fences_seen = atomic_load_explicit(&record->changes, memory_order_relaxed);
-        record_unlock(record);
-        fence_peer(share, &share->topology->peers[p], id, incarnation);
     }
 }

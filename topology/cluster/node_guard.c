@@ -34,16 +34,30 @@ static void guard_note_expired_list(struct node_shard *share, const char *addres
               "%s: admitted though the revocation list of its issuer has expired", address);
 }
 
-enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs)
+/* A certificate of our cluster that names the very id which the peer says. */
+static bool guard_certifies(const struct node_shard *share, const struct secure_identity *identity,
+                            const struct negotiation *theirs)
+{
+    const struct secure_name *name = &identity->name;
+    bool ours = name->cluster[0] == '\0' || strcmp(name->cluster, share->node->settings.cluster_name) == 0;
+    return identity->named && name->has_id && ours && theirs->has_hello &&
+           memcmp(name->id, theirs->hello.id, UUID_BYTES) == 0;
+}
+
+enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channel, const struct negotiation *theirs,
+                                const struct peer *entry)
 {
     static const uint8_t nobody[UUID_BYTES];
     const struct weft_node *node = share->node;
     struct secure_facts facts = {0};
+    struct secure_identity identity;
     char address[ADDRESS_TEXT_BYTES];
     if (channel->conn.secure != NULL) {
         channel->conn.secure->ops->facts(channel->conn.secure, &facts);
     }
+    bool fits = node_identify(share, channel, theirs, entry, &identity) == WEFT_REASON_NONE;
     channel->verified = facts.peer_verified;
+    channel->certified = guard_certifies(share, &identity, theirs);
     address_print(&channel->conn.remote, address);
     if (facts.crl_expired) {
         guard_note_expired_list(share, address);
@@ -65,6 +79,13 @@ enum weft_reason node_ask_admit(struct node_shard *share, struct channel *channe
         .incarnation = theirs->has_hello ? theirs->hello.incarnation : 0,
         .tls_version = facts.version,
         .tls_cipher = facts.cipher,
+        .names = identity.shown,
+        .named = identity.verified && fits,
+        .certified = channel->certified,
+        .certified_cluster = identity.named ? identity.name.cluster : "",
+        .certified_dc = identity.named ? identity.name.dc : "",
+        .certified_rack = identity.named ? identity.name.rack : "",
+        .certified_id = identity.named && identity.name.has_id ? identity.name.id : nobody,
     };
     return node->admit(node->admit_ctx, share->shard, &admission) ? WEFT_REASON_NONE : WEFT_REASON_ADMIT_CALLBACK;
 }

@@ -106,8 +106,9 @@ static enum weft_reason identity_check(const struct identity_check *check)
                                    : "the address is not there");
 }
 
-enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,
-                                     const struct negotiation *theirs, const struct peer *entry, struct weft_error *why)
+static enum weft_reason identity_judge(const struct node_shard *share, const struct channel *channel,
+                                       const struct negotiation *theirs, const struct peer *entry,
+                                       struct secure_identity *identity, struct weft_error *why)
 {
     const struct secure *secure = channel->conn.secure;
     const struct settings *settings = &share->node->settings;
@@ -117,15 +118,28 @@ enum weft_reason node_check_identity(const struct node_shard *share, const struc
         .patterns = settings->spiffe_ids,
         .pattern_count = settings->spiffe_id_count,
     };
-    struct secure_identity identity;
-    if (!settings->endpoint_verification || secure == NULL) {
-        return WEFT_REASON_NONE;
-    }
-    secure->ops->identity(secure, &wanted, &identity);
-    if (!identity.verified) {
+    secure->ops->identity(secure, &wanted, identity);
+    if (!identity->verified) {
         return WEFT_REASON_NONE; /* a client without a certificate is the business of require_client_auth */
     }
     const struct identity_check check = {
-        .share = share, .channel = channel, .theirs = theirs, .entry = entry, .identity = &identity, .why = why};
+        .share = share, .channel = channel, .theirs = theirs, .entry = entry, .identity = identity, .why = why};
     return identity_check(&check);
+}
+
+enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,
+                                     const struct negotiation *theirs, const struct peer *entry, struct weft_error *why)
+{
+    struct secure_identity identity;
+    bool asked = share->node->settings.endpoint_verification && channel->conn.secure != NULL;
+    return asked ? identity_judge(share, channel, theirs, entry, &identity, why) : WEFT_REASON_NONE;
+}
+
+enum weft_reason node_identify(const struct node_shard *share, const struct channel *channel,
+                               const struct negotiation *theirs, const struct peer *entry,
+                               struct secure_identity *identity)
+{
+    *identity = (struct secure_identity){.verified = false};
+    return channel->conn.secure == NULL ? WEFT_REASON_NONE
+                                        : identity_judge(share, channel, theirs, entry, identity, NULL);
 }

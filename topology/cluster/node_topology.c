@@ -62,8 +62,10 @@ static void slot_begin(struct weft_node *node, uint32_t slot)
     atomic_store(&shared->shards, 0);
     atomic_store(&shared->leaving, 0);
     atomic_store(&shared->told, false);
-    shared->fence.incarnation = 0;
-    memset(shared->fence.id, 0, UUID_BYTES);
+    for (int proof = 0; proof < FENCE_PROOFS; proof++) {
+        shared->fences[proof].incarnation = 0;
+        memset(shared->fences[proof].id, 0, UUID_BYTES);
+    }
     for (uint32_t i = 0; node->tallies != NULL && i < node->shard_count; i++) {
         const struct weft_peer_counters *tally = node_tally(node, i, slot + 1, WEFT_LANE_NORMAL);
         memcpy(&node->tally_bases[tally - node->tallies], tally, WEFT_LANE_COUNT * sizeof *tally);

@@ -16,10 +16,12 @@ void peer_links_open(struct peer_links *links, struct node_shard *share, const s
         .shared = shared,
         .peer_index = peer_slot_of(peer->peer_id),
         .remote_seen = UINT32_MAX,
-        .fences_seen = atomic_load_explicit(&shared->fence.changes, memory_order_relaxed),
         .silences_seen = atomic_load(&shared->silences),
         .leaving = atomic_load(&shared->leaving) > 0,
     };
+    for (int proof = 0; proof < FENCE_PROOFS; proof++) {
+        links->fences_seen[proof] = atomic_load_explicit(&shared->fences[proof].changes, memory_order_relaxed);
+    }
     list_init(&links->own);
     list_init(&links->named);
 }

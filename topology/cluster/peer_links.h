@@ -15,7 +15,10 @@
 
 #include "topology/cluster/link.h"
 
-/* Who spoke last from a peer's address; node_fence.c. */
+/* What there is for the id that somebody says: his word from the peer's address, or his certificate. */
+enum fence_proof { FENCE_CLAIMED = 0, FENCE_CERTIFIED, FENCE_PROOFS };
+
+/* Who spoke last as a peer; node_fence.c. */
 struct fence_record {
     atomic_flag lock;
     atomic_uint changes;  /* written under the lock */
@@ -30,7 +33,7 @@ struct peer_shared {
     atomic_uint shards;         /* of the peer, as it said last; 0: unknown */
     atomic_uint budgeted;       /* links of all shards that hold a place in the peer's budget */
     atomic_uint accepted;       /* connections that count as the peer's, on all shards */
-    struct fence_record fence;
+    struct fence_record fences[FENCE_PROOFS];
     atomic_uint leaving;  /* of its connections to us, those by which it said goodbye */
     atomic_uint silences; /* how often it was found silent */
     atomic_bool told;     /* we said goodbye to it */
@@ -44,7 +47,7 @@ struct peer_links {
     uint32_t own_count;
     uint32_t own_most;                  /* as many as there should be */
     uint32_t remote_seen;               /* the peer's shards for which own_most holds */
-    uint32_t fences_seen;               /* fence.changes, as far as this shard has looked */
+    uint32_t fences_seen[FENCE_PROOFS]; /* changes of fences, as far as this shard has looked */
     uint32_t silences_seen;             /* the same, of the peer's silences */
     uint32_t up_count[WEFT_LANE_COUNT]; /* links that are up */
     bool lane_up[WEFT_LANE_COUNT];      /* as was told; a lane whose links rest stays up */

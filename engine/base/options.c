@@ -9,6 +9,9 @@ enum weft_err options_take(void *known, size_t known_bytes, const void *given, c
 {
     size_t given_bytes;
     memset(known, 0, known_bytes);
+    if (given == NULL) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "%s: NULL; give one that begins with its _INIT macro", name);
+    }
     memcpy(&given_bytes, given, sizeof given_bytes);
     if (given_bytes < sizeof given_bytes) {
         return weft_error_set(why, WEFT_ERR_INVALID, "%s: size is %zu; begin with its _INIT macro", name, given_bytes);

@@ -77,8 +77,9 @@ static void kind__too_often__dropped_and_counted(void **state)
     for (uint32_t i = 0; i < LINES_PER_SECOND + 10; i++) {
         log_event(&log, now_ns + i, LOG_REFUSED_IN, 'W', "line %u", i);
     }
-    assert_int_equal(caught.lines, LINES_PER_SECOND);
-    assert_string_equal(caught.last, "line 63");
+    assert_int_equal(caught.lines, LINES_PER_SECOND + 1);
+    assert_non_null(strstr(caught.last, "left out"));
+    assert_int_equal(caught.level, 'W');
     assert_int_equal(counters.log_suppressed, 10);
     log_event(&log, now_ns + 100, LOG_PEER_UP, 'I', "another kind");
     assert_string_equal(caught.last, "another kind");
@@ -96,9 +97,35 @@ static void kind__too_often_and_nobody_counts__dropped(void **state)
     struct log log;
     log_init(&log, catch_line, &caught, NULL);
     for (uint32_t i = 0; i < 2 * LINES_PER_SECOND; i++) {
-        log_event(&log, 0, LOG_START, 'I', "x");
+        log_event(&log, SECOND_NS, LOG_START, 'I', "x");
     }
-    assert_int_equal(caught.lines, LINES_PER_SECOND);
+    assert_int_equal(caught.lines, LINES_PER_SECOND + 1);
+}
+
+static void details__too_many__no_warning_of_their_kind_is_lost(void **state)
+{
+    (void)state;
+    struct caught caught = {0};
+    struct log log;
+    log_init(&log, catch_line, &caught, NULL);
+    for (uint32_t i = 0; i < 2 * LINES_PER_SECOND; i++) {
+        log_event(&log, SECOND_NS, LOG_ENDED_IN, 'D', "closed_by_peer");
+    }
+    log_event(&log, SECOND_NS, LOG_ENDED_IN, 'W', "bad_frame");
+    assert_string_equal(caught.last, "bad_frame");
+}
+
+/* What the control thread logs has no turn's time: it was silent for good after the 64th. */
+static void lines__of_the_control_thread__all_come(void **state)
+{
+    (void)state;
+    struct caught caught = {0};
+    struct log log;
+    log_init(&log, catch_line, &caught, NULL);
+    for (uint32_t i = 0; i < 3 * LINES_PER_SECOND; i++) {
+        log_event(&log, LOG_UNLIMITED, LOG_TOPOLOGY, 'I', "change %u", i);
+    }
+    assert_int_equal(caught.lines, 3 * LINES_PER_SECOND);
 }
 
 int main(void)
@@ -109,6 +136,8 @@ int main(void)
         cmocka_unit_test(line__too_long__cut_and_ended),
         cmocka_unit_test(kind__too_often__dropped_and_counted),
         cmocka_unit_test(kind__too_often_and_nobody_counts__dropped),
+        cmocka_unit_test(details__too_many__no_warning_of_their_kind_is_lost),
+        cmocka_unit_test(lines__of_the_control_thread__all_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,36 @@ static void node__made_by_an_older_program__its_peers_are_found(void **state)
     assert_non_null(strstr(why.text, "_INIT"));
 }
 
+static void node__options_or_arrays_missing__invalid_and_named(void **state)
+{
+    (void)state;
+    struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
+    struct weft_topology topology = WEFT_TOPOLOGY_INIT;
+    struct weft_error why;
+    weft_node *node = NULL;
+    assert_int_equal(weft_node_create(&node, NULL, &why), WEFT_ERR_INVALID);
+    assert_non_null(strstr(why.text, "struct weft_node_options: NULL"));
+    options.peer_count = 3;
+    assert_int_equal(weft_node_create(&node, &options, &why), WEFT_ERR_INVALID);
+    assert_non_null(strstr(why.text, "peer_count is 3"));
+    options.peer_count = 0;
+    options.spiffe_id_count = 1;
+    assert_int_equal(weft_node_create(&node, &options, &why), WEFT_ERR_INVALID);
+    assert_non_null(strstr(why.text, "spiffe_id_count is 1"));
+    options.spiffe_id_count = 0;
+    assert_null(node);
+    assert_int_equal(weft_node_create(&node, &options, &why), WEFT_OK);
+    assert_int_equal(weft_node_peer_add(node, NULL, NULL, &why), WEFT_ERR_INVALID);
+    why = (struct weft_error){.code = WEFT_OK};
+    assert_int_equal(weft_node_topology_apply(node, NULL, NULL, 0, &why), WEFT_ERR_INVALID);
+    assert_non_null(strstr(why.text, "struct weft_topology: NULL"));
+    why = (struct weft_error){.code = WEFT_OK};
+    topology.peer_count = 2;
+    assert_int_equal(weft_node_topology_apply(node, &topology, NULL, 0, &why), WEFT_ERR_INVALID);
+    assert_non_null(strstr(why.text, "peer_count is 2"));
+    weft_node_destroy(node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +154,7 @@ int main(void)
         cmocka_unit_test(options__without_a_size__invalid),
         cmocka_unit_test(result__for_an_older_or_newer_caller__common_part_and_zeros),
         cmocka_unit_test(node__made_by_an_older_program__its_peers_are_found),
+        cmocka_unit_test(node__options_or_arrays_missing__invalid_and_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,6 +235,28 @@ static void name__longest__kept(void **state)
     assert_string_equal(to, "");
 }
 
+#define NO_WORD(member, name)                                                                                          \
+    do {                                                                                                               \
+        struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;                                                     \
+        struct weft_error why = {0};                                                                                   \
+        const int value = 77;                                                                                          \
+        memcpy(&options.member, &value, sizeof options.member);                                                        \
+        assert_int_equal(settings_init(&settings, &options, &why), WEFT_ERR_INVALID);                                  \
+        assert_non_null(strstr(why.text, name ": 77 is none of"));                                                     \
+    } while (0)
+
+static void words__numbers_outside_their_enum__refused(void **state)
+{
+    struct settings settings;
+    (void)state;
+    NO_WORD(encryption, "internode_encryption");
+    NO_WORD(tls.client_auth, "require_client_auth");
+    NO_WORD(require_hello, "require_hello");
+    NO_WORD(crl_expired, "crl_expired");
+    NO_WORD(send_zerocopy, "send_zerocopy");
+    NO_WORD(crypto, "crypto");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +267,7 @@ int main(void)
         cmocka_unit_test(second_listen_address__covered_by_the_first__left_out),
         cmocka_unit_test(option__wrong__error_names_it),
         cmocka_unit_test(name__longest__kept),
+        cmocka_unit_test(words__numbers_outside_their_enum__refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

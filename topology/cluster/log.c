@@ -20,15 +20,32 @@ void log_init(struct log *log, weft_log_fn *fn, void *ctx, struct weft_counters 
     log->counters = counters;
 }
 
-static bool log_allowed(struct log *log, uint64_t now_ns, enum log_kind kind)
+static void log_emit(const struct log *log, char level, const char *line)
 {
-    if (now_ns - log->allowance[kind].since_ns >= LOG_WINDOW_NS) {
-        log->allowance[kind].since_ns = now_ns;
-        log->allowance[kind].count = 0;
+    if (log->fn != NULL) {
+        log->fn(log->ctx, level, line);
+    } else {
+        fprintf(stderr, "%c %s\n", level, line);
     }
-    if (log->allowance[kind].count < LOG_LINES_PER_WINDOW) {
-        log->allowance[kind].count++;
+}
+
+/* Whether this line may come.  That others are left out is told once in each window, where the first one is missing. */
+static bool log_allowed(struct log *log, uint64_t now_ns, enum log_kind kind, char level)
+{
+    struct log_allowance *allowance = &log->allowance[kind][level != 'D'];
+    if (now_ns == LOG_UNLIMITED) {
         return true;
+    }
+    if (now_ns - allowance->since_ns >= LOG_WINDOW_NS) {
+        *allowance = (struct log_allowance){.since_ns = now_ns};
+    }
+    if (allowance->count < LOG_LINES_PER_WINDOW) {
+        allowance->count++;
+        return true;
+    }
+    if (allowance->count == LOG_LINES_PER_WINDOW) {
+        allowance->count++;
+        log_emit(log, level, "further lines like this are left out for up to a second; log_suppressed counts them");
     }
     if (log->counters != NULL) {
         __atomic_store_n(&log->counters->log_suppressed, log->counters->log_suppressed + 1, __ATOMIC_RELAXED);
@@ -40,7 +57,7 @@ void log_event(struct log *log, uint64_t now_ns, enum log_kind kind, char level,
 {
     char raw[LOG_LINE_BYTES];
     char line[LOG_LINE_BYTES];
-    if (!log_allowed(log, now_ns, kind)) {
+    if (!log_allowed(log, now_ns, kind, level)) {
         return;
     }
     va_list arguments;
@@ -48,9 +65,5 @@ void log_event(struct log *log, uint64_t now_ns, enum log_kind kind, char level,
     vsnprintf(raw, sizeof raw, format, arguments);
     va_end(arguments);
     weft_text_escape(line, sizeof line, raw, (uint32_t)strlen(raw));
-    if (log->fn != NULL) {
-        log->fn(log->ctx, level, line);
-    } else {
-        fprintf(stderr, "%c %s\n", level, line);
-    }
+    log_emit(log, level, line);
 }

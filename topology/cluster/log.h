@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log events of a node: rendered lines, limited in rate per kind of event and shard. */
+/* Log events of a node: rendered lines, limited in rate per kind of event and shard.  Details (level 'D') have an
+ * allowance of their own, so that no number of ordinary ends keeps a warning from being seen. */
 #ifndef TOPOLOGY_CLUSTER_LOG_H
 #define TOPOLOGY_CLUSTER_LOG_H
 
@@ -23,19 +24,24 @@ enum log_kind {
     LOG_KIND_COUNT
 };
 
+#define LOG_UNLIMITED 0
+
 /* One shard's log. */
 struct log {
     weft_log_fn *fn; /* NULL: lines on stderr */
     void *ctx;
     struct weft_counters *counters; /* NULL where nobody counts */
-    struct {
+    struct log_allowance {
         uint64_t since_ns;
         uint32_t count;
-    } allowance[LOG_KIND_COUNT];
+        uint32_t left_out;          /* since since_ns: told before the first line of a later window */
+    } allowance[LOG_KIND_COUNT][2]; /* of details, of all others */
 };
 
 void log_init(struct log *log, weft_log_fn *fn, void *ctx, struct weft_counters *counters);
-/* One line; dropped and counted when this kind of event was logged too often within the last second. */
+/* One line; dropped, counted and told once when this kind of event was logged too often within the last second.
+ * @param now_ns monotonic; LOG_UNLIMITED for what the control thread was asked to do: no more often than it was asked
+ */
 void log_event(struct log *log, uint64_t now_ns, enum log_kind kind, char level, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 

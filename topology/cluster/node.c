@@ -43,6 +43,7 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     }
     memcpy(node->topology->dc, node->settings.dc, sizeof node->topology->dc);
     memcpy(node->topology->rack, node->settings.rack, sizeof node->topology->rack);
+    WEFT_TRY(peer_array_check(options->peers, options->peer_count, why));
     /* The array is the caller's: its elements are as large as the caller knows them. */
     const uint8_t *peer = (const uint8_t *)options->peers;
     for (uint32_t i = 0; i < options->peer_count; i++, peer += options->peers->size) {

@@ -55,10 +55,11 @@ static enum weft_err port_open(struct weft_node *node, enum node_port port, stru
     }
     node->sockets[port] = sockets;
     if (!steered) {
-        log_event(&node->log, 0, LOG_START, 'W',
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W',
                   "%s: this kernel takes no program for its listeners: connections land on any shard", text);
     }
-    log_event(&node->log, 0, LOG_LISTENING, 'I', "listening %s %s", port_is_secure(port) ? "tls" : "plain", text);
+    log_event(&node->log, LOG_UNLIMITED, LOG_LISTENING, 'I', "listening %s %s", port_is_secure(port) ? "tls" : "plain",
+              text);
     return WEFT_OK;
 }
 

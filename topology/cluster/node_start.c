@@ -18,7 +18,7 @@ static void node_pin(void *ctx, uint32_t shard)
     struct weft_node *node = ctx;
     struct weft_error why = {0};
     if (node->pinned && machine_pin(node->machine, node->plan.shards[shard].cpu, &why) != WEFT_OK) {
-        log_event(&node->log, 0, LOG_START, 'W', "shard %u is not pinned: %s", shard, why.text);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W', "shard %u is not pinned: %s", shard, why.text);
     }
 }
 
@@ -58,9 +58,9 @@ static enum weft_err node_settle_budget(struct weft_node *node, const struct nod
     WEFT_TRY(node_budget(node, placement, budget, why));
     node->settings.connections_max = budget->connections;
     budget_print(budget, text, sizeof text);
-    log_event(&node->log, 0, LOG_START, 'I', "guaranteed: %s", text);
+    log_event(&node->log, LOG_UNLIMITED, LOG_START, 'I', "guaranteed: %s", text);
     if (budget->lowered[0] != '\0') {
-        log_event(&node->log, 0, LOG_START, 'W', "%s", budget->lowered);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W', "%s", budget->lowered);
     }
     return WEFT_OK;
 }
@@ -107,17 +107,17 @@ static void node_warn_at_start(struct weft_node *node)
 {
     struct location own = topology_own_location(node->topology);
     if (policy_own_location_missing(node->settings.encryption, &own)) {
-        log_event(&node->log, 0, LOG_START, 'W',
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W',
                   "own location is unknown: dialing TLS everywhere, admitting nothing plain");
     }
     for (uint32_t i = 0; node->credentials != NULL && i < tls_credentials_warning_count(node->credentials); i++) {
-        log_event(&node->log, 0, LOG_START, 'W', "%s", tls_credentials_warning(node->credentials, i));
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W', "%s", tls_credentials_warning(node->credentials, i));
     }
     if (node->credentials != NULL) {
         char text[WEFT_ERROR_TEXT_BYTES];
         tls_credentials_describe(node->credentials, text, sizeof text);
-        log_event(&node->log, 0, LOG_START, 'I', "%s", text);
-        log_event(&node->log, 0, LOG_START, 'I', "AES: %s", node->crypto_text);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'I', "%s", text);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'I', "AES: %s", node->crypto_text);
     }
 }
 
@@ -201,7 +201,7 @@ static void node_tell_small_queues(struct weft_node *node)
         wanted = io->queue_wanted;
     }
     if (small > 0) {
-        log_event(&node->log, 0, LOG_START, 'W',
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W',
                   "io_uring queues of %u entries instead of %u on %u shard%s: little memory may be locked; raise "
                   "RLIMIT_MEMLOCK (ulimit -l)",
                   least, wanted, small, small == 1 ? "" : "s");
@@ -219,7 +219,7 @@ static void node_tell_unregistered(struct weft_node *node)
         count += !node->engine->shards[i]->memory_registered;
     }
     if (count > 0) {
-        log_event(&node->log, 0, LOG_START, 'W',
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W',
                   "memory for payloads is not registered on %u shard%s: less may be locked than the %llu bytes of an "
                   "arena, or the kernel is older than 6.3; zero-copy sends work, a little slower; raise "
                   "RLIMIT_MEMLOCK (ulimit -l)",
@@ -239,8 +239,8 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
     node->hosted = placement->hosted;
     node->on_ready = on_ready;
     node->on_ready_ctx = ctx;
-    log_event(&node->log, 0, LOG_START, 'I', "starting %u shard%s on %s, internode_encryption %s", node->shard_count,
-              node->shard_count == 1 ? "" : "s", placement->place.backend->name,
+    log_event(&node->log, LOG_UNLIMITED, LOG_START, 'I', "starting %u shard%s on %s, internode_encryption %s",
+              node->shard_count, node->shard_count == 1 ? "" : "s", placement->place.backend->name,
               weft_encryption_name(node->settings.encryption));
     node_warn_at_start(node);
     node_log_table(node);
@@ -281,7 +281,7 @@ static enum weft_err node_choose_backend(struct weft_node *node, struct io_place
         return weft_error_set(why, err, "backend io_uring does not work here: %s", text);
     }
     if (err != WEFT_OK) {
-        log_event(&node->log, 0, LOG_START, 'W', "using epoll: io_uring does not work here: %s", text);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W', "using epoll: io_uring does not work here: %s", text);
     }
     return WEFT_OK;
 }
@@ -304,7 +304,7 @@ enum weft_err node_place(struct weft_node *node, struct node_placement *placemen
     const struct plan_wish wish = {.shards = node->settings.shards, .smt = node->settings.smt};
     WEFT_TRY(plan_make(node->machine, &wish, &node->plan, why));
     if (node->plan.note[0] != '\0') {
-        log_event(&node->log, 0, LOG_START, 'W', "%s", node->plan.note);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W', "%s", node->plan.note);
     }
     placement->pinned = true;
     placement->driven = false;
@@ -333,7 +333,7 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
     if (err == WEFT_ERR_UNSUPPORTED && placement.place.backend == &io_uring_backend &&
         strcmp(node->settings.backend, "auto") == 0) {
         /* The probe found io_uring, but the shards' rings do not fit what may be locked. */
-        log_event(&node->log, 0, LOG_START, 'W', "using epoll: %s", refusal.text);
+        log_event(&node->log, LOG_UNLIMITED, LOG_START, 'W', "using epoll: %s", refusal.text);
         memset(&refusal, 0, sizeof refusal);
         placement.place.backend = &io_epoll_backend;
         err = node_start_on(node, &placement, on_ready, ctx, &refusal);
@@ -351,7 +351,7 @@ int weft_node_wait(weft_node *node)
         engine_join(node->engine);
         node_close_listeners(node);
         node->state = NODE_STOPPED;
-        log_event(&node->log, 0, LOG_STOP, 'I', "stopped");
+        log_event(&node->log, LOG_UNLIMITED, LOG_STOP, 'I', "stopped");
     }
     return atomic_load(&node->drain_cut) ? 1 : 0;
 }

@@ -156,7 +156,8 @@ static enum weft_err draft_locate(char to_dc[WEFT_NAME_BYTES_MAX + 1], char to_r
 static void log_change(struct weft_node *node, const char *what, const char *who, const char *dc, const char *rack)
 {
     if (node->state == NODE_STARTED) {
-        log_event(&node->log, 0, LOG_TOPOLOGY, 'I', "topology: %s %s dc '%s' rack '%s'", who, what, dc, rack);
+        log_event(&node->log, LOG_UNLIMITED, LOG_TOPOLOGY, 'I', "topology: %s %s dc '%s' rack '%s'", who, what, dc,
+                  rack);
     }
 }
 
@@ -226,7 +227,7 @@ static void warn_own_location(struct weft_node *node, const struct topology *top
 {
     struct location own = topology_own_location(topology);
     if (policy_own_location_missing(node->settings.encryption, &own)) {
-        log_event(&node->log, 0, LOG_TOPOLOGY, 'W',
+        log_event(&node->log, LOG_UNLIMITED, LOG_TOPOLOGY, 'W',
                   "own location is unknown: dialing TLS everywhere, admitting nothing plain");
     }
 }
@@ -308,7 +309,7 @@ enum weft_err weft_node_topology_apply(weft_node *node, const struct weft_topolo
         err = apply_peers(node, draft, &wanted, &changed, why);
     }
     if (err == WEFT_OK && node->state == NODE_STARTED) {
-        log_event(&node->log, 0, LOG_TOPOLOGY, 'I',
+        log_event(&node->log, LOG_UNLIMITED, LOG_TOPOLOGY, 'I',
                   "topology: %u peers added, %u removed, %u relocated, %u as before; this node is %s dc '%s' rack '%s'",
                   changed.added, changed.removed, changed.relocated, changed.kept,
                   changed.moved ? "now in" : "still in", draft->dc, draft->rack);

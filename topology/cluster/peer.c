@@ -68,6 +68,14 @@ enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *given
     return WEFT_OK;
 }
 
+enum weft_err peer_array_check(const struct weft_peer_options *peers, uint32_t count, struct weft_error *why)
+{
+    if (peers == NULL && count > 0) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "peers: NULL, but peer_count is %u; give the array, or 0", count);
+    }
+    return WEFT_OK;
+}
+
 bool peer_same_but_location(const struct peer *a, const struct peer *b)
 {
     bool same = a->address_count == b->address_count && a->storage_port == b->storage_port &&

@@ -31,6 +31,9 @@ struct peer {
 /* Check and copy what an embedder or a file says of a peer. */
 WEFT_NODISCARD enum weft_err peer_init(struct peer *peer, const struct weft_peer_options *options,
                                        uint16_t storage_port, uint16_t ssl_storage_port, struct weft_error *why);
+/* @return ok | INVALID: there are peers by their count, but no array of them */
+WEFT_NODISCARD enum weft_err peer_array_check(const struct weft_peer_options *peers, uint32_t count,
+                                              struct weft_error *why);
 /* Where a peer's entry stands, if it is there; the zero id gives what no slot is. */
 static inline uint32_t peer_slot_of(weft_peer_id id)
 {

@@ -225,6 +225,11 @@ static enum weft_err settings_init_spiffe(struct settings *settings, const struc
         return weft_error_set(why, WEFT_ERR_CONFIG, "spiffe_ids: %u patterns; at most %d", options->spiffe_id_count,
                               WEFT_SPIFFE_IDS_MAX);
     }
+    if (options->spiffe_ids == NULL && options->spiffe_id_count > 0) {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "spiffe_ids: NULL, but spiffe_id_count is %u; give the array, or 0",
+                              options->spiffe_id_count);
+    }
     for (uint32_t i = 0; i < options->spiffe_id_count; i++) {
         struct weft_error fault = {.code = WEFT_OK};
         if (spiffe_check_pattern(options->spiffe_ids[i], &fault) != WEFT_OK) {
@@ -236,9 +241,37 @@ static enum weft_err settings_init_spiffe(struct settings *settings, const struc
     return WEFT_OK;
 }
 
+/* C lets any number stand in an enum: one that is no word of ours must not run as whatever the code does by default. */
+static enum weft_err settings_check_words(const struct weft_node_options *options, struct weft_error *why)
+{
+    const struct {
+        const char *name;
+        const char *words;
+        uint32_t value;
+        uint32_t last;
+    } choices[] = {
+        {"internode_encryption", "none, rack, dc, all and transitional", (uint32_t)options->encryption,
+         WEFT_ENCRYPTION_TRANSITIONAL},
+        {"require_client_auth", "none, optional and required", (uint32_t)options->tls.client_auth,
+         WEFT_CLIENT_AUTH_REQUIRED},
+        {"require_hello", "auto, always and never", (uint32_t)options->require_hello, WEFT_REQUIRE_HELLO_NEVER},
+        {"crl_expired", "refuse and warn", (uint32_t)options->crl_expired, WEFT_CRL_EXPIRED_WARN},
+        {"send_zerocopy", "off, auto and always", (uint32_t)options->send_zerocopy, WEFT_SEND_ZEROCOPY_ALWAYS},
+        {"crypto", "auto, openssl, vaes and fips", (uint32_t)options->crypto, WEFT_CRYPTO_FIPS},
+    };
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        if (choices[i].value > choices[i].last) {
+            return weft_error_set(why, WEFT_ERR_INVALID, "%s: %u is none of %s", choices[i].name, choices[i].value,
+                                  choices[i].words);
+        }
+    }
+    return WEFT_OK;
+}
+
 enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
 {
     memset(settings, 0, sizeof *settings);
+    WEFT_TRY(settings_check_words(options, why));
     WEFT_TRY(settings_init_identity(settings, options, why));
     WEFT_TRY(settings_init_addresses(settings, options, why));
     WEFT_TRY(settings_init_bounds(settings, options, why));
@@ -261,15 +294,7 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
     settings->tcp_delay = options->tcp_delay;
     settings->busy_poll = options->busy_poll;
     settings->send_zerocopy = options->send_zerocopy;
-    if ((uint32_t)options->send_zerocopy > WEFT_SEND_ZEROCOPY_ALWAYS) {
-        return weft_error_set(why, WEFT_ERR_INVALID, "send_zerocopy: %d is none of off, auto and always",
-                              (int)options->send_zerocopy);
-    }
     settings->crypto = options->crypto;
-    if ((uint32_t)options->crypto > WEFT_CRYPTO_FIPS) {
-        return weft_error_set(why, WEFT_ERR_INVALID, "crypto: %d is none of auto, openssl, vaes and fips",
-                              (int)options->crypto);
-    }
     settings->clock = (struct io_clock){
         .monotonic = options->monotonic_clock, .wall = options->wall_clock, .ctx = options->clock_ctx};
     settings->log = options->log;

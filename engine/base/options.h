@@ -9,7 +9,8 @@
 #include <weft/error.h>
 
 /* Copy `given`, which begins with its size, over the `known_bytes` of `known`, whose size becomes ours.
- * @return ok | INVALID (NULL, or no sane size) | TOO_NEW (an option is set that we do not know); `known` is zeroed then */
+ * @return ok | INVALID (NULL, or no sane size) | TOO_NEW (an option is set that we do not know); `known` is zeroed then
+ */
 WEFT_NODISCARD enum weft_err options_take(void *known, size_t known_bytes, const void *given, const char *name,
                                           struct weft_error *why);
 

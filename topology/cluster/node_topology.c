@@ -279,6 +279,7 @@ static enum weft_err apply_peers(const struct weft_node *node, struct topology *
                                  struct weft_error *why)
 {
     bool kept[WEFT_PEERS_MAX] = {false};
+    WEFT_TRY(peer_array_check(wanted->peers, wanted->peer_count, why));
     /* The array is the caller's: its elements are as large as the caller knows them. */
     const uint8_t *at = (const uint8_t *)wanted->peers;
     for (uint32_t i = 0; i < wanted->peer_count; i++, at += wanted->peers->size) {

@@ -9,9 +9,9 @@
  *
  * Not covered, and the system's as before: the memory of OpenSSL, hwloc, liburing (its rings, and the ring of receive
  * buffers that the kernel shares) and libc, threads' stacks among it; the small structs that weft keeps beside
- * OpenSSL's, for credentials, for a shard's context and for a connection; configuration files, what follows them, and
- * libyaml; what is known of the machine while a node starts, and the copies that weft_node_links makes for its own
- * length.
+ * OpenSSL's, for credentials, for a shard's context and for a connection; configuration files, what follows them, what
+ * asks for their host names, and libyaml; what is known of the machine while a node starts, and the copies that
+ * weft_node_links makes for its own length.
  */
 #ifndef WEFT_ALLOCATOR_H
 #define WEFT_ALLOCATOR_H

@@ -16,6 +16,10 @@ struct pki {
 void pki_open(struct pki *pki);
 void pki_close(struct pki *pki);
 
+/* Set-up and tear-down of a cmocka group: a directory with ca, other, and nodes good, foreign, expired and early. */
+int pki_setup(void **state);
+int pki_teardown(void **state);
+
 /* DIRECTORY/file, in a buffer of the caller. */
 const char *pki_path(const struct pki *pki, const char *file, char path[PKI_PATH_BYTES]);
 /* NAME.crt and NAME.key: a CA. */

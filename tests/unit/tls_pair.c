@@ -242,27 +242,3 @@ void pair_send(struct side *from, struct side *to, uint32_t bytes, const struct 
     free(received);
     free(message);
 }
-
-int pki_setup(void **state)
-{
-    static const char *const both[] = {"ca.crt", "other.crt", NULL};
-    struct pki *pki = calloc(1, sizeof *pki);
-    assert_non_null(pki);
-    pki_open(pki);
-    pki_ca(pki, "ca");
-    pki_ca(pki, "other");
-    pki_node(pki, "good", "ca", 0, 0);
-    pki_node(pki, "foreign", "other", 0, 0);
-    pki_node(pki, "expired", "ca", -2 * PKI_DAY_S, -PKI_DAY_S);
-    pki_node(pki, "early", "ca", PKI_DAY_S, 2 * PKI_DAY_S);
-    pki_bundle(pki, "both.crt", both);
-    *state = pki;
-    return 0;
-}
-
-int pki_teardown(void **state)
-{
-    pki_close(*state);
-    free(*state);
-    return 0;
-}

@@ -77,7 +77,5 @@ void fill(uint8_t *data, uint32_t bytes, uint64_t seed);
 /* Send bytes from one end to the other and compare.  The cut's room is that of sealing outputs; opened bytes come out
  * in pieces of plain_room. */
 void pair_send(struct side *from, struct side *to, uint32_t bytes, const struct cut *cut, uint32_t plain_room);
-int pki_setup(void **state);
-int pki_teardown(void **state);
 
 #endif

@@ -43,6 +43,19 @@ static void check_tls_suites(const struct config *config, enum tls_version versi
     }
 }
 
+/* Whether a certificate has to name who shows it, and by what. */
+static void check_tls_names(const struct weft_node_options *options)
+{
+    if (!options->require_endpoint_verification) {
+        puts("  names        any certificate of the trust store will do (require_endpoint_verification)");
+        return;
+    }
+    printf("  names        address, host name or id of the node%s", options->spiffe_id_count > 0 ? ", or" : "\n");
+    for (uint32_t i = 0; i < options->spiffe_id_count; i++) {
+        printf(" %s%s", options->spiffe_ids[i], i + 1 < options->spiffe_id_count ? "" : "\n");
+    }
+}
+
 void check_tls_print(const struct config *config)
 {
     char suites[PRIORITY_LIST_BYTES];
@@ -64,6 +77,7 @@ void check_tls_print(const struct config *config)
     printf("  keyfile      %s\n", tls->keyfile);
     printf("  truststore   %s\n", tls->truststore == NULL ? "system" : tls->truststore);
     printf("  client auth  %s\n", check_tls_client_auth(config));
+    check_tls_names(&config->options);
     if (config->options.priority_string != NULL) {
         printf("  priority     %s\n", config->options.priority_string);
     }

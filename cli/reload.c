@@ -15,6 +15,7 @@
     X(encryption)                                                                                                      \
     X(tls.client_auth)                                                                                                 \
     X(tls.certificate_in_block)                                                                                        \
+    X(require_endpoint_verification)                                                                                   \
     X(require_hello)                                                                                                   \
     X(memory_per_shard_bytes)                                                                                          \
     X(connections_max)                                                                                                 \
@@ -61,6 +62,15 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool same_spiffe_ids(const struct weft_node_options *a, const struct weft_node_options *b)
+{
+    bool same = a->spiffe_id_count == b->spiffe_id_count;
+    for (uint32_t i = 0; same && i < a->spiffe_id_count; i++) {
+        same = strcmp(a->spiffe_ids[i], b->spiffe_ids[i]) == 0;
+    }
+    return same;
+}
+
 static void list_name(char text[LINE_BYTES], const char *name)
 {
     size_t used = strlen(text);
@@ -84,6 +94,9 @@ static void reload_tell_rest(const struct reload *reload, const struct weft_node
     }
     RELOAD_TEXTS(WEFT_X)
 #undef WEFT_X
+    if (!same_spiffe_ids(then, now)) {
+        list_name(names, "spiffe_ids");
+    }
     if (now->node_id != NULL && !same_text(then->node_id, now->node_id)) { /* else it has the one that is remembered */
         list_name(names, "node_id");
     }

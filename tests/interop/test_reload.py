@@ -142,6 +142,8 @@ weft:
         node = self.nodes[0]
         self.reload(node, self.text(0, "r1", more="    heartbeat: 700ms\n"))
         node.wait_log(r"W reload: other than at the start, and needs a restart: heartbeat_ms\b")
+        self.reload(node, self.text(0, "r1", more="    spiffe_ids: [spiffe://example.org/weft]\n"))
+        node.wait_log(r"W reload: other than at the start, and needs a restart: spiffe_ids\b")
         self.reload(node, self.text(0, "r1") + "    nonsense: 1\n")
         node.wait_log(r"E reload: nothing is changed")
         self.until_normal(node, False)

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
@@ -187,10 +188,14 @@ bool decoder_word(struct config_decoder *decoder, const struct yaml_node *value,
            value_fine(decoder, value, config_scalar_word(out, text, key->words, key->word_count, &why), &why);
 }
 
-/* Only digits and dots: meant as an IPv4 address, and some resolvers read 10.1 as 10.0.0.1. */
-static bool text_is_dotted(const char *text)
+/* A name that is meant as one: a resolver would read 10.1 as 10.0.0.1 and 0x7f000001 as 127.0.0.1, and ask the network
+ * for 10.0.0.1;10.0.0.2 and for <IP>. */
+static bool text_is_host_name(const char *text)
 {
-    return text[strspn(text, "0123456789.")] == '\0';
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    bool dotted = text[strspn(text, "0123456789.")] == '\0';
+    bool hexadecimal = strncasecmp(text, "0x", 2) == 0 && text[strspn(text, "0123456789abcdefABCDEFxX.")] == '\0';
+    return !dotted && !hexadecimal && text[strspn(text, letters)] == '\0';
 }
 
 static void name_remember(struct config_decoder *decoder, const char *text, const struct address *address)
@@ -210,7 +215,14 @@ bool decoder_resolve(struct config_decoder *decoder, const char *text, struct ad
     const struct config_surroundings *surroundings = decoder->surroundings;
     struct address with_port;
     if (address_parse(out, text, 0) == WEFT_OK) {
-        return true;
+        if (!address_is_link_local(out) || out->scope != 0) {
+            return true;
+        }
+        weft_error_set(why, WEFT_ERR_INVALID,
+                       "\"%.64s\" is link-local, and each interface has such addresses; write the interface too, "
+                       "such as %.64s%%eth0",
+                       text, text);
+        return false;
     }
     if (address_parse_with_port(&with_port, text) == WEFT_OK) {
         weft_error_set(why, WEFT_ERR_INVALID,
@@ -219,7 +231,7 @@ bool decoder_resolve(struct config_decoder *decoder, const char *text, struct ad
                        text);
         return false;
     }
-    if (text_is_dotted(text) || strpbrk(text, ":[]/% ") != NULL) {
+    if (!text_is_host_name(text)) {
         weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is neither an IP address nor a host name; write one of them",
                        text);
         return false;

@@ -8,6 +8,7 @@
  * words, files that cannot be read, paths that nobody filled in, and a trust store that would trust everybody. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/config_decoder.h"
 #include "tls/priority.h"
@@ -99,7 +100,7 @@ void decoder_client_auth(struct config_decoder *decoder, const struct yaml_node 
     if (text == NULL) {
         return;
     }
-    if (strcmp(text, "optional") == 0) {
+    if (strcasecmp(text, "optional") == 0) {
         decoder->config->options.tls.client_auth = WEFT_CLIENT_AUTH_OPTIONAL;
         return;
     }
@@ -132,7 +133,7 @@ void decoder_priority_string(struct config_decoder *decoder, const struct yaml_n
 void decoder_endpoint_verification(struct config_decoder *decoder, const struct yaml_node *value)
 {
     bool on = false;
-    if (!value_is_unset(value) && decoder_bool(decoder, value, &on)) {
+    if (decoder_bool(decoder, value, &on)) {
         decoder->config->options.require_endpoint_verification = on;
         decoder->endpoint_verification = on ? value : NULL;
     }

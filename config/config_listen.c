@@ -11,7 +11,6 @@
 #include "config/config_decoder.h"
 #include "engine/base/assert.h"
 #include "engine/base/error.h"
-#include "topology/cluster/policy.h"
 
 static void listen_on(struct config_decoder *decoder, const struct address *address)
 {
@@ -150,14 +149,11 @@ void decoder_listen_finish(struct config_decoder *decoder)
     }
 }
 
-/* Both listeners need ports of their own. */
+/* Each kind has a port of its own, of this node and, where its entry says nothing else, of each peer. */
 static void ports_check(struct config_decoder *decoder)
 {
-    const struct weft_node_options *options = &decoder->config->options;
-    bool both = policy_has_plain_listener(options->encryption) &&
-                policy_has_tls_listener(options->encryption, options->tls.certificate_in_block);
     const struct yaml_node *at = decoder->ssl_storage_port != NULL ? decoder->ssl_storage_port : decoder->storage_port;
-    if (both && at != NULL && config_storage_port(decoder->config) == config_ssl_storage_port(decoder->config)) {
+    if (at != NULL && config_storage_port(decoder->config) == config_ssl_storage_port(decoder->config)) {
         decoder_error(decoder, at,
                       "plaintext and TLS would share port %u; give storage_port and ssl_storage_port "
                       "different ones",

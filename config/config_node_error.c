@@ -33,6 +33,9 @@ static const struct yaml_node *key_place(const struct config *config, const stru
     }
     const struct yaml_node *block = yaml_node_member(config->root, config_block_name(key->block));
     const struct yaml_node *value = block != NULL ? yaml_node_member(block, key->name) : NULL;
+    if (value == NULL && block != NULL && strcmp(key->name, "certificate_revocation_list") == 0) {
+        value = yaml_node_member(block, "certficate_revocation_list"); /* the historic spelling */
+    }
     return value != NULL ? value : block;
 }
 

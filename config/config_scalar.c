@@ -172,7 +172,9 @@ enum weft_err config_scalar_word(int *value, const char *text, const struct conf
         nearest_offer(&nearest, words[i].text);
     }
     config_scalar_list_words(list, sizeof list, words, word_count);
-    if (nearest.distance <= 2) {
+    /* Something of the word must be left. */
+    bool near = nearest.distance <= 2 && (strlen(text) > nearest.distance || strlen(nearest.best) > nearest.distance);
+    if (near) {
         return weft_error_set(why, WEFT_ERR_INVALID, "\"%.64s\" is not one of %s; did you mean %s?", text, list,
                               nearest.best);
     }

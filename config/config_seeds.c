@@ -58,6 +58,9 @@ void decoder_seed_provider(struct config_decoder *decoder, const struct yaml_nod
         return;
     }
     seeds_tell_unknown(decoder, value, CONFIG_BLOCK_SEED_PROVIDER);
+    if (value->kind == YAML_TREE_SEQUENCE && value->first != NULL && value->first->next != NULL) {
+        decoder_warning(decoder, value->first->next, "only the first provider is asked; move its seeds there");
+    }
     const struct yaml_node *name = member_within(value, "class_name");
     const struct yaml_node *parameters = member_within(value, "parameters");
     const struct yaml_node *seeds = parameters == NULL ? NULL : member_within(parameters, "seeds");

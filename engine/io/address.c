@@ -279,6 +279,11 @@ bool address_is_group(const struct address *address)
     return address->family == 6 && address->ip[0] == 0xff;
 }
 
+bool address_is_link_local(const struct address *address)
+{
+    return address->family == 6 && address->ip[0] == 0xfe && (address->ip[1] & 0xc0) == 0x80;
+}
+
 bool address_is_loopback(const struct address *address)
 {
     static const uint8_t loopback[16] = {[15] = 1};

@@ -33,6 +33,8 @@ bool address_same_ip(const struct address *a, const struct address *b);
 bool address_is_any(const struct address *address);
 /* Multicast or broadcast: no single node has it. */
 bool address_is_group(const struct address *address);
+/* An IPv6 address that every interface has anew; scope says which. */
+bool address_is_link_local(const struct address *address);
 bool address_is_loopback(const struct address *address);
 
 /* To and from the system's form.  from returns false for other families. */

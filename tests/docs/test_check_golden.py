@@ -60,6 +60,15 @@ def open_key(folder):
     os.chmod(folder / "node.key", 0o644)
 
 
+def expired(folder):
+    """The same, of a day that is over."""
+    certificates(folder)
+    subprocess.run(["openssl", "req", "-new", "-key", "node.key", "-subj", "/CN=n1", "-out", "n1.csr"], cwd=folder,
+                   check=True, capture_output=True, timeout=RUN_S)
+    subprocess.run(["openssl", "x509", "-req", "-in", "n1.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                    "-days", "-1", "-out", "n1.crt"], cwd=folder, check=True, capture_output=True, timeout=RUN_S)
+
+
 def fifo(folder):
     certificates(folder)
     os.mkfifo(folder / "fifo")
@@ -185,6 +194,10 @@ CASES = [
          "    require_endpoint_verification: yes\n    priority_string: SECURE128\n", make=certificates),
     Case("F20 a priority string that leaves out the certificate", TLS + "    priority_string: SECURE256\n",
          make=certificates),
+    Case("E20 a certificate where a list is due, by the historic spelling",
+         TLS + "    certficate_revocation_list: ca.crt\n", make=certificates),
+    Case("E19 a certificate that has expired", TLS, make=expired),
+    Case("F13 nothing like a scope", SEO + "    internode_encryption: ~\n"),
     Case("F23 a file that is being written", None, make=link_to_sysfs),
     Case("F24 a cassandra.yaml", NAMED + "num_tokens: 16\nallocate_tokens_for_local_replication_factor: 3\n"
          "server_encryption_options:\n    internode_encryption: none\n    legacy_ssl_storage_port_enabled: false\n"
@@ -271,6 +284,7 @@ def plain(line, folder):
     line = line.replace(folder, "DIR").replace(WEFT, "weft")
     line = re.sub(r'(cannot resolve "[^"]*": )[^;]*', r"\1WHY", line)
     line = re.sub(r"\b(error:)[0-9A-F]{8}:", r"\1", line)
+    line = re.sub(r"(expired at )[0-9TZ:-]+", r"\1WHEN", line)
     line = re.sub(rf"(shards: ){CPUS + 1} is too many; this process may use {CPUS} ",
                   r"\1MORE is too many; this process may use CPUS ", line)
     line = re.sub(r"(which has CPUs )[0-9,-]+$", r"\1CPUS", line)

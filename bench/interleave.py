@@ -8,6 +8,9 @@ of each, and the median of the pairs' ratios B/A with its 95 % confidence interv
 distribution is assumed).  The result file also says what ran where: commands, commit, date, machine, the load before,
 and the share of time that the hypervisor took away.
 
+Where the server shares its CPU with others, rates say how much of it they left: "server got" is that share, and
+"per server CPU" is the rate for each second of it.
+
     bench/interleave.py --pairs 7 --name limit-64b \\
         "build/release/weft-limit --json" "build/release/weft bench rpc --local --json"
 
@@ -38,6 +41,11 @@ FIELDS = (
     ("server CPU", ("cpu_ns_per_call", "server"), "ns/call", 1),
     ("client enters", ("enters_per_call", "client"), "/call", 1),
     ("server enters", ("enters_per_call", "server"), "/call", 1),
+)
+# name, from rate and nanoseconds of the server's CPU for a call, unit
+SERVER_FIELDS = (
+    ("server got", lambda rate, cpu_ns: rate * cpu_ns / 1e9, "of a CPU"),
+    ("per server CPU", lambda rate, cpu_ns: 1e9 / cpu_ns, "calls/s"),
 )
 
 
@@ -117,11 +125,24 @@ def median_interval(values):
     return ordered[outside], ordered[count - 1 - outside]
 
 
-def compare(pairs):
-    rows = []
+def server_value(result, derive):
+    rate, cpu_ns = result.get("rate_per_s"), value_at(result, ("cpu_ns_per_call", "server"))
+    return derive(rate, cpu_ns) if rate and cpu_ns else None
+
+
+def values(pairs):
+    """(name, unit, [(value of A, value of B) of each pair])"""
     for name, path, unit, divisor in FIELDS:
         both = [(value_at(a, path), value_at(b, path)) for a, b in pairs]
-        both = [(a / divisor, b / divisor) for a, b in both if a is not None and b is not None]
+        yield name, unit, [(a / divisor, b / divisor) for a, b in both if a is not None and b is not None]
+    for name, derive, unit in SERVER_FIELDS:
+        both = [(server_value(a, derive), server_value(b, derive)) for a, b in pairs]
+        yield name, unit, [(a, b) for a, b in both if a is not None and b is not None]
+
+
+def compare(pairs):
+    rows = []
+    for name, unit, both in values(pairs):
         ratios = [b / a for a, b in both if a]
         if not ratios:
             continue

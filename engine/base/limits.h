@@ -84,6 +84,8 @@
  * between.  So many are a thousand in a second over 200 ms of network, and a quarter of a second of work at the worst.
  */
 #define HANDSHAKES_MAX 256u
+/* So many that were put first begin before one of the others does. */
+#define HANDSHAKES_FIRST_ROW 7u
 /* What one connection may have of a turn: so many frames, which are so many handlers, and so many bytes, which is more
  * than the kernel gives for one socket at a time.  What arrived beyond that waits for the next turn. */
 #define TURN_CONN_FRAMES_MAX 256u

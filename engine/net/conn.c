@@ -258,7 +258,7 @@ enum weft_err conn_accept(struct net *net, int32_t socket, const struct address 
                           const struct conn_events *events, struct conn **out, struct weft_error *why)
 {
     struct conn *conn;
-    bool turn = conn_handshake_may_begin(net);
+    bool turn = conn_handshake_may_begin(net) && !conn_handshakes_wait(net); /* a newcomer does not push in */
     enum weft_err err = conn_make(net, turn ? factory : NULL, true, events, &conn, why);
     if (err != WEFT_OK) {
         conn_refuse_socket(net, socket);
@@ -353,6 +353,7 @@ enum weft_err net_init(struct net *net, struct weft_shard *shard, const struct n
     net->options = *options;
     list_init(&net->live);
     list_init(&net->handshakes_waiting);
+    list_init(&net->handshakes_first);
     list_node_init(&net->handshake_next.link);
     net->handshake_next.run = conn_handshake_next;
     WEFT_ASSERT(options->conn_object_bytes >= sizeof(struct conn));

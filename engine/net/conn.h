@@ -107,9 +107,10 @@ struct conn {
     uint64_t owed_ns;         /* since when the peer owes something */
     uint64_t owed_limit_ns;   /* 0: it owes nothing */
     enum weft_reason owed_reason;
-    bool handshaking;                /* counts as one of the handshakes in flight */
-    struct secure_factory *factory;  /* of an accepted connection that waits for its turn to shake hands */
-    struct list_node handshake_link; /* of net->handshakes_waiting */
+    bool room_promised;             /* the next room in the queue is theirs who wait for it: no new buffer for others */
+    bool handshaking;               /* counts as one of the handshakes in flight */
+    struct secure_factory *factory; /* of an accepted connection that waits for its turn to shake hands */
+    struct list_node handshake_link; /* of net->handshakes_waiting or _first */
     struct list outbox;              /* struct buf: bytes of the user, not sealed yet */
     struct list sealed;              /* struct buf: wire bytes, ready to send */
     uint32_t outbox_bytes;
@@ -145,6 +146,15 @@ WEFT_NODISCARD enum weft_err conn_dial(struct net *net, const struct conn_target
 WEFT_NODISCARD enum weft_err conn_accept(struct net *net, int32_t socket, const struct address *remote,
                                          struct secure_factory *factory, const struct conn_events *events,
                                          struct conn **conn, struct weft_error *why);
+
+/* Accepted, and its turn to shake hands has not come. */
+static inline bool conn_handshake_waits(const struct conn *conn)
+{
+    return list_node_linked(&conn->handshake_link);
+}
+
+/* It waits for its turn: let it come before all others but those that were put first already. */
+void conn_handshake_first(struct conn *conn);
 
 /* Queue a message of two parts, both copied, as a whole or not at all.
  *  @return ok | QUEUE_FULL (over the connection's bound, or the shard is out of send buffers) | CLOSED */
@@ -262,6 +272,7 @@ void conn_land_prepare(struct conn *conn);
 void conn_handshake(struct conn *conn, struct secure_in *in);
 /* Turns of accepted connections to shake hands. */
 bool conn_handshake_may_begin(const struct net *net);
+bool conn_handshakes_wait(const struct net *net);
 void conn_handshake_begin(struct conn *conn, struct secure_factory *factory);
 void conn_handshake_next(struct task *task);
 void conn_handshake_over(struct conn *conn);

@@ -2,8 +2,8 @@
 /* The handshake of the record layer: bytes in, bytes out, until it is done or failed.
  *
  * A flood of connections must not take the shard away from those that are open: only so many accepted ones shake hands
- * at once, in the order they came.  The others have no session yet and are not read from; their time runs all the same.
- */
+ * at once, in the order they came, those first who were put first.  The others have no session yet and are not read
+ * from; their time runs all the same. */
 #include "engine/base/error.h"
 #include "engine/net/conn.h"
 
@@ -63,11 +63,35 @@ void conn_handshake_begin(struct conn *conn, struct secure_factory *factory)
     conn_recv_start(conn);
 }
 
+bool conn_handshakes_wait(const struct net *net)
+{
+    return !list_empty(&net->handshakes_first) || !list_empty(&net->handshakes_waiting);
+}
+
+void conn_handshake_first(struct conn *conn)
+{
+    WEFT_ASSERT(conn_handshake_waits(conn));
+    list_remove(&conn->handshake_link);
+    list_push_back(&conn->net->handshakes_first, &conn->handshake_link);
+}
+
+/* A crowd of those who come first shuts nobody out: one in HANDSHAKES_FIRST_ROW + 1 is one of the others. */
+static struct list_node *handshake_pop(struct net *net)
+{
+    bool others = list_empty(&net->handshakes_first) || net->handshakes_first_row >= HANDSHAKES_FIRST_ROW;
+    if (others && !list_empty(&net->handshakes_waiting)) {
+        net->handshakes_first_row = 0;
+        return list_pop_front(&net->handshakes_waiting);
+    }
+    net->handshakes_first_row++;
+    return list_pop_front(&net->handshakes_first);
+}
+
 void conn_handshake_next(struct task *task)
 {
     struct net *net = WEFT_CONTAINER_OF(task, struct net, handshake_next);
     struct list_node *node;
-    while (conn_handshake_may_begin(net) && (node = list_pop_front(&net->handshakes_waiting)) != NULL) {
+    while (conn_handshake_may_begin(net) && (node = handshake_pop(net)) != NULL) {
         struct conn *conn = WEFT_CONTAINER_OF(node, struct conn, handshake_link);
         if (conn->state != CONN_SECURING) {
             continue;
@@ -85,7 +109,7 @@ void conn_handshake_over(struct conn *conn)
     struct net *net = conn->net;
     conn->handshaking = false;
     net->handshake_count--;
-    if (!list_empty(&net->handshakes_waiting)) {
+    if (conn_handshakes_wait(net)) {
         shard_run_later(net->shard, &net->handshake_next);
     }
 }

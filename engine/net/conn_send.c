@@ -107,7 +107,7 @@ enum weft_err conn_send(struct conn *conn, struct weft_span head, struct weft_sp
         return WEFT_ERR_CLOSED;
     }
     uint64_t bytes = (uint64_t)head.bytes + body.bytes;
-    if (WEFT_UNLIKELY(!outbox_fits(conn, bytes, bytes))) {
+    if (WEFT_UNLIKELY(conn->room_promised || !outbox_fits(conn, bytes, bytes))) {
         return WEFT_ERR_QUEUE_FULL;
     }
     outbox_append(conn, head);
@@ -122,7 +122,8 @@ enum weft_err conn_send_payload(struct conn *conn, struct weft_span head, struct
         return WEFT_ERR_CLOSED;
     }
     uint64_t bytes = (uint64_t)head.bytes + body->bytes;
-    struct buf *reference = outbox_fits(conn, bytes, head.bytes) ? payload_refer(body, conn) : NULL;
+    bool fits = !conn->room_promised && outbox_fits(conn, bytes, head.bytes);
+    struct buf *reference = fits ? payload_refer(body, conn) : NULL;
     if (reference == NULL) {
         return WEFT_ERR_QUEUE_FULL;
     }

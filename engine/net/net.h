@@ -33,6 +33,8 @@ struct net {
     struct landing_range ports;     /* that dials get */
     uint32_t handshake_count;       /* of accepted connections, in flight */
     struct list handshakes_waiting; /* struct conn, by handshake_link */
+    struct list handshakes_first;   /* the same: who does not wait behind the others */
+    uint32_t handshakes_first_row;  /* of those, begun since one of the others */
     struct task handshake_next;
     uint8_t *plaintext; /* scratch for opened records, one record long; NULL unless secure */
 };

@@ -284,17 +284,24 @@ static enum weft_err call_put_waiting(struct call *call, struct channel *channel
     return call_put(call, channel, &wire, args, call->payload);
 }
 
-void call_send_waiting(struct list *waiting, struct channel *channel)
+bool call_send_waiting(struct list *waiting, struct channel *channel)
 {
     struct list now;
     list_init(&now);
     list_splice_back(&now, waiting);
+    channel->conn.room_promised = false;
     struct list_node *node;
     while ((node = list_pop_front(&now)) != NULL) {
         struct call *call = WEFT_CONTAINER_OF(node, struct call, link);
         enum weft_err err = call_put_waiting(call, channel);
         if (err == WEFT_ERR_TIMEOUT) { /* its deadline is less than a millisecond away: let it come */
             list_push_back(waiting, node);
+        } else if (err == WEFT_ERR_QUEUE_FULL) { /* it and those behind it go when there is room */
+            list_push_front(&now, node);
+            list_splice_back(&now, waiting);
+            list_splice_back(waiting, &now);
+            channel->conn.room_promised = true;
+            return false;
         } else if (err != WEFT_OK) {
             struct weft_error why = {0};
             weft_error_set(&why, err, "the connection could not take a call that waited for it");
@@ -303,6 +310,7 @@ void call_send_waiting(struct list *waiting, struct channel *channel)
             call_drop_args(call);
         }
     }
+    return true;
 }
 
 void call_fail_waiting(struct list *waiting, const struct weft_error *why)

@@ -53,8 +53,8 @@ WEFT_NODISCARD enum weft_err call_send(struct channel *channel, const struct cal
 /* Keep until call_send_waiting.  @return ok | QUEUE_FULL | NO_MEMORY (no room for the arguments) */
 WEFT_NODISCARD enum weft_err call_wait(struct rpc *rpc, struct weft_peer_counters *tally, struct list *waiting,
                                        const struct call_request *request);
-/* Send what waits; what does not fit fails. */
-void call_send_waiting(struct list *waiting, struct channel *channel);
+/* Send what waits, in order.  @return false if one found no room: it and those behind it go on waiting */
+WEFT_NODISCARD bool call_send_waiting(struct list *waiting, struct channel *channel);
 /* Fail what waits: none of it was executed. */
 void call_fail_waiting(struct list *waiting, const struct weft_error *why);
 /* The same, but for the patient ones. */

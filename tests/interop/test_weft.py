@@ -490,6 +490,13 @@ class Acceptor(WeftCase):
         self.assertGreater(hello.incarnation, 0)
         self.assertEqual(client.echo(b"x"), b"x")
 
+    def test_half_open__more_than_a_peer_may_have__its_own_connections_are_admitted(self):
+        # From the peer's own address, and none of them says a word: 256 are a peer's by default.
+        for _ in range(300):
+            self.dial(NEAR, negotiate=False)
+        client = self.dial(NEAR, offer_of(hello_from(NEAR)))
+        self.assertEqual(client.echo(b"mine"), b"mine")
+
     def test_hello__of_every_lane__admitted(self):
         for lane in ("control", "normal", "bulk"):
             with self.subTest(lane=lane):

@@ -13,7 +13,7 @@
 #include "engine/rpc/serve.h"
 #include "tests/sim/conn_pair.h"
 
-#define CHANNELS_MAX 8u
+#define CHANNELS_MAX 16u
 #define KEPT_MAX 64u
 #define RAW_BYTES_MAX (2u << 20)
 

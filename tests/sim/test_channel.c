@@ -414,7 +414,7 @@ static void waiting_send(void *ctx, struct weft_shard *shard)
 {
     struct waiting *waiting = ctx;
     (void)shard;
-    call_send_waiting(&waiting->calls, waiting->side->channels[0]);
+    assert_true(call_send_waiting(&waiting->calls, waiting->side->channels[0]));
 }
 
 static void waiting_fail(void *ctx, struct weft_shard *shard)

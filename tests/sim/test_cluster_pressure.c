@@ -99,6 +99,42 @@ static void queue__peer_takes_nothing__full_and_bounded(void **state)
     cluster_run_seeds(6000, 12, 4, full_queue, NULL);
 }
 
+/* Of what waited for the bulk lane, something found no room. */
+static bool bulk_link_feeds(struct cluster *cluster)
+{
+    struct channel *channel = find_channel(&cluster->nodes[0], WEFT_LANE_BULK, false);
+    const struct link *link = channel != NULL ? channel->owner : NULL;
+    return link != NULL && list_node_linked(&link->feed.link);
+}
+
+/* More than a connection's queue holds waits for a lane that is not dialed yet: it goes out as there is room. */
+static uint64_t waiting_more_than_fits(uint64_t seed, struct cluster_totals *totals)
+{
+    struct cluster cluster;
+    pressure_open(&cluster, seed, 2, HEARTBEAT_MS);
+    struct cluster_node *node = &cluster.nodes[0];
+    uint32_t accepted = 0;
+    for (uint32_t i = 0; i < 40; i++) {
+        accepted += cluster_call_start(large_call(node, 1, WEFT_LANE_BULK)) == WEFT_OK;
+    }
+    cluster_check(&cluster, accepted > SEND_QUEUE_BYTES_MAX / CLUSTER_PAYLOAD_BYTES_MAX + 5, "%u calls accepted",
+                  accepted);
+    cluster_check(&cluster, cluster_run_until(&cluster, SECOND_NS, bulk_link_feeds), "all that waited fits");
+    struct cluster_call *newcomer = cluster_call_new(node, 0, 1);
+    newcomer->lane = WEFT_LANE_BULK;
+    newcomer->request_bytes = SEND_BUF_BYTES + 1; /* there is room for it, and it is not its turn */
+    cluster_check(&cluster, cluster_call_start(newcomer) == WEFT_ERR_QUEUE_FULL, "a newcomer pushed in");
+    cluster_calm(&cluster);
+    check_all_answered(&cluster);
+    return cluster_close(&cluster, totals);
+}
+
+static void waiting__more_than_the_queue_holds__all_answered(void **state)
+{
+    (void)state;
+    cluster_run_seeds(6050, 6, 2, waiting_more_than_fits, NULL);
+}
+
 /* Answers pile up at a server whose caller takes nothing. */
 static void pile_up(struct cluster *cluster, uint32_t answers, uint32_t small_calls)
 {
@@ -269,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queue__peer_takes_nothing__full_and_bounded),
+        cmocka_unit_test(waiting__more_than_the_queue_holds__all_answered),
         cmocka_unit_test(server__caller_takes_no_answers__stops_reading_then_goes_on),
         cmocka_unit_test(server__answers_overflow__wait_for_room_and_arrive),
         cmocka_unit_test(server__answers_outgrow_the_queue__requests_wait_their_turn),

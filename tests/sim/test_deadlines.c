@@ -257,6 +257,88 @@ static void handshake__one_is_silent__the_others_wait_their_turn(void **state)
     channel_pair_close(&pair);
 }
 
+/* Accepted by one end that lets one at a time shake hands, from another that says nothing. */
+static void silent_pair(struct channel_pair *pair, uint64_t seed)
+{
+    channel_pair_init(pair, seed);
+    pair->options.secure[ACCEPTOR] = true;
+    pair->options.handshakes_max = 1;
+    pair->sides[DIALER].raw = true;
+    channel_pair_open(pair);
+}
+
+static void put_first(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    conn_handshake_first(ctx);
+}
+
+static void give_up(void *ctx, struct weft_shard *shard)
+{
+    (void)shard;
+    conn_abort(ctx, WEFT_ERR_CLOSED, WEFT_REASON_LOCAL_CLOSE);
+}
+
+/* Which of the accepted connections shakes hands, as a letter. */
+static char who_shakes_hands(const struct channel_pair *pair)
+{
+    const struct side *acceptor = &pair->sides[ACCEPTOR];
+    for (uint32_t i = 0; i < acceptor->channel_count; i++) {
+        if (acceptor->channels[i] != NULL && acceptor->channels[i]->conn.handshaking) {
+            return (char)('A' + i);
+        }
+    }
+    return '-';
+}
+
+/* A shakes hands; of the others, those from D on were put first. */
+static void handshake__put_first__before_the_others_but_for_one_in_eight(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    char order[13] = {0};
+    silent_pair(&pair, 843);
+    struct conn_end *end = &pair.conns.ends[ACCEPTOR];
+    struct channel **channels = pair.sides[ACCEPTOR].channels;
+    for (uint32_t i = 0; i < 12; i++) {
+        channel_pair_dial(&pair);
+        assert_non_null(channels[i]);
+        assert_int_equal(conn_handshake_waits(&channels[i]->conn), i > 0);
+        if (i >= 3) {
+            conn_end_do(end, put_first, &channels[i]->conn);
+        }
+    }
+    for (uint32_t i = 0; i < 12; i++) {
+        order[i] = who_shakes_hands(&pair);
+        assert_int_not_equal(order[i], '-');
+        conn_end_do(end, give_up, &channels[order[i] - 'A']->conn);
+        conn_pair_run(&pair.conns, MS);
+    }
+    assert_string_equal(order, "ADEFGHIJBKLC");
+    assert_int_equal(end->net.handshake_count, 0);
+    channel_pair_close(&pair);
+}
+
+/* The one that shook hands is gone, and a newcomer there, in the same turn: it does not push in. */
+static void handshake__newcomer_as_a_place_is_free__goes_behind_those_who_wait(void **state)
+{
+    (void)state;
+    struct channel_pair pair;
+    silent_pair(&pair, 844);
+    channel_pair_dial(&pair);
+    channel_pair_dial(&pair);
+    assert_int_equal(who_shakes_hands(&pair), 'A');
+    sim_world_freeze(pair.conns.world, ACCEPTOR, true);
+    conn_end_do(&pair.conns.ends[DIALER], give_up, pair.sides[DIALER].raws[0]);
+    conn_pair_run(&pair.conns, 20 * MS);
+    channel_pair_dial(&pair);
+    sim_world_freeze(pair.conns.world, ACCEPTOR, false);
+    conn_pair_run(&pair.conns, 20 * MS);
+    assert_int_equal(pair.sides[ACCEPTOR].channel_count, 3);
+    assert_int_equal(who_shakes_hands(&pair), 'B');
+    channel_pair_close(&pair);
+}
+
 static void dial_two(void *ctx, struct weft_shard *shard)
 {
     (void)shard;
@@ -343,6 +425,8 @@ int main(void)
         cmocka_unit_test(reader__stops_for_a_while__lives),
         cmocka_unit_test(handshake__one_is_silent__the_others_wait_their_turn),
         cmocka_unit_test(handshake__one_that_waits_ends_with_the_silent_one__next_in_line_begins),
+        cmocka_unit_test(handshake__put_first__before_the_others_but_for_one_in_eight),
+        cmocka_unit_test(handshake__newcomer_as_a_place_is_free__goes_behind_those_who_wait),
         cmocka_unit_test(handshake__more_than_at_once__all_come_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -471,7 +471,7 @@ static void waiting_send(void *ctx, struct weft_shard *shard)
 {
     struct waiting *waiting = ctx;
     (void)shard;
-    call_send_waiting(&waiting->list, waiting->side->channels[0]);
+    assert_true(call_send_waiting(&waiting->list, waiting->side->channels[0]));
     assert_int_equal(waiting->released, 0);
 }
 

@@ -97,6 +97,7 @@ static void link_forget(struct link *link)
 {
     timer_wheel_stop(&link_shard(link)->wheel, &link->retry);
     timer_wheel_stop(&link_shard(link)->wheel, &link->idle);
+    list_remove(&link->feed.link);
     link->channel = NULL;
     peer_links_forget(link);
 }
@@ -292,6 +293,22 @@ static void link_note_landing(struct link *link)
     }
 }
 
+/* What finds no room tries again in each turn, until it does or its time is over. */
+static void link_send_waiting(struct link *link)
+{
+    if (!call_send_waiting(&link->waiting, link->channel)) {
+        shard_run_when_fed(link_shard(link), &link->feed);
+    }
+}
+
+static void link_feed(struct task *task)
+{
+    struct link *link = WEFT_CONTAINER_OF(task, struct link, feed);
+    if (link->state == LINK_UP && channel_is_up(link->channel)) {
+        link_send_waiting(link);
+    }
+}
+
 static void link_up(struct channel *channel)
 {
     struct link *link = channel->owner;
@@ -306,7 +323,7 @@ static void link_up(struct channel *channel)
               weft_reason_name(link->decision.reason));
     link_note_landing(link);
     link->family->up_count[link->lane]++;
-    call_send_waiting(&link->waiting, channel);
+    link_send_waiting(link);
     link_note_peer(link, true);
     link_note_lane(link, true);
     if (link->lane == WEFT_LANE_CONTROL) {
@@ -398,6 +415,8 @@ void link_init(struct link *link, struct peer_links *family, enum weft_lane lane
     list_node_init(&link->sibling);
     link->retry = (struct timer){.fn = link_retry, .ctx = link};
     list_init(&link->waiting);
+    list_node_init(&link->feed.link);
+    link->feed.run = link_feed;
 }
 
 void link_start(struct link *link)
@@ -439,6 +458,8 @@ void link_leave(struct link *link)
 {
     if (link->state == LINK_UP) {
         link_leave_up(link);
+        const struct weft_error why = link->last;
+        call_fail_impatient(&link->waiting, &why);
     } else if (link->state == LINK_DIALING) {
         conn_abort(&link->channel->conn, WEFT_ERR_UNREACHABLE, WEFT_REASON_DRAINING);
     }

@@ -57,6 +57,7 @@ struct link {
     uint64_t moving_until_ns;   /* it had to give its connection up: until then calls wait for another */
     uint64_t leave_deadline_ns; /* of a removed peer's: its calls have ended by then, or fail */
     struct list waiting; /* struct call, in order: until this attempt ends, the patient ones until the peer is there */
+    struct task feed;    /* sends what waited for the link and found no room in its queue */
     struct weft_error last; /* why it is not up */
 };
 

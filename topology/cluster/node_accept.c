@@ -328,6 +328,15 @@ static const struct channel_events accept_channel_events = {
     .down = accept_down,
 };
 
+/* A crowd of strangers must not cost a peer its control lane.  An address proves nothing, and is not taken for proof:
+ * whoever else comes from it only waits less. */
+static void accept_prefer(struct channel *channel)
+{
+    if (accept_match(channel).entries > 0) {
+        conn_handshake_first(&channel->conn);
+    }
+}
+
 void node_arrived(struct listener *listener, int32_t socket, const struct address *from)
 {
     struct node_shard *share = listener->ctx;
@@ -339,6 +348,9 @@ void node_arrived(struct listener *listener, int32_t socket, const struct addres
     }
     enum weft_err err = channel_accept(&share->rpc, socket, from, tls ? share->factory : NULL, &accept_channel_events,
                                        share, &channel, &why);
+    if (err == WEFT_OK && conn_handshake_waits(&channel->conn)) {
+        accept_prefer(channel);
+    }
     if (err != WEFT_OK) {
         listener_full(listener); /* who comes now waits in the kernel's queue instead of being turned away */
         char remote[ADDRESS_TEXT_BYTES];

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two nodes in one process that know each other, for tests that run over each backend. */
+#ifndef TESTS_INTEGRATION_NODE_PAIR_H
+#define TESTS_INTEGRATION_NODE_PAIR_H
+
+#include "tests/integration/node_host.h"
+
+/* What a test has, and what is taken down after it, also when it failed. */
+struct pair {
+    const char *backend;
+    struct host a;
+    struct host b;
+    struct host_tls tls_a;
+    struct host_tls tls_b;
+    struct authority authority;
+};
+
+struct pair_test {
+    const char *name;
+    void (*run)(void **state); /* *state: the pair */
+};
+
+/* Run all over epoll, and over io_uring where it works.  @return how many failed */
+int pair_run(const struct pair_test *tests, size_t count);
+
+void pair_start(struct pair *pair);
+/* Two new nodes, in place of those that were. */
+void pair_again(struct pair *pair);
+
+void expect_ok(const struct answer *answer, uint32_t bytes);
+void expect_failed(const struct answer *answer, enum weft_err err, enum weft_executed executed);
+
+#endif

@@ -56,16 +56,23 @@ static const char verify_doc[] =
     "\n"
     "Exit codes: 0 accepted, 1 refused, 2 usage.";
 
+/* The end of the year 9999, the last one that a certificate can name. */
+#define SECONDS_MAX INT64_C(253402300799)
+
 static void time_parse(const struct argp_state *state, const char *text, int64_t *time_s)
 {
     struct tm parts = {0};
     char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    int day = parts.tm_mday;
     if (end != NULL && *end == '\0') {
         *time_s = timegm(&parts);
+        end = parts.tm_mday == day ? end : NULL; /* a day that its month has not has become one of the next */
+    }
+    if (end != NULL && *end == '\0') {
         return;
     }
     long long seconds = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || seconds <= 0) {
+    if (end == text || *end != '\0' || seconds <= 0 || seconds > SECONDS_MAX) {
         argp_error(state, "--time: \"%s\" is neither like 2026-01-31T00:00:00Z nor seconds since 1970", text);
         return;
     }

@@ -190,6 +190,8 @@ class Verdicts(unittest.TestCase):
 
     def test_usage__wrong__exit_2(self):
         for words in ((), ("--chain", self.good, "--as", "peer"), ("--chain", self.good, "--time", "soon"),
+                      ("--chain", self.good, "--time", "2027-02-30T00:00:00Z"),
+                      ("--chain", self.good, "--time", "99999999999999999999"),
                       ("--chain", self.good, "more")):
             with self.subTest(words=words):
                 done = subprocess.run([WEFT, "certs", "verify", *words], capture_output=True, text=True, check=False)

@@ -213,12 +213,10 @@ class Limits(OperatorCase):
         return process, pulse, crowd
 
     def assert_undisturbed(self, pulse):
-        """It is served as long as the others wait, and no slower."""
-        end = time.monotonic() + 0.5
-        harness.wait_until(lambda: time.monotonic() > end, "the time")
-        beat = pulse.beat()
-        self.assertGreater(beat.count, 50)
-        self.assertLess(beat.stall, STALL_MAX_US)
+        """It is served as long as the others wait, and no slower; how often, is for the machine to say."""
+        beats = []
+        harness.wait_until(lambda: beats.append(pulse.beat()) or sum(beat.count for beat in beats) > 50, "50 calls")
+        self.assertLess(max(beat.stall for beat in beats), STALL_MAX_US)
 
     def test_descriptors__used_up_then_some_are_closed__accepting_resumes(self):
         process, pulse, crowd = self.crowded()

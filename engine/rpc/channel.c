@@ -59,7 +59,8 @@ static uint8_t *channel_frame_memory(struct channel *channel, uint32_t bytes)
 static bool channel_land(struct channel *channel, uint32_t bytes, uint32_t here_bytes)
 {
     uint8_t *landing = channel->pass_over ? NULL : channel_frame_memory(channel, bytes);
-    if (WEFT_UNLIKELY(landing == NULL && channel->conn.accepted && !channel->pass_over && serve_must_wait(channel))) {
+    if (WEFT_UNLIKELY(landing == NULL && channel->conn.accepted && !channel->pass_over &&
+                      serve_must_wait(channel, bytes))) {
         channel_stall(channel, CHANNEL_STALL_MEMORY);
         return false;
     }

@@ -145,9 +145,9 @@ static inline bool serve_has_room(const struct channel *channel)
             conn_has_room(&channel->conn, ANSWER_BYTES_MIN)) &&
            (channel->peer_hello || slots_in_use(requests) < requests->count);
 }
-/* There is no memory for a request's payload: true if the channel must wait for it, false if it is to be passed over.
- */
-bool serve_must_wait(struct channel *channel);
+/* There is no memory now for the bytes of a request's payload: true if the channel must wait for it, false if it is to
+ * be passed over. */
+bool serve_must_wait(struct channel *channel, uint32_t bytes);
 void serve_send_owed(struct channel *channel);
 void serve_drop_owed(struct channel *channel);
 /* Cut frames and act on them, until the channel stalls or ends or the bytes are used up. */

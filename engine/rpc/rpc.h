@@ -77,5 +77,11 @@ static inline uint8_t *rpc_memory_take(struct rpc *rpc, uint32_t bytes)
     uint64_t most = arena->bytes - arena->bytes / ARENA_RESERVE_PARTS + rpc->held_bytes;
     return arena_used(arena) + bytes <= most ? arena_take(arena, bytes) : NULL;
 }
+/* Whether that many bytes can be had at all, if not now: where not, waiting for them would never end. */
+static inline bool rpc_memory_possible(const struct rpc *rpc, uint32_t bytes)
+{
+    const struct arena *arena = &rpc->shard->arena;
+    return bytes <= arena->bytes - arena->bytes / ARENA_RESERVE_PARTS;
+}
 
 #endif

@@ -193,10 +193,10 @@ static inline uint64_t serve_deadline(uint64_t now_ns, uint64_t timeout_ms)
     return timeout_ms - 1 < TIMEOUT_MS_MAX ? now_ns + timeout_ms * NS_PER_MS : UINT64_MAX;
 }
 
-bool serve_must_wait(struct channel *channel)
+bool serve_must_wait(struct channel *channel, uint32_t bytes)
 {
     struct weft_shard *shard = channel->rpc->shard;
-    if (channel->peer_hello) {
+    if (channel->peer_hello || !rpc_memory_possible(channel->rpc, bytes)) {
         return false; /* it will be told */
     }
     const struct wire_request request = wire_request_read(channel->reader.header, channel->timeout_negotiated);
@@ -283,7 +283,8 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
         return true;
     }
     if (WEFT_UNLIKELY(frame->skipped)) {
-        serve_busy(channel, wire.id);
+        /* Who knows no BUSY comes here only with what this shard can never hold. */
+        serve_busy_for(channel, wire.id, "busy: the request is more than this node's memory_per_shard can hold");
         return true;
     }
     if (WEFT_UNLIKELY(wire.verb >= WEFT_VERB_RESERVED)) {

@@ -609,6 +609,20 @@ class Stopping(WeftCase):
                 self.assertEqual(client.read_to_end(), b"")
                 self.assertEqual(node.wait(), 0)
 
+    def test_payload__more_than_a_shard_can_ever_hold__told_and_passed_over(self):
+        node = harness.WeftNode(WEFT, lambda *ports: config_text(*ports, more="    memory_per_shard: 4MiB\n"))
+        self.addCleanup(node.close)
+        node.start()
+        client = self.dial(SELF, None, to=node.plain)
+        self.assertEqual(client.call(rpc.VERB_ECHO, bytes(200_000)), bytes(200_000))
+        # Without a timeout: it would wait for ever.
+        refused = client.finish(client.start(rpc.VERB_ECHO, bytes(3_000_000)))
+        self.assertTrue(refused.failed)
+        self.assertEqual(rpc.exception_parse(refused.payload).type, rpc.EXCEPTION_USER)
+        self.assertIn(b"memory_per_shard", refused.payload)
+        self.assertEqual(client.echo(b"the stream is in step"), b"the stream is in step")
+        self.assertEqual(client.held, {})
+
     def test_cancel__of_a_running_request__it_is_never_answered(self):
         client = self.dial(NEAR, offer_of(hello_from(NEAR)))
         cancelled = client.start(rpc.VERB_SLEEP, microseconds(200_000))

@@ -13,6 +13,22 @@
 
 #include <cmocka.h>
 
+/* A self-signed leaf, valid from 2020 to 2099, and its key. */
+static const char lonely_certificate[] = "-----BEGIN CERTIFICATE-----\n"
+                                         "MIIBRTCB7aADAgECAhRBPMphGwoXKcZnYDzS/jWg0fYz1zAKBggqhkjOPQQDAjAR\n"
+                                         "MQ8wDQYDVQQDDAZsb25lbHkwIBcNMjAwMTAxMDAwMDAwWhgPMjA5OTAxMDEwMDAw\n"
+                                         "MDBaMBExDzANBgNVBAMMBmxvbmVseTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
+                                         "BPdtqG5147+1no0T89mbKnOiMSPwEhzYr4XbQxjFtVvVL9+6UvJ+T9XW/5rHs6Yh\n"
+                                         "Tqde/x4xDd63mD0lmM8qSoejITAfMA8GA1UdEQQIMAaHBH8AAAEwDAYDVR0TAQH/\n"
+                                         "BAIwADAKBggqhkjOPQQDAgNHADBEAiAL885Hh8GnVGoVvNiXVM52qdRtPDk/hb+l\n"
+                                         "B6j1kG4bkQIgDlHtQCWu39XdLYDxs25UdpUKaia4AySLBq/DfZ1rUO8=\n"
+                                         "-----END CERTIFICATE-----\n";
+static const char lonely_key[] = "-----BEGIN PRIVATE KEY-----\n"
+                                 "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm43rL38VhbVdrksI\n"
+                                 "4DsfmyNaNN7jvVHT0hHBL4vRquqhRANCAAT3bahudeO/tZ6NE/PZmypzojEj8BIc\n"
+                                 "2K+F20MYxbVb1S/fulLyfk/V1v+ax7OmIU6nXv8eMQ3et5g9JZjPKkqH\n"
+                                 "-----END PRIVATE KEY-----\n";
+
 void pki_open(struct pki *pki)
 {
     const char *place = getenv("TMPDIR");
@@ -93,6 +109,12 @@ void pki_file(const struct pki *pki, const char *file, const char *text)
     assert_non_null(stream);
     assert_int_equal(fwrite(text, 1, strlen(text), stream), strlen(text));
     assert_int_equal(fclose(stream), 0);
+}
+
+void pki_lonely(const struct pki *pki)
+{
+    pki_file(pki, "lonely.crt", lonely_certificate);
+    pki_file(pki, "lonely.key", lonely_key);
 }
 
 char *pki_text(const struct pki *pki, const char *file)

@@ -26,6 +26,8 @@ const char *pki_path(const struct pki *pki, const char *file, char path[PKI_PATH
 void pki_ca(const struct pki *pki, const char *name);
 /* NAME.crt and NAME.key, signed by the CA of that name, valid in the given seconds from now (0, 0: as usual). */
 void pki_node(const struct pki *pki, const char *name, const char *ca, int64_t from_s, int64_t until_s);
+/* lonely.crt and lonely.key: a leaf that is its own issuer. */
+void pki_lonely(const struct pki *pki);
 void pki_file(const struct pki *pki, const char *file, const char *text);
 /* Everything of a file; release with free. */
 char *pki_text(const struct pki *pki, const char *file);

@@ -18,21 +18,7 @@
 #include "tls/openssl_library.h"
 #include "tls_pair.h"
 
-/* A self-signed leaf, valid from 2020 to 2099, and its key: plain, and under the password "weft". */
-static const char lonely_certificate[] = "-----BEGIN CERTIFICATE-----\n"
-                                         "MIIBRTCB7aADAgECAhRBPMphGwoXKcZnYDzS/jWg0fYz1zAKBggqhkjOPQQDAjAR\n"
-                                         "MQ8wDQYDVQQDDAZsb25lbHkwIBcNMjAwMTAxMDAwMDAwWhgPMjA5OTAxMDEwMDAw\n"
-                                         "MDBaMBExDzANBgNVBAMMBmxvbmVseTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
-                                         "BPdtqG5147+1no0T89mbKnOiMSPwEhzYr4XbQxjFtVvVL9+6UvJ+T9XW/5rHs6Yh\n"
-                                         "Tqde/x4xDd63mD0lmM8qSoejITAfMA8GA1UdEQQIMAaHBH8AAAEwDAYDVR0TAQH/\n"
-                                         "BAIwADAKBggqhkjOPQQDAgNHADBEAiAL885Hh8GnVGoVvNiXVM52qdRtPDk/hb+l\n"
-                                         "B6j1kG4bkQIgDlHtQCWu39XdLYDxs25UdpUKaia4AySLBq/DfZ1rUO8=\n"
-                                         "-----END CERTIFICATE-----\n";
-static const char key_plain[] = "-----BEGIN PRIVATE KEY-----\n"
-                                "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm43rL38VhbVdrksI\n"
-                                "4DsfmyNaNN7jvVHT0hHBL4vRquqhRANCAAT3bahudeO/tZ6NE/PZmypzojEj8BIc\n"
-                                "2K+F20MYxbVb1S/fulLyfk/V1v+ax7OmIU6nXv8eMQ3et5g9JZjPKkqH\n"
-                                "-----END PRIVATE KEY-----\n";
+/* The key of pki_lonely under the password "weft". */
 static const char key_pkcs8[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
                                 "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjLnBoJUN0drwICCAAw\n"
                                 "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEB2KisqmdNW9awDrIVtlOYoEgZB9\n"
@@ -108,8 +94,7 @@ static int keys_setup(void **state)
     assert_non_null(pki);
     pki_open(pki);
     pki_ca(pki, "ca");
-    password_text(pki, "lonely.crt", lonely_certificate);
-    password_text(pki, "plain.key", key_plain);
+    pki_lonely(pki);
     password_text(pki, "pkcs8.key", key_pkcs8);
     password_text(pki, "traditional.key", key_traditional);
     password_text(pki, "old.key", key_too_old);
@@ -163,7 +148,7 @@ static void key__half_a_pair_or_the_wrong_one__one_line(void **state)
         {"traditional.key", "wrong", "does not open keyfile"},
         {"pkcs8.key", NULL, "pkcs8.key: is encrypted; write " OPTION ": the path of a file with its password"},
         {"traditional.key", NULL, "traditional.key: is encrypted; write " OPTION},
-        {"plain.key", "right", "plain.key: is not encrypted, but " OPTION " is given; encrypt it"},
+        {"lonely.key", "right", "lonely.key: is not encrypted, but " OPTION " is given; encrypt it"},
         {"pkcs8.key", "missing", OPTION},
         {"pkcs8.key", "missing", "missing: cannot be opened: No such file"},
         {"old.key", "right", "old.key: its encryption is too old for OpenSSL; encrypt it anew"},

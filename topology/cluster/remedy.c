@@ -57,7 +57,9 @@ static const struct remedy_row {
             "issue one for this node"),
      EITHER("its certificate is not trusted here: put the CA that issued it into truststore, or have one of our CAs "
             "issue it; `weft certs verify` explains a chain")},
-    {WEFT_REASON_CERT_EXPIRED, HERE("this node's certificate has expired by its clock: renew it, or check both clocks"),
+    {WEFT_REASON_CERT_EXPIRED,
+     HERE("this node's certificate has expired by its clock: renew it, or check both clocks; if it has not, its "
+          "certificate_revocation_list has (its log says crl_expired): renew that there"),
      THERE("renew its certificate, or check both clocks")},
     {WEFT_REASON_CERT_NOT_YET_VALID,
      EITHER("this node's certificate is not valid yet by its clock: check both clocks, or wait"),

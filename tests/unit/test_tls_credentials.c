@@ -17,21 +17,7 @@
 #include "tls/credentials.h"
 #include "tls/describe.h"
 
-/* A self-signed leaf, valid from 2020 to 2099, and its key, once more under the password "weft". */
-static const char lonely_certificate[] = "-----BEGIN CERTIFICATE-----\n"
-                                         "MIIBRTCB7aADAgECAhRBPMphGwoXKcZnYDzS/jWg0fYz1zAKBggqhkjOPQQDAjAR\n"
-                                         "MQ8wDQYDVQQDDAZsb25lbHkwIBcNMjAwMTAxMDAwMDAwWhgPMjA5OTAxMDEwMDAw\n"
-                                         "MDBaMBExDzANBgNVBAMMBmxvbmVseTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
-                                         "BPdtqG5147+1no0T89mbKnOiMSPwEhzYr4XbQxjFtVvVL9+6UvJ+T9XW/5rHs6Yh\n"
-                                         "Tqde/x4xDd63mD0lmM8qSoejITAfMA8GA1UdEQQIMAaHBH8AAAEwDAYDVR0TAQH/\n"
-                                         "BAIwADAKBggqhkjOPQQDAgNHADBEAiAL885Hh8GnVGoVvNiXVM52qdRtPDk/hb+l\n"
-                                         "B6j1kG4bkQIgDlHtQCWu39XdLYDxs25UdpUKaia4AySLBq/DfZ1rUO8=\n"
-                                         "-----END CERTIFICATE-----\n";
-static const char lonely_key[] = "-----BEGIN PRIVATE KEY-----\n"
-                                 "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm43rL38VhbVdrksI\n"
-                                 "4DsfmyNaNN7jvVHT0hHBL4vRquqhRANCAAT3bahudeO/tZ6NE/PZmypzojEj8BIc\n"
-                                 "2K+F20MYxbVb1S/fulLyfk/V1v+ax7OmIU6nXv8eMQ3et5g9JZjPKkqH\n"
-                                 "-----END PRIVATE KEY-----\n";
+/* The key of pki_lonely under the password "weft". */
 static const char lonely_key_encrypted[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
                                            "MIH0MF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBAfhslSt7a4DGUZDyhu\n"
                                            "m4j5AgIIADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQF0T+nl8VEBuuREqe\n"
@@ -47,8 +33,7 @@ static int credentials_setup(void **state)
         return -1;
     }
     pki_node(*state, "second", "ca", 0, 0);
-    pki_file(*state, "lonely.crt", lonely_certificate);
-    pki_file(*state, "lonely.key", lonely_key);
+    pki_lonely(*state);
     pki_file(*state, "encrypted.key", lonely_key_encrypted);
     return 0;
 }

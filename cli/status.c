@@ -6,8 +6,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/error.h"
+
+#define FRESH_SUFFIX ".new"
 
 static void status_add_link(void *ctx, const struct weft_link *link)
 {
@@ -167,8 +171,24 @@ static json_t *status_following(const struct status *status)
                      (json_int_t)counts.names_failed);
 }
 
+/* What is written replaces the file, and root could replace a device. */
+static enum weft_err status_replaceable(const char *path, struct weft_error *why)
+{
+    struct stat found;
+    if (strlen(path) + sizeof FRESH_SUFFIX > PATH_MAX) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "status file: its name has more than %zu bytes",
+                              PATH_MAX - sizeof FRESH_SUFFIX);
+    }
+    if (lstat(path, &found) == 0 && !S_ISREG(found.st_mode)) {
+        return weft_error_set(why, WEFT_ERR_CONFIG,
+                              "status file %s: is not a regular file; name one that may be replaced", path);
+    }
+    return WEFT_OK;
+}
+
 enum weft_err status_write(const struct status *status, struct weft_error *why)
 {
+    WEFT_TRY(status_replaceable(status->path, why));
     char fresh[PATH_MAX];
     struct weft_counters counters;
     json_t *links = json_array();
@@ -188,7 +208,7 @@ enum weft_err status_write(const struct status *status, struct weft_error *why)
     if (object == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
     }
-    snprintf(fresh, sizeof fresh, "%.*s.new", PATH_MAX - 8, status->path);
+    snprintf(fresh, sizeof fresh, "%s%s", status->path, FRESH_SUFFIX);
     bool written = json_dump_file(object, fresh, JSON_INDENT(2)) == 0 && rename(fresh, status->path) == 0;
     int error = errno;
     json_decref(object);

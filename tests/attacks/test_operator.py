@@ -11,6 +11,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import socket
 import subprocess
 import sys
@@ -364,6 +365,16 @@ class Streams(OperatorCase):
     def test_status__in_no_folder__said_and_not_started(self):
         done = run("node", self.config(), "--status", "/nowhere/status.json")
         self.assert_refused(done, "/nowhere/status.json")
+
+    def test_status__in_place_of_what_is_no_file__said_and_left(self):
+        path = os.path.join(self.folder, "pipe")
+        os.mkfifo(path)
+        self.assert_refused(run("node", self.config(), "--status", path), "is not a regular file")
+        self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))
+        link = os.path.join(self.folder, "link")
+        os.symlink(path, link)
+        self.assert_refused(run("node", self.config(), "--status", link), "is not a regular file")
+        self.assertTrue(os.path.islink(link))
 
 
 class Signals(OperatorCase):

@@ -130,6 +130,11 @@ enum weft_err tls_context_create(struct tls_context **context, const struct tls_
     return WEFT_OK;
 }
 
+void tls_context_leave(struct tls_context *context)
+{
+    OPENSSL_thread_stop_ex(context->library.context);
+}
+
 void tls_context_destroy(struct tls_context *context)
 {
     if (context == NULL) {

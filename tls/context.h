@@ -30,6 +30,8 @@ struct tls_context;
  * @return ok | CONFIG | TLS | NO_MEMORY */
 WEFT_NODISCARD enum weft_err tls_context_create(struct tls_context **context, const struct tls_credentials *credentials,
                                                 const struct tls_context_options *options, struct weft_error *why);
+/* The thread that made a context for another one has done with it. */
+void tls_context_leave(struct tls_context *context);
 /* On the thread that used it, after its last session was closed.  NULL is fine. */
 void tls_context_destroy(struct tls_context *context);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "engine/base/assert.h"
@@ -203,6 +204,41 @@ enum weft_err credentials_revocation(const struct tls_credentials *credentials, 
         revocation_fini(revocation);
         return library_error(why, WEFT_ERR_TLS, "%s %s: cannot be used", credentials->revocation.what,
                              credentials->revocation.path);
+    }
+    return WEFT_OK;
+}
+
+static bool files_same(const struct pem_file *a, const struct pem_file *b)
+{
+    return a->bytes == b->bytes && (a->text == NULL) == (b->text == NULL) &&
+           (a->text == NULL || CRYPTO_memcmp(a->text, b->text, a->bytes) == 0);
+}
+
+bool tls_credentials_same(const struct tls_credentials *a, const struct tls_credentials *b)
+{
+    return files_same(&a->certificate, &b->certificate) && files_same(&a->key, &b->key) &&
+           files_same(&a->trust, &b->trust) && files_same(&a->revocation, &b->revocation) &&
+           a->rules.crl_expired_ok == b->rules.crl_expired_ok;
+}
+
+enum weft_err tls_credentials_check_replacement(const struct tls_credentials *credentials,
+                                                const struct tls_credentials *in_use, struct weft_error *why)
+{
+    const struct tls_description *leaf = tls_credentials_leaf(credentials);
+    if (leaf == NULL) {
+        return tls_credentials_leaf(in_use) == NULL
+                   ? WEFT_OK
+                   : weft_error_set(why, WEFT_ERR_CONFIG,
+                                    "certificate: missing; this node was started with one, so "
+                                    "give its certificate and keyfile, or restart it without");
+    }
+    if (leaf->expired) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "certificate %s: expired at %s; give a newer one",
+                              credentials->certificate.path, leaf->not_after);
+    }
+    if (leaf->not_yet_valid) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "certificate %s: not valid before %s; give it then",
+                              credentials->certificate.path, leaf->not_before);
     }
     return WEFT_OK;
 }

@@ -24,6 +24,14 @@ WEFT_NODISCARD enum weft_err tls_credentials_load(struct tls_credentials **crede
 /* Wipes the key.  NULL is fine.  Contexts keep nothing of it. */
 void tls_credentials_destroy(struct tls_credentials *credentials);
 
+/* Are both sets made of the same files' contents? */
+bool tls_credentials_same(const struct tls_credentials *a, const struct tls_credentials *b);
+/* May this set replace one that is in use?  More is demanded than at a start: somebody looks at a start.
+ * @return ok | CONFIG */
+WEFT_NODISCARD enum weft_err tls_credentials_check_replacement(const struct tls_credentials *credentials,
+                                                               const struct tls_credentials *in_use,
+                                                               struct weft_error *why);
+
 /* The own certificate, NULL if there is none. */
 const struct tls_description *tls_credentials_leaf(const struct tls_credentials *credentials);
 /* One line for the start table: the certificate (subject, issuer, names, notAfter), the trust store, and how many

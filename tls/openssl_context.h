@@ -21,6 +21,9 @@ struct tls_context {
     struct revocation revocation;
     uint64_t records_per_key;
     uint32_t session_count; /* open sessions; none may outlive the context */
+    uint32_t serial;        /* of its kind on its shard; contexts.c */
+    struct tls_contexts *contexts;
+    void (*unused)(struct tls_context *context); /* of a former one: its last session ended; it may go */
 };
 
 /* How sessions reach the caller's buffers.  @return NULL when memory is out */
@@ -31,5 +34,9 @@ int session_verify(X509_STORE_CTX *verification, void *ctx);
 int session_certificate_asked(SSL *ssl, void *ctx);
 WEFT_NODISCARD enum weft_err session_create(struct tls_context *context, bool server, struct secure **session,
                                             struct weft_error *why);
+
+/* session_review.c; as in secure_ops. */
+enum secure_review session_review(struct secure *secure, struct secure_factory *factory, struct weft_error *why);
+uint32_t session_age(const struct secure *secure, const struct secure_factory *factory);
 
 #endif

@@ -26,6 +26,7 @@ struct session {
     uint32_t seal_bytes;        /* of the record that libssl has begun to write; 0: none */
     uint64_t seal_records;      /* under the current key */
     struct tls_verdict verdict; /* on the peer's certificate */
+    uint32_t judged;            /* serial of the context that it was last judged by */
 };
 
 static inline uint32_t out_room(const struct secure_out *out)

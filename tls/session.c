@@ -300,11 +300,15 @@ static void session_close(struct secure *secure)
         return;
     }
     struct session *session = session_of(secure);
-    WEFT_ASSERT(session->context->session_count > 0);
-    session->context->session_count--;
+    struct tls_context *context = session->context;
+    WEFT_ASSERT(context->session_count > 0);
+    context->session_count--;
     SSL_free(session->ssl);
     OPENSSL_cleanse(session, sizeof *session);
     free(session);
+    if (context->session_count == 0 && context->unused != NULL) {
+        context->unused(context);
+    }
 }
 
 static const struct secure_ops session_ops = {
@@ -315,6 +319,8 @@ static const struct secure_ops session_ops = {
     .shut = session_shut,
     .facts = session_facts,
     .identity = session_identity,
+    .review = session_review,
+    .age = session_age,
     .close = session_close,
 };
 
@@ -353,6 +359,7 @@ enum weft_err session_create(struct tls_context *context, bool server, struct se
     }
     made->secure.ops = &session_ops;
     made->context = context;
+    made->judged = context->serial;
     made->server = server;
     ERR_clear_error();
     if (!session_join(made, ssl_context)) {

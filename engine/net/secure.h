@@ -40,6 +40,15 @@ enum secure_step {
 };
 
 struct secure;
+struct secure_factory;
+
+/* What looking again at a session's peer comes to, after the factory was given other credentials. */
+enum secure_review {
+    SECURE_REVIEW_DONE = 0, /* there is nothing to look at, or it was done before */
+    SECURE_REVIEW_EARLY,    /* its handshake is not done: ask again */
+    SECURE_REVIEW_KEPT,     /* looked at now: the peer is believed still */
+    SECURE_REVIEW_REFUSED   /* looked at now: it is not */
+};
 
 /* What is known once the handshake is done. */
 struct secure_facts {
@@ -96,6 +105,10 @@ struct secure_ops {
     void (*facts)(const struct secure *secure, struct secure_facts *facts);
     /* Whom does the peer's certificate name, and is who is wanted among them?  After the handshake. */
     void (*identity)(const struct secure *secure, const struct secure_wanted *wanted, struct secure_identity *identity);
+    /* Is the peer still believed?  REFUSED: why says it.  NULL, as the next: credentials never change. */
+    enum secure_review (*review)(struct secure *secure, struct secure_factory *factory, struct weft_error *why);
+    /* How often the factory's credentials were replaced since the session was made. */
+    uint32_t (*age)(const struct secure *secure, const struct secure_factory *factory);
     /* Wipe and release. */
     void (*close)(struct secure *secure);
 };

@@ -205,6 +205,20 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_handle_standard(weft_node *node,
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options *options,
                                                          weft_peer_id *id, struct weft_error *why);
 
+/** Read certificate, key, trust store and revocation lists again, and have connections that are made from now on use
+ *  them.  The whole set is checked first: it must parse, fit together, and be valid now; else the one in use stays,
+ * which is one line of the log.  Those who are connected stay, unless their certificate is revoked or not trusted any
+ * longer by the new set: they are cut off, a few in each turn.  Keys of the former set are wiped with its last
+ * connection; our own connections are made again, without losing a call, when their set was replaced twice.  Files with
+ * the same contents as before change nothing.  Blocks while it reads and checks.
+ *  @param options of these the files count (tls.certificate, tls.keyfile, keyfile_password_file, tls.truststore,
+ *         certificate_revocation_list) and crl_expired
+ *  @return ok | CONFIG (a file; why names it) | TLS | NO_MEMORY | STATE (no TLS since the start; a hosted shard is not
+ *          attached yet) | DRAINING | QUEUE_FULL (connections by ten former sets have not ended)   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_credentials_reload(weft_node *node,
+                                                                   const struct weft_node_options *options,
+                                                                   struct weft_error *why);
+
 /** Remove a peer.  From the next turn of each shard on, its id is nobody's (calls: NOT_FOUND); calls that wait to be
  *  sent fail, those under way and the peer's requests have the drain timeout, and connections with it, in both
  *  directions, close when they have ended, with the reason peer_removed.
@@ -381,7 +395,10 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(links_moved)                                                                                                     \
     X(accepted_for_others)                                                                                             \
     X(frames_over_share)                                                                                               \
-    X(crl_expired_admitted)
+    X(crl_expired_admitted)                                                                                           \
+    X(credentials_replaced)                                                                                            \
+    X(credentials_refused)                                                                                             \
+    X(credentials_cut_off)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -548,6 +548,13 @@ void link_review(struct link *link)
     }
 }
 
+void link_renew(struct link *link, enum weft_reason reason)
+{
+    if (link->state == LINK_UP) {
+        link_move(link, reason);
+    }
+}
+
 static void link_say_goodbye(struct link *link)
 {
     const struct call_request goodbye = {

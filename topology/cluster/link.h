@@ -75,6 +75,8 @@ void link_return(struct link *link);
 void link_remove(struct link *link);
 /* Locations changed: if the policy now decides otherwise, or says so for another reason, act on it. */
 void link_review(struct link *link);
+/* Make its connection again; the former one ends with its last call, for this reason. */
+void link_renew(struct link *link, enum weft_reason reason);
 
 /* A call while it is not up. */
 WEFT_NODISCARD enum weft_err link_call_down(struct link *link, const struct call_request *request);

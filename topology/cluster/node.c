@@ -17,7 +17,7 @@ bool node_uses_tls(const struct weft_node *node)
 static void node_free(struct weft_node *node)
 {
     node_forget_machine(node);
-    tls_credentials_destroy(node->credentials);
+    node_credentials_forget(node);
     for (int port = 0; port < NODE_PORTS; port++) {
         heap_drop(node->allocator, node->sockets[port], node->shard_count * sizeof *node->sockets[port]);
     }

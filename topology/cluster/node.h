@@ -17,7 +17,7 @@
 #include "engine/net/listener.h"
 #include "engine/reactor/engine.h"
 #include "engine/rpc/channel.h"
-#include "tls/context.h"
+#include "tls/contexts.h"
 #include "tls/credentials.h"
 #include "tls/crypto.h"
 #include "topology/cluster/budget.h"
@@ -45,8 +45,10 @@ struct node_shard {
     struct weft_shard *shard;
     struct net net;
     struct rpc rpc;
-    struct tls_context *tls;        /* NULL: no credentials */
-    struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
+    struct tls_contexts tls;                /* zeroed: no credentials */
+    _Atomic(struct tls_context *) tls_next; /* what the control thread left here, to be taken; NULL: nothing */
+    struct timer review_timer;              /* while connections are looked at again; node_credentials.c */
+    struct secure_factory *factory;         /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener listeners[NODE_PORTS];
     struct stand_in *stand_ins; /* by shard; NULL: no shard is hosted, or there is no other */
     struct timer stand_in_timer;
@@ -79,6 +81,8 @@ struct weft_node {
     atomic_uint slots_used;     /* of peers */
     struct peer_shared *shared; /* peers_max, by the peer's slot */
     struct tls_credentials *credentials;
+    atomic_uint_fast64_t credentials_replaced;
+    atomic_uint_fast64_t credentials_refused;
     enum weft_crypto crypto; /* with credentials: who encrypts, and why */
     char crypto_text[TLS_CRYPTO_TEXT_BYTES];
     struct engine *engine;
@@ -233,6 +237,13 @@ static inline struct peer_links *node_peer_links(struct node_shard *share, weft_
 
 /* Dial the control connection of a peer that is here, if its home is this shard. */
 void node_greet(struct node_shard *share, uint32_t peer);
+/* node_credentials.c.  A context by the node's settings; the shard takes what the control thread left for it; it has
+ * no session any more; the node has no shard any more. */
+WEFT_NODISCARD enum weft_err node_make_context(const struct weft_node *node, const struct tls_credentials *credentials,
+                                               struct tls_context **context, struct weft_error *why);
+void node_credentials_adopt(struct node_shard *share);
+void node_credentials_end(struct node_shard *share);
+void node_credentials_forget(struct weft_node *node);
 /* Have a connection close when its calls, or requests, have ended: by the drain timeout at the latest.  Ours has no
  * link from now on; node_part.c. */
 void node_part(struct node_shard *share, struct channel *channel, enum weft_reason reason);

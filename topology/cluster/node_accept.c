@@ -241,7 +241,9 @@ void node_review_accepted(struct node_shard *share, struct channel *channel)
         return;
     }
     uint32_t peer = match.only != NULL ? (uint32_t)(match.only - share->topology->peers) + 1 : 0;
-    channel->part_reason = WEFT_REASON_NONE; /* it may stay after all */
+    if (channel->part_reason != WEFT_REASON_CREDENTIALS_REPLACED) {
+        channel->part_reason = WEFT_REASON_NONE; /* it may stay after all */
+    }
     if (peer != channel->peer) {
         accept_rebind(channel, peer);
     }

@@ -125,12 +125,14 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
         return;
     }
     node_adopt(share);
+    node_credentials_adopt(share);
     if (!atomic_load(&node->drain_asked)) {
         return;
     }
     share->draining = true;
     share->parting = false; /* what was to go goes with the rest */
     timer_wheel_stop(&shard->wheel, &share->part_timer);
+    timer_wheel_stop(&shard->wheel, &share->review_timer);
     rpc_set_draining(&share->rpc);
     share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;
     share->drain_timer = (struct timer){.fn = drain_look, .ctx = share};

@@ -119,6 +119,8 @@ void weft_node_counters_read(const weft_node *node, struct weft_counters *to, si
             out->ended_by_reason[reason] += __atomic_load_n(&from->ended_by_reason[reason], __ATOMIC_RELAXED);
         }
     }
+    out->credentials_replaced += atomic_load(&node->credentials_replaced);
+    out->credentials_refused += atomic_load(&node->credentials_refused);
     options_give(to, bytes, &sums, sizeof sums);
 }
 

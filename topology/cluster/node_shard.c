@@ -98,13 +98,10 @@ static enum weft_err share_open(struct node_shard *share, struct weft_error *why
                               settings->connections_max, settings->calls_max);
     }
     if (share->node->credentials != NULL) {
-        const struct tls_context_options tls_options = {
-            .client_auth = settings->client_auth,
-            .crypto = settings->crypto,
-            .priority_string = settings->priority_given ? settings->priority_string : NULL,
-        };
-        WEFT_TRY(tls_context_create(&share->tls, share->node->credentials, &tls_options, why));
-        share->factory = tls_context_factory(share->tls);
+        struct tls_context *context;
+        WEFT_TRY(node_make_context(share->node, share->node->credentials, &context, why));
+        tls_contexts_open(&share->tls, context);
+        share->factory = &share->tls.factory;
     }
     if (share->node->hosted && share->node->shard_count > 1) {
         share->stand_ins = heap_make(share->node->allocator, share->node->shard_count * sizeof *share->stand_ins);
@@ -159,7 +156,7 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     if (share->net.shard != NULL) {
         net_fini(&share->net);
     }
-    tls_context_destroy(share->tls);
+    node_credentials_end(share);
     slots_fini(&share->links);
     node_adopt_end(share);
     mapping_drop(node->allocator, share->peers, ((uint64_t)share->peers_mask + 1) * sizeof *share->peers);

@@ -102,15 +102,17 @@ static const struct argp node_argp = {
     .options = node_options,
     .parser = node_parse,
     .args_doc = "FILE",
-    .doc = "Run a node from FILE: a scylla.yaml, or the same with a `weft:` block.\v"
-           "The node serves the verbs HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP and FAIL, keeps a connection to "
-           "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.  SIGHUP has "
-           "FILE "
-           "read again: peers that came, went or moved are applied, and what else is different is named.\n\n"
-           "Examples:\n"
-           "  weft node scylla.yaml\n"
-           "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
-           "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
+    .doc =
+        "Run a node from FILE: a scylla.yaml, or the same with a `weft:` block.\v"
+        "The node serves the verbs HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP and FAIL, keeps a connection to "
+        "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.  SIGHUP has "
+        "FILE "
+        "read again: peers that came, went or moved, and other credentials, are applied, and what else is different is "
+        "named.  Files of credentials and of locations are watched, too.\n\n"
+        "Examples:\n"
+        "  weft node scylla.yaml\n"
+        "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
+        "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
 };
 
 static void node_log(void *ctx, char level, const char *line)
@@ -140,7 +142,7 @@ static struct config_follow *node_start_following(const struct config *config, s
     const struct config_follow_options options = {.log = node_log, .log_ctx = arguments};
     struct config_follow *follow = NULL;
     struct weft_error why = {0};
-    if ((config->file_count > 0 || config->names != NULL) &&
+    if ((config->file_count > 0 || config->names != NULL || config->options.tls.certificate != NULL) &&
         config_follow_start(&follow, config, &options, &why) != WEFT_OK) {
         log_stream_line(&arguments->log, 'W', why.text);
     }
@@ -168,10 +170,13 @@ static void node_reload(struct status *status, struct reload *reload, struct nod
     }
 }
 
-/* Where everybody is by the newest configuration, if that is different from before. */
+/* Where everybody is by the newest configuration, if that is different from before, and other credentials. */
 static void node_follow(struct status *status)
 {
     struct weft_error why = {0};
+    if (status->follow != NULL && config_follow_credentials(status->follow)) {
+        reload_credentials(status->node, status->options);
+    }
     const struct config *fresh = status->follow != NULL ? config_follow_take(status->follow) : NULL;
     if (fresh == NULL) {
         return;

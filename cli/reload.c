@@ -5,50 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_BYTES 512u
+#include "config/config_schema.h"
 
-/* What takes a restart: options by their names, those that are text apart. */
-#define RELOAD_NUMBERS(X)                                                                                              \
-    X(storage_port)                                                                                                    \
-    X(ssl_storage_port)                                                                                                \
-    X(client_only)                                                                                                     \
-    X(encryption)                                                                                                      \
-    X(tls.client_auth)                                                                                                 \
-    X(tls.certificate_in_block)                                                                                        \
-    X(require_endpoint_verification)                                                                                   \
-    X(require_hello)                                                                                                   \
-    X(memory_per_shard_bytes)                                                                                          \
-    X(connections_max)                                                                                                 \
-    X(connections_per_peer_max)                                                                                        \
-    X(calls_max)                                                                                                       \
-    X(requests_max)                                                                                                    \
-    X(handshake_timeout_ms)                                                                                            \
-    X(heartbeat_ms)                                                                                                    \
-    X(drain_timeout_ms)                                                                                                \
-    X(idle_timeout_ms)                                                                                                 \
-    X(frame_timeout_ms)                                                                                                \
-    X(send_timeout_ms)                                                                                                 \
-    X(first_request_timeout_ms)                                                                                        \
-    X(send_zerocopy)                                                                                                   \
-    X(tcp_delay)                                                                                                       \
-    X(tcp_unsent_bytes_max)                                                                                            \
-    X(tcp_user_timeout_ms)                                                                                             \
-    X(tcp_keepalive_idle_s)                                                                                            \
-    X(tcp_keepalive_interval_s)                                                                                        \
-    X(tcp_keepalive_count)                                                                                             \
-    X(busy_poll)                                                                                                       \
-    X(smt)                                                                                                             \
-    X(peers_max)
-#define RELOAD_TEXTS(X)                                                                                                \
-    X(cluster_name)                                                                                                    \
-    X(listen_address)                                                                                                  \
-    X(dial_address)                                                                                                    \
-    X(tls.certificate)                                                                                                 \
-    X(tls.keyfile)                                                                                                     \
-    X(tls.truststore)                                                                                                  \
-    X(shards)                                                                                                          \
-    X(tcp_congestion)                                                                                                  \
-    X(backend)
+#define LINE_BYTES 512u
 
 static void reload_say(const struct reload *reload, char level, const char *what, const char *detail)
 {
@@ -57,9 +16,24 @@ static void reload_say(const struct reload *reload, char level, const char *what
     log_stream_line(reload->log, level, line);
 }
 
-static bool same_text(const char *a, const char *b)
+/* What a configuration says for a key; where it says nothing, the default. */
+static const char *key_value(const struct config *config, const struct config_key *key,
+                             char text[CONFIG_QUANTITY_BYTES])
 {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+    const char *block = key->block == CONFIG_BLOCK_ROOT ? NULL : config_block_name(key->block);
+    const char *value = config_key_value(key, &config->options, text);
+    if (value == NULL) {
+        (void)config_written(config, block, key->name, &value);
+    }
+    return value != NULL ? value : key->standard;
+}
+
+/* One value, and read at the start alone. */
+static bool key_is_fixed(const struct config_key *key)
+{
+    bool of_the_node =
+        key->block == CONFIG_BLOCK_ROOT || key->block == CONFIG_BLOCK_WEFT || key->block == CONFIG_BLOCK_ENCRYPTION;
+    return of_the_node && !key->reloadable && key->type != CONFIG_TYPE_BLOCK;
 }
 
 static bool same_spiffe_ids(const struct weft_node_options *a, const struct weft_node_options *b)
@@ -71,40 +45,30 @@ static bool same_spiffe_ids(const struct weft_node_options *a, const struct weft
     return same;
 }
 
-static void list_name(char text[LINE_BYTES], const char *name)
+/* What is written otherwise than when the node was started, and stays as it was. */
+static void reload_tell_rest(const struct reload *reload, const struct config *fresh)
 {
-    size_t used = strlen(text);
-    snprintf(text + used, LINE_BYTES - used, "%s%.40s", used > 0 ? ", " : "", name);
-}
-
-/* What is written otherwise than when the node was started. */
-static void reload_tell_rest(const struct reload *reload, const struct weft_node_options *now)
-{
-    const struct weft_node_options *then = &reload->started->options;
-    char names[LINE_BYTES] = "";
-#define WEFT_X(name)                                                                                                   \
-    if (then->name != now->name) {                                                                                     \
-        list_name(names, #name);                                                                                       \
+    for (uint32_t i = 0; i < config_schema_count(); i++) {
+        const struct config_key *key = config_schema_at(i);
+        char then[CONFIG_QUANTITY_BYTES];
+        char now[CONFIG_QUANTITY_BYTES];
+        char path[CONFIG_KEY_PATH_BYTES];
+        char line[LINE_BYTES];
+        bool remembered = strcmp(key->name, "node_id") == 0 && fresh->options.node_id == NULL;
+        if (!key_is_fixed(key) || remembered) {
+            continue;
+        }
+        const char *before = key_value(reload->started, key, then);
+        const char *after = key_value(fresh, key, now);
+        if (strcmp(before, after) != 0) {
+            config_key_path(key, path);
+            snprintf(line, sizeof line, "%s: \"%.100s\" in place of \"%.100s\" takes a restart of this node", path,
+                     after, before);
+            reload_say(reload, 'W', line, "");
+        }
     }
-    RELOAD_NUMBERS(WEFT_X)
-#undef WEFT_X
-#define WEFT_X(name)                                                                                                   \
-    if (!same_text(then->name, now->name)) {                                                                           \
-        list_name(names, #name);                                                                                       \
-    }
-    RELOAD_TEXTS(WEFT_X)
-#undef WEFT_X
-    if (!same_spiffe_ids(then, now)) {
-        list_name(names, "spiffe_ids");
-    }
-    if (now->node_id != NULL && !same_text(then->node_id, now->node_id)) { /* else it has the one that is remembered */
-        list_name(names, "node_id");
-    }
-    if (names[0] != '\0') {
-        reload_say(reload, 'W', "other than at the start, and needs a restart: ", names);
-    }
-    if (now->tls.certificate != NULL) {
-        reload_say(reload, 'I', "certificates and keys stay as they were read at the start", "");
+    if (!same_spiffe_ids(&reload->started->options, &fresh->options)) {
+        reload_say(reload, 'W', "weft.spiffe_ids: other ones take a restart of this node", "");
     }
 }
 
@@ -131,6 +95,12 @@ const struct weft_node_options *reload_options(const struct reload *reload)
     return reload->applied != NULL ? &reload->applied->options : &reload->started->options;
 }
 
+void reload_credentials(weft_node *node, const struct weft_node_options *options)
+{
+    enum weft_err err = weft_node_credentials_reload(node, options, NULL);
+    (void)err; /* the node's log and counters say what came of it */
+}
+
 bool reload_run(struct reload *reload)
 {
     struct weft_error why = {0};
@@ -149,7 +119,10 @@ bool reload_run(struct reload *reload)
         config_destroy(fresh);
         return false;
     }
-    reload_tell_rest(reload, &fresh->options);
+    if (reload->started->options.tls.certificate != NULL) {
+        reload_credentials(reload->node, &fresh->options);
+    }
+    reload_tell_rest(reload, fresh);
     reload->before = reload->applied;
     reload->applied = fresh;
     return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reloading: the configuration of a node that runs is read again, and the topology is what it says from then on.
- * Everything else takes a restart, and what is different is named. */
+/* Reloading: the configuration of a node that runs is read again, and the topology and the credentials are what it
+ * says from then on.  Everything else takes a restart, and what is different is named. */
 #ifndef CLI_RELOAD_H
 #define CLI_RELOAD_H
 
@@ -20,6 +20,8 @@ struct reload {
 const struct weft_node_options *reload_options(const struct reload *reload);
 /* Read and apply.  Whatever is wrong is logged, and changes nothing.  Whether the topology was applied. */
 bool reload_run(struct reload *reload);
+/* Read the files of the credentials again. */
+void reload_credentials(weft_node *node, const struct weft_node_options *options);
 /* Nobody reads what was applied before. */
 void reload_forget(struct reload *reload);
 void reload_fini(struct reload *reload);

@@ -17,6 +17,8 @@
 #include "engine/base/error.h"
 #include "engine/io/resolver.h"
 
+_Static_assert(CONFIG_FILES_MAX + 5 <= FILE_WATCH_PATHS_MAX, "all files of a configuration can be watched");
+
 struct config_follow {
     pthread_mutex_t lock;
     pthread_t thread;
@@ -29,6 +31,7 @@ struct config_follow {
     uint64_t names_ns;
     weft_log_fn *log;
     void *log_ctx;
+    bool credentials;                   /* one of their files has changed; under the lock */
     char said[WEFT_ERROR_TEXT_BYTES];   /* the last fault */
     struct config_follow_counts counts; /* under the lock */
 };
@@ -98,12 +101,27 @@ static void follow_read(struct config_follow *follow)
     }
 }
 
+/* Which file it was does not matter: the same contents are no other credentials. */
+static void follow_note_credentials(struct config_follow *follow)
+{
+    pthread_mutex_lock(&follow->lock);
+    follow->credentials = follow->config->options.tls.certificate != NULL;
+    pthread_mutex_unlock(&follow->lock);
+}
+
 static void *follow_run(void *ctx)
 {
     struct config_follow *follow = ctx;
     uint64_t interval_ns = follow->config->names != NULL ? follow->names_ns : UINT64_MAX;
-    while (file_watch_wait(follow->watch, interval_ns) != FILE_WATCH_WOKEN) {
-        follow_read(follow);
+    bool decodes = follow->config->names != NULL || follow->config->file_count > 0;
+    enum file_watch_event event;
+    while ((event = file_watch_wait(follow->watch, interval_ns)) != FILE_WATCH_WOKEN) {
+        if (event == FILE_WATCH_CHANGED) {
+            follow_note_credentials(follow);
+        }
+        if (decodes) {
+            follow_read(follow);
+        }
     }
     return NULL;
 }
@@ -116,7 +134,20 @@ static enum weft_err follow_open(struct config_follow *follow, const struct conf
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to follow the configuration");
     }
     WEFT_TRY(resolver_create(&follow->resolver, RESOLVER_LIMIT_NS, NULL, why));
-    return file_watch_create(&follow->watch, follow->config->files, follow->config->file_count, &options->watch, why);
+    const struct weft_node_options *files = &follow->config->options;
+    const char *const credentials[] = {files->tls.certificate, files->tls.keyfile, files->keyfile_password_file,
+                                       files->tls.truststore, files->certificate_revocation_list};
+    const char *paths[FILE_WATCH_PATHS_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < follow->config->file_count; i++) {
+        paths[count++] = follow->config->files[i];
+    }
+    for (uint32_t i = 0; i < sizeof credentials / sizeof credentials[0]; i++) {
+        if (credentials[i] != NULL && credentials[i][0] == '/') { /* not "system" */
+            paths[count++] = credentials[i];
+        }
+    }
+    return file_watch_create(&follow->watch, paths, count, &options->watch, why);
 }
 
 static void follow_close(struct config_follow *follow)
@@ -170,6 +201,15 @@ const struct config *config_follow_take(struct config_follow *follow)
     pthread_mutex_unlock(&follow->lock);
     config_destroy(before);
     return fresh;
+}
+
+bool config_follow_credentials(struct config_follow *follow)
+{
+    pthread_mutex_lock(&follow->lock);
+    bool due = follow->credentials;
+    follow->credentials = false;
+    pthread_mutex_unlock(&follow->lock);
+    return due;
 }
 
 struct config_follow_counts config_follow_counts(struct config_follow *follow)

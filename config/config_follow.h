@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A loaded configuration, followed while its node runs: when the file of locations beside it changes, or a host name
- * leads elsewhere, it is decoded again, on a thread of its own.  The text of the configuration is not watched.
+ * leads elsewhere, it is decoded again, on a thread of its own.  Files of credentials are only watched: who runs the
+ * node reads them again.  The text of the configuration is not watched.
  *
  *     config_follow_start(&follow, config, NULL, why);
  *     ... now and then, on the node's control thread:
@@ -37,6 +38,8 @@ WEFT_NODISCARD enum weft_err config_follow_start(struct config_follow **follow, 
                                                  const struct config_follow_options *options, struct weft_error *why);
 /* The newest configuration with another topology, once; borrowed until the next one is taken.  NULL: there is none. */
 const struct config *config_follow_take(struct config_follow *follow);
+/* Whether a file of the credentials has changed since this was asked last. */
+bool config_follow_credentials(struct config_follow *follow);
 struct config_follow_counts config_follow_counts(struct config_follow *follow);
 /* Blocks until what is being read is read.  NULL is fine. */
 void config_follow_stop(struct config_follow *follow);

@@ -141,9 +141,9 @@ weft:
     def test_sighup__what_needs_a_restart_or_is_wrong__named(self):
         node = self.nodes[0]
         self.reload(node, self.text(0, "r1", more="    heartbeat: 700ms\n"))
-        node.wait_log(r"W reload: other than at the start, and needs a restart: heartbeat_ms\b")
+        node.wait_log(r"W reload: weft\.heartbeat: \"700ms\" in place of \"1s\" takes a restart")
         self.reload(node, self.text(0, "r1", more="    spiffe_ids: [spiffe://example.org/weft]\n"))
-        node.wait_log(r"W reload: other than at the start, and needs a restart: spiffe_ids\b")
+        node.wait_log(r"W reload: weft\.spiffe_ids: other ones take a restart")
         self.reload(node, self.text(0, "r1") + "    nonsense: 1\n")
         node.wait_log(r"E reload: nothing is changed")
         self.until_normal(node, False)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: a running `weft node` takes over certificates, keys and revocation lists, on SIGHUP and when their files change,
-without losing a call; who is revoked is cut off; and a bad file changes nothing.
+"""Goal: a running `weft node` takes over certificates, keys and revocation lists, on SIGHUP and when their files
+change, without losing a call; who is revoked is cut off; and a bad file changes nothing.
 
 Method: two nodes under `all` that demand certificates and probe each other all the time.  Files are replaced beside
 them; the log and the status say what became of it.

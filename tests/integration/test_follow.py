@@ -9,6 +9,7 @@ from its status and its log.
 import json
 import os
 import re
+import subprocess
 import sys
 import unittest
 
@@ -112,6 +113,59 @@ class Follow(unittest.TestCase):
         node.wait_peers({SELF: ("D", "S")})
         node.terminate()
         self.assertEqual(node.wait(), 0)
+
+
+# A process that writes versions of a topology file in every usual way, without a pause between them.  In each version
+# everybody is in one rack, which is its number; the node's own line is the last.
+WRITER = """
+import os, random, sys, time
+path, own, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+drawn = random.Random(seed)
+for version in range(1, count + 1):
+    lines = [f"127.31.1.{i}=D:R{version}\\n" for i in range(1, 41)] + [f"{own}=D:R{version}\\n"]
+    way = drawn.choice(("rename", "truncate", "append"))
+    if way == "rename":
+        with open(path + ".new", "w") as file:
+            file.writelines(lines)
+        os.rename(path + ".new", path)
+    elif way == "truncate":
+        with open(path, "w") as file:
+            file.writelines(lines)
+    else:
+        open(path, "w").close()
+        for line in lines:
+            with open(path, "a") as file:
+                file.write(line)
+            time.sleep(0.01)
+    time.sleep(drawn.choice((0, 0.05, 0.3)))
+"""
+
+
+class FollowWriter(unittest.TestCase):
+    """A file that is being written while it is read."""
+
+    def test_topology__a_writer_that_never_rests__only_whole_states_and_the_last_one(self):
+        versions = 20
+        node = FollowedNode(TOPOLOGY, f"{SELF}=D:R0\n", config_of("PropertyFileSnitch"))
+        self.addCleanup(node.close)
+        node.start()
+        node.wait_peers({SELF: ("D", "R0")})
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, node.file_path, SELF, str(versions), "23"])
+        self.addCleanup(writer.wait)
+        self.addCleanup(writer.kill)
+        seen = set()
+
+        def last_version():
+            places = node.peers()
+            racks = {rack for _, rack in places.values()}
+            self.assertEqual(len(racks), 1, places)
+            self.assertEqual(len(places), 1 if racks == {"R0"} else 41, places)
+            seen.update(racks)
+            return writer.poll() is not None and racks == {f"R{versions}"}
+
+        harness.wait_until(last_version, node.log, 60)
+        self.assertEqual(writer.returncode, 0)
+        self.assertGreater(len(seen), 2, node.log())
 
 
 @unittest.skipIf(os.geteuid() != 0, "only root has mounts of its own")

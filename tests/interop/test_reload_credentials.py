@@ -128,6 +128,7 @@ weft:
             # Our own connections were made again, with newer keys.
             self.assertGreaterEqual(self.count(node, "links_moved"), 1)
             self.assertIn("I credentials: replaced for new connections: ", node.log())
+        for node in self.nodes:
             node.stop()
 
     def test_revoked__list_replaced__cut_off_and_refused(self):

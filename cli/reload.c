@@ -121,6 +121,8 @@ bool reload_run(struct reload *reload)
     }
     if (reload->started->options.tls.certificate != NULL) {
         reload_credentials(reload->node, &fresh->options);
+    } else if (fresh->options.tls.certificate != NULL) {
+        reload_say(reload, 'W', "server_encryption_options.certificate: ", "TLS takes a restart of this node");
     }
     reload_tell_rest(reload, fresh);
     reload->before = reload->applied;

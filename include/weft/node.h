@@ -395,10 +395,11 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(links_moved)                                                                                                     \
     X(accepted_for_others)                                                                                             \
     X(frames_over_share)                                                                                               \
-    X(crl_expired_admitted)                                                                                           \
+    X(crl_expired_admitted)                                                                                            \
     X(credentials_replaced)                                                                                            \
     X(credentials_refused)                                                                                             \
-    X(credentials_cut_off)
+    X(credentials_cut_off)                                                                                             \
+    X(credentials_outlived)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

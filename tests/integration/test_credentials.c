@@ -131,6 +131,7 @@ static void credentials__replaced_again_and_again_under_load__no_call_is_lost(vo
     }
     /* Our own connections do not keep old keys for ever. */
     assert_true(counter(&pair->a, offsetof(struct weft_counters, links_moved)) >= 2);
+    assert_true(counter(&pair->a, offsetof(struct weft_counters, credentials_outlived)) >= 2);
     assert_int_equal(counter(&pair->a, CUT_OFF), 0);
     assert_int_equal(counter(&pair->b, CUT_OFF), 0);
     assert_int_equal(counter(&pair->a, offsetof(struct weft_counters, refused)), 0);

@@ -45,10 +45,7 @@ struct node_shard {
     struct weft_shard *shard;
     struct net net;
     struct rpc rpc;
-    struct tls_contexts tls;                /* zeroed: no credentials */
-    _Atomic(struct tls_context *) tls_next; /* what the control thread left here, to be taken; NULL: nothing */
-    struct timer review_timer;              /* while connections are looked at again; node_credentials.c */
-    struct secure_factory *factory;         /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
+    struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener listeners[NODE_PORTS];
     struct stand_in *stand_ins; /* by shard; NULL: no shard is hosted, or there is no other */
     struct timer stand_in_timer;
@@ -67,8 +64,11 @@ struct node_shard {
     uint32_t carrying;   /* how many */
     bool begun;          /* it listens and dials */
     bool draining;
-    bool settled; /* and counted in node->settled */
-    bool drained; /* and counted in node->drained */
+    bool settled;                           /* and counted in node->settled */
+    bool drained;                           /* and counted in node->drained */
+    struct tls_contexts tls;                /* zeroed: no credentials */
+    _Atomic(struct tls_context *) tls_next; /* what the control thread left here, to be taken; NULL: nothing */
+    struct timer review_timer;              /* while connections are looked at again; node_credentials.c */
 };
 
 struct weft_node {

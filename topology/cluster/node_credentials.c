@@ -51,6 +51,7 @@ static bool review_age(struct node_shard *share, struct channel *channel)
     if (age <= (accepted ? ACCEPTED_AGE_MAX : DIALED_AGE_MAX) || channel->part_reason != WEFT_REASON_NONE) {
         return false;
     }
+    COUNT(share->shard, credentials_outlived);
     if (accepted) {
         node_part(share, channel, WEFT_REASON_CREDENTIALS_REPLACED);
     } else {

@@ -17,11 +17,13 @@ static void status_add_link(void *ctx, const struct weft_link *link)
 {
     json_t *links = ctx;
     json_t *object =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:i, s:b, s:s}", "direction",
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:i, s:b, s:s, s:I, s:I}", "direction",
                   link->outgoing ? "out" : "in", "peer", link->peer_address, "dc", link->dc, "rack", link->rack, "lane",
                   weft_lane_name(link->lane), "encrypted", link->encrypted, "up", link->up, "tls_version",
                   link->tls_version, "tls_cipher", link->tls_cipher, "reason", weft_reason_name(link->decision),
-                  "shard", (int)link->shard, "waiting", link->waiting, "why", weft_reason_name(link->reason));
+                  "shard", (int)link->shard, "waiting", link->waiting, "why", weft_reason_name(link->reason),
+                  "certificate_not_after", (json_int_t)link->certificate_not_after_s, "peer_certificate_not_after",
+                  (json_int_t)link->peer_certificate_not_after_s);
     if (object != NULL) {
         json_array_append_new(links, object);
     }

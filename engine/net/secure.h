@@ -52,10 +52,12 @@ enum secure_review {
 
 /* What is known once the handshake is done. */
 struct secure_facts {
-    char version[16];   /* "TLSv1.3" */
-    char cipher[64];    /* "TLS_AES_256_GCM_SHA384" */
-    bool peer_verified; /* the peer showed a certificate, and it verified */
-    bool crl_expired;   /* beside a revocation list whose time has passed */
+    char version[16];        /* "TLSv1.3" */
+    char cipher[64];         /* "TLS_AES_256_GCM_SHA384" */
+    bool peer_verified;      /* the peer showed a certificate, and it verified */
+    bool crl_expired;        /* beside a revocation list whose time has passed */
+    int64_t own_not_after_s; /* the ends of the certificates that were shown, in seconds since 1970; 0: none was */
+    int64_t peer_not_after_s;
 };
 
 /* A node as a certificate names it; "" is unknown. */

@@ -330,6 +330,9 @@ struct weft_link {
     uint32_t peer_shard;     /**< at the other end, as the peer said; WEFT_SHARD_UNKNOWN if it did not */
     bool waiting;            /**< there is no connection: the next dial is due after a pause */
     enum weft_reason reason; /**< why it is not up, WEFT_REASON_NONE where it is or nothing failed yet */
+    /** When the certificates end that the link was made with, in seconds since 1970; 0: plain, or none was shown */
+    int64_t certificate_not_after_s;
+    int64_t peer_certificate_not_after_s;
 };
 typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 

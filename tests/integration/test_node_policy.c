@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -39,6 +40,8 @@ static void expect_link(struct host *host, enum weft_lane lane, bool outgoing, b
     assert_string_equal(weft_reason_name(seen.link.decision), weft_reason_name(decision));
     assert_string_equal(seen.link.tls_version, encrypted ? "TLSv1.3" : "");
     assert_int_equal(seen.link.tls_cipher[0] != '\0', encrypted);
+    assert_int_equal(seen.link.certificate_not_after_s > time(NULL), encrypted);
+    assert_int_equal(seen.link.peer_certificate_not_after_s > time(NULL), encrypted);
     assert_string_equal(seen.link.dc, host->peers[0].dc);
     assert_string_equal(seen.link.rack, host->peers[0].rack);
 }

@@ -37,6 +37,8 @@ static void link_describe(const struct node_shard *share, const struct channel *
         conn->secure->ops->facts(conn->secure, &facts);
         memcpy(link->tls_version, facts.version, sizeof link->tls_version);
         memcpy(link->tls_cipher, facts.cipher, sizeof link->tls_cipher);
+        link->certificate_not_after_s = facts.own_not_after_s;
+        link->peer_certificate_not_after_s = facts.peer_not_after_s;
     }
 }
 

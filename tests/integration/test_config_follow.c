@@ -165,15 +165,54 @@ static void follow__broken_file__nothing_to_take_and_one_line(void **state)
     assert_string_equal(taken(fixture)->options.peers[0].rack, "S");
 }
 
+static void wait_for_reads(struct fixture *fixture, uint64_t reads)
+{
+    while (config_follow_counts(fixture->follow).reads < reads) {
+        sched_yield();
+    }
+}
+
+static void follow__fault_repaired_and_made_again__said_again(void **state)
+{
+    struct fixture *fixture = *state;
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D:R\n");
+    follow(fixture, YAML, 0);
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D\n");
+    wait_for_faults(fixture, 1);
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D:S\n");
+    taken(fixture);
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D\n");
+    wait_for_faults(fixture, 2);
+    const char *second = strchr(fixture->said, '\n') + 1;
+    assert_memory_equal(second, fixture->said, (size_t)(second - fixture->said));
+}
+
+static void follow__undone_before_it_was_taken__what_was_to_take(void **state)
+{
+    struct fixture *fixture = *state;
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D:R\n");
+    follow(fixture, YAML, 0);
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D:S\n");
+    while (config_follow_counts(fixture->follow).changes < 1) {
+        sched_yield();
+    }
+    uint64_t reads = config_follow_counts(fixture->follow).reads;
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D:R\n");
+    wait_for_reads(fixture, reads + 1);
+    file_replace(fixture, TOPOLOGY, "10.0.0.1=D\n");
+    wait_for_faults(fixture, 1); /* it reads one after the other: the undoing is over */
+    assert_int_equal(config_follow_counts(fixture->follow).changes, 2);
+    assert_string_equal(taken(fixture)->options.rack, "R");
+    assert_null(config_follow_take(fixture->follow));
+}
+
 static void follow__only_the_comments_change__nothing_to_take(void **state)
 {
     struct fixture *fixture = *state;
     file_replace(fixture, "cassandra-rackdc.properties", "dc=d\nrack=r\n");
     follow(fixture, "cluster_name: c\nendpoint_snitch: GossipingPropertyFileSnitch\n", 0);
     file_replace(fixture, "cassandra-rackdc.properties", "# why\ndc=d\nrack=r\n");
-    while (config_follow_counts(fixture->follow).reads < 1) {
-        sched_yield();
-    }
+    wait_for_reads(fixture, 1);
     file_replace(fixture, "cassandra-rackdc.properties", "dc=d\nrack=s\n");
     assert_string_equal(taken(fixture)->options.rack, "s");
     assert_int_equal(config_follow_counts(fixture->follow).changes, 1);
@@ -197,9 +236,7 @@ static void follow__names__asked_again(void **state)
     struct fixture *fixture = *state;
     follow(fixture, "cluster_name: c\nlisten_address: 10.0.0.1\nweft: { nodes: [ { address: localhost } ] }\n",
            1000000);
-    while (config_follow_counts(fixture->follow).reads < 3) {
-        sched_yield();
-    }
+    wait_for_reads(fixture, 3);
     assert_int_equal(config_follow_counts(fixture->follow).names_failed, 0);
     assert_null(config_follow_take(fixture->follow));
 }
@@ -211,6 +248,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(follow__topology_changes__another_one_to_take),
         CASE(follow__broken_file__nothing_to_take_and_one_line),
+        CASE(follow__fault_repaired_and_made_again__said_again),
+        CASE(follow__undone_before_it_was_taken__what_was_to_take),
         CASE(follow__only_the_comments_change__nothing_to_take),
         CASE(follow__configuration_itself_changes__not_read),
         CASE(follow__names__asked_again),

@@ -318,6 +318,34 @@ static void peer__away__dialed_ever_less_and_reported_once(void **state)
     duo_close(&duo);
 }
 
+static void break_all(void *ctx, weft_shard *shard)
+{
+    struct weft_node *node = ctx;
+    (void)shard;
+    LIST_FOR_EACH_SAFE(at, following, &node->shards[0].net.live)
+    {
+        conn_abort(WEFT_CONTAINER_OF(at, struct conn, live), WEFT_ERR_CLOSED, WEFT_REASON_LOCAL_CLOSE);
+    }
+}
+
+static void peer__agrees_and_breaks_at_once__dialed_ever_less(void **state)
+{
+    struct duo duo;
+    struct duo_options options;
+    (void)state;
+    duo_options_init(&options);
+    options.nodes[0].heartbeat_ms = 50; /* the other end has a turn as often, and breaks it then */
+    duo_open(&duo, &options);
+    uint64_t until_ns = sim_world_now_ns(duo.world) + 60 * SECOND;
+    while (sim_world_now_ns(duo.world) < until_ns) {
+        (void)duo_run(&duo, 20 * MS, NULL, NULL);
+        assert_int_equal(engine_post(duo.sides[1].node->engine, 0, break_all, duo.sides[1].node), WEFT_OK);
+    }
+    assert_true(duo.sides[0].peers_up >= 5);
+    assert_in_range(side_counters(&duo.sides[0]).dialed, 8, 20);
+    duo_close(&duo);
+}
+
 static void refusal__of_a_peer_and_of_a_stranger__only_the_peer_learns_why(void **state)
 {
     (void)state;
@@ -448,6 +476,7 @@ int main(void)
         cmocka_unit_test(heartbeats__missed_now_and_then__peer_stays_up),
         cmocka_unit_test(node__stood_still_itself__asks_before_it_judges),
         cmocka_unit_test(peer__away__dialed_ever_less_and_reported_once),
+        cmocka_unit_test(peer__agrees_and_breaks_at_once__dialed_ever_less),
         cmocka_unit_test(refusal__of_a_peer_and_of_a_stranger__only_the_peer_learns_why),
         cmocka_unit_test(links__used_up__the_budget_counts_those_that_there_are),
         cmocka_unit_test(drain__requests_are_held__answered_as_busy),

@@ -30,7 +30,7 @@ server_encryption_options:
   truststore: {trust}.crt
 {more}"""
 CERTIFICATE = "w.yaml:5:16: certificate: "
-VERIFICATION = "  require_endpoint_verification: true\n"
+VERIFICATION = "  require_endpoint_verification: true\n  require_client_auth: true\n"
 NO_KEY = "no cipher suite and signature algorithm of "
 
 

@@ -30,7 +30,6 @@ ACCEPTED = [
     ("SECURE256", "NORMAL:-VERS-TLS1.3", "rsa"),
     ("SECURE256", "NORMAL", "ec"),
     ("SUITEB192", "NORMAL", "ec"),
-    ("SUITEB128", "NORMAL", "rsa"),
     ("PFS:-VERS-TLS1.3", "NORMAL:-KX-ALL:+RSA", "rsa"),
     ("PFS:-VERS-TLS1.3", "NORMAL:-KX-ALL:+DHE-RSA", "rsa"),
     ("NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL", "ec"),
@@ -47,8 +46,10 @@ ACCEPTED = [
     ("NORMAL:-GROUP-ALL:+GROUP-X25519", "NORMAL:-GROUP-ALL:+GROUP-SECP256R1:-KX-ALL:+ECDHE-RSA", "rsa"),
     ("NORMAL:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA512", "NORMAL", "rsa"),
     ("NORMAL:-SIGN-ALL:+SIGN-RSA-SHA384:-VERS-TLS1.3", "NORMAL", "rsa"),
-    ("NORMAL:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256", "NORMAL", "ec"),
 ]
+# Our string and our key, which do not go together whoever dials.
+NEVER = (("SUITEB128", "rsa"), ("NORMAL:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256", "ec"))
+
 # The acceptor's string, how openssl dials, and the suite; None: refused.
 ACCEPTED_OPENSSL = [
     ("NORMAL", [], "TLS_AES_256_GCM_SHA384"),
@@ -193,6 +194,15 @@ class Links(unittest.TestCase):
                 negotiated.add(want)
         self.assertIn(FAILED, negotiated)
         self.assertGreater(len(negotiated), 12)
+
+    def test_acceptor__with_a_key_that_its_string_never_takes__fails_with_gnutls_and_does_not_start(self):
+        for own, kind in NEVER:
+            with self.subTest(own=own, kind=kind):
+                _, port = self.server(["gnutls-serv", "--priority", own, "--x509certfile", f"{kind}.crt",
+                                       "--x509keyfile", f"{kind}.key", "-p", "PORT"])
+                self.assertEqual(self.dial_gnutls(port, "NORMAL"), FAILED)
+                with self.assertRaisesRegex(AssertionError, "exited 1 .*\n.*no cipher suite and signature algorithm"):
+                    self.node(own, kind)
 
     def test_acceptor__dialed_by_openssl__obeys(self):
         for own, arguments, want in ACCEPTED_OPENSSL:

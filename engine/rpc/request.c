@@ -95,6 +95,7 @@ void request_abort_all(struct channel *channel)
     struct list_node *node;
     while ((node = list_first(&channel->kept)) != NULL) {
         request_abort(WEFT_CONTAINER_OF(node, struct weft_request, link), WEFT_ERR_CLOSED);
+        WEFT_ASSERT(list_first(&channel->kept) != node);
     }
 }
 

@@ -4,8 +4,10 @@
  *
  * Method: two real nodes that demand each other's certificates under `all`; the files of one are written anew and
  * reloaded, while each is called.  The counters and the log say what became of it. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +17,14 @@
 #include <cmocka.h>
 
 #include "node_host.h"
+#include "topology/cluster/node.h"
 
 #define ROUNDS 8u
+/* From one node to the other; several times what a shard looks at before it does something else. */
+#define CONNECTIONS 12u
+/* Pauses of a shard, each longer than the one between two looks, and more of them than there are looks. */
+#define PAUSES 10u
+#define PAUSE_NS UINT64_C(5000000)
 #define REPLACED offsetof(struct weft_counters, credentials_replaced)
 #define CUT_OFF offsetof(struct weft_counters, credentials_cut_off)
 
@@ -26,6 +34,7 @@ struct pair {
     struct host_tls tls_a;
     struct host_tls tls_b;
     struct authority authority;
+    char other_ca[HOST_PATH_BYTES];
 };
 
 static int pair_make(void **state)
@@ -36,6 +45,7 @@ static int pair_make(void **state)
     authority_open(&pair->authority);
     authority_ca(&pair->authority, "ca");
     authority_ca(&pair->authority, "other");
+    snprintf(pair->other_ca, sizeof pair->other_ca, "%s/other.crt", pair->authority.directory);
     authority_node(&pair->authority, "a", "ca");
     authority_node(&pair->authority, "b", "ca");
     pair->a.options.encryption = pair->b.options.encryption = WEFT_ENCRYPTION_ALL;
@@ -152,16 +162,56 @@ static void credentials__trust_store_of_another_ca__who_is_not_trusted_any_longe
     struct pair *pair = *state;
     (void)host_call_patient(&pair->b, VERB_ECHO, 1000);
     renew(pair, "a", "other");
-    char both[HOST_PATH_BYTES];
-    snprintf(both, sizeof both, "%s/other.crt", pair->authority.directory);
-    pair->a.options.tls.truststore = both;
-    struct weft_error why = {0};
-    assert_int_equal(weft_node_credentials_reload(pair->a.node, &pair->a.options, &why), WEFT_OK);
+    pair->a.options.tls.truststore = pair->other_ca;
+    reload(&pair->a);
     /* a trusts the other CA alone now: b, whose certificate is of the first one, is cut off. */
     host_until_counter(&pair->a, CUT_OFF, 1);
     host_until_logged(&pair->a, "cert_untrusted: by the credentials of now");
     assert_true(host_refused(&pair->a, WEFT_REASON_CERT_UNTRUSTED) >= 1);
     host_until_logged(&pair->b, "cert_untrusted");
+}
+
+struct pauses {
+    struct weft_timer timer;
+    atomic_uint left;
+};
+
+static void pause_more(void *ctx, struct weft_shard *shard)
+{
+    struct pauses *pauses = ctx;
+    if (atomic_fetch_sub(&pauses->left, 1) > 1) {
+        weft_timer_start(shard, &pauses->timer, PAUSE_NS, pause_more, pauses);
+    }
+}
+
+/* By the clock of the shard that looks: one that stands still has no pause either. */
+static void shard_pauses(struct host *host)
+{
+    struct pauses pauses = {.left = PAUSES};
+    assert_true(engine_run(host->node->engine, 0, pause_more, &pauses));
+    while (atomic_load(&pauses.left) > 0) {
+        sched_yield();
+    }
+}
+
+/* A shard looks at a few at a time, until it has looked at all. */
+static void credentials__many_connections_not_trusted_any_longer__all_cut_off(void **state)
+{
+    struct pair *pair = *state;
+    host_stop(&pair->a);
+    host_stop(&pair->b);
+    pair->b.peers[0].connections = CONNECTIONS;
+    pair->a.options.heartbeat_ms = pair->b.options.heartbeat_ms = UINT32_MAX; /* nothing else ends a connection */
+    host_start(&pair->a);
+    host_start(&pair->b);
+    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+        assert_int_equal(host_call_patient(&pair->b, VERB_ECHO, 1000).err, WEFT_OK);
+    }
+    renew(pair, "a", "other");
+    pair->a.options.tls.truststore = pair->other_ca;
+    reload(&pair->a);
+    shard_pauses(&pair->a);
+    assert_true(counter(&pair->a, CUT_OFF) >= CONNECTIONS);
 }
 
 static void refused(struct host *host, const char *says, uint64_t count)
@@ -213,6 +263,7 @@ int main(void)
         CASE(credentials__replaced_again_and_again_under_load__no_call_is_lost),
         CASE(credentials__same_contents__nothing_changes),
         CASE(credentials__trust_store_of_another_ca__who_is_not_trusted_any_longer_is_cut_off),
+        CASE(credentials__many_connections_not_trusted_any_longer__all_cut_off),
         CASE(credentials__wrong_in_any_way__what_was_stays_in_use),
     };
 #undef CASE

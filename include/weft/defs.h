@@ -30,8 +30,16 @@
 #define WEFT_LEND
 #define WEFT_REF
 
-/** An option struct that says nothing but its size, which is its first member.  C++ has no designators before C++20. */
-#ifdef __cplusplus
+/** An option struct that says nothing but its size, which is its first member.  C++ has no designators before C++20,
+ * and compilers of it warn of members that an initializer leaves out, unless it is empty. */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define WEFT_INIT(type)                                                                                                \
+    [] {                                                                                                               \
+        type weft_options = {};                                                                                        \
+        weft_options.size = sizeof(type);                                                                              \
+        return weft_options;                                                                                           \
+    }()
+#elif defined(__cplusplus)
 #define WEFT_INIT(type)                                                                                                \
     {                                                                                                                  \
         sizeof(type)                                                                                                   \

@@ -48,7 +48,7 @@ enum weft_crypto {
     WEFT_CRYPTO_AUTO = 0, /**< libipsec-mb's AES-GCM where the CPU has VAES and OpenSSL (before 3.1) does not use it */
     WEFT_CRYPTO_OPENSSL,  /**< OpenSSL alone */
     WEFT_CRYPTO_VAES,     /**< libipsec-mb's AES-GCM */
-    WEFT_CRYPTO_FIPS,     /**< OpenSSL's FIPS module alone */
+    WEFT_CRYPTO_FIPS      /**< OpenSSL's FIPS module alone */
 };
 
 /** Whether large payloads are sent without copying them into the kernel. */

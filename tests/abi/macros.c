@@ -17,6 +17,14 @@ static const uint64_t numbers[] = {WEFT_PAYLOAD_BYTES_MAX, WEFT_VERB_RESERVED,  
 static const char *const texts[] = {WEFT_ERRORS(X_ERROR) WEFT_REFUSALS(X_REASON) WEFT_ENDS(X_REASON)
                                         WEFT_DECISIONS(X_REASON) WEFT_COUNTERS(X_COUNTER) WEFT_GAUGES(X_COUNTER)};
 
+static const struct weft_foreign_options outside = WEFT_FOREIGN_OPTIONS_INIT;
+
+#ifdef __cplusplus
+struct holder {
+    struct weft_node_options member = WEFT_NODE_OPTIONS_INIT;
+};
+#endif
+
 uint64_t macros_use(void);
 
 uint64_t macros_use(void)
@@ -25,5 +33,5 @@ uint64_t macros_use(void)
     struct weft_peer_options peer = WEFT_PEER_OPTIONS_INIT;
     struct weft_node_options node = WEFT_NODE_OPTIONS_INIT;
     struct weft_span span = weft_span_of("text");
-    return call.size + peer.size + node.size + span.bytes + numbers[0] + (texts[0] != NULL);
+    return outside.size + call.size + peer.size + node.size + span.bytes + numbers[0] + (texts[0] != NULL);
 }

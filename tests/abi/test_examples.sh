@@ -35,7 +35,7 @@ for source in "$root"/examples/*.c; do
 done
 for source in "$root"/examples/*.cpp; do
     name=$(basename "$source" .cpp)
-    if "$cxx" -std=c++17 -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -Werror -I"$root/include" "$source" \
+    if "$cxx" -std=c++17 -Wall -Wextra -Wpedantic -Werror -I"$root/include" "$source" \
         "$library" -Wl,-rpath,"$(dirname "$library")" -pthread -o "$work/$name"; then
         try "$name" "$work/$name"
     else

@@ -77,7 +77,7 @@ static void store_quantity(struct config_decoder *decoder, const struct yaml_nod
     if (number == 0 && store_zero(decoder)) {
         return;
     }
-    if (number == 0 || (key->type == CONFIG_TYPE_SIZE && number < key->min)) {
+    if (number < key->min) {
         print(key->min, bound);
         decoder_error(decoder, value, "\"%.64s\" is too %s; %s is the least", value->text,
                       key->type == CONFIG_TYPE_SIZE ? "small" : "short", bound);

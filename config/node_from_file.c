@@ -45,6 +45,10 @@ enum weft_err weft_node_create_from_file(weft_node **node, const char *path, str
     if (why != NULL) {
         *why = (struct weft_error){0};
     }
+    if (node == NULL || path == NULL) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "creating a node from a file: %s is NULL",
+                              path == NULL ? "path" : "node");
+    }
     struct config_report *report = calloc(1, sizeof *report);
     if (report == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory to read %s", path);

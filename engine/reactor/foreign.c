@@ -159,7 +159,7 @@ void foreign_free_all(struct engine *engine)
 
 enum weft_err weft_post(weft_foreign *foreign, uint32_t index, weft_task_fn *fn, void *ctx)
 {
-    if (index >= foreign->engine->options.shard_count || fn == NULL) {
+    if (foreign == NULL || fn == NULL || index >= foreign->engine->options.shard_count) {
         return WEFT_ERR_INVALID;
     }
     struct weft_shard *shard = foreign->engine->shards[index];
@@ -190,6 +190,9 @@ void foreign_answer(struct weft_shard *shard, struct weft_foreign *foreign, weft
 
 enum weft_err weft_foreign_notify(weft_foreign *foreign, weft_shard *shard, weft_foreign_fn *fn, void *ctx)
 {
+    if (foreign == NULL || shard == NULL || fn == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     if (spsc_used(&foreign->lines[shard->index].from) >= FOREIGN_NOTES_MAX) {
         return WEFT_ERR_QUEUE_FULL;
     }
@@ -254,6 +257,9 @@ static bool foreign_has_notes(const struct weft_foreign *foreign)
 uint32_t weft_foreign_run(weft_foreign *foreign, uint32_t most)
 {
     uint32_t ran = 0;
+    if (foreign == NULL) {
+        return 0;
+    }
     uint32_t shards = foreign->engine->options.shard_count;
     io_bell_hear(foreign->bell);
     for (uint32_t visited = 0; visited < shards && ran < most; visited++) {
@@ -276,5 +282,5 @@ uint32_t weft_foreign_run(weft_foreign *foreign, uint32_t most)
 
 int weft_foreign_fd(const weft_foreign *foreign)
 {
-    return foreign->bell;
+    return foreign != NULL ? foreign->bell : -1;
 }

@@ -356,7 +356,7 @@ enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
 enum weft_err weft_fail(weft_request *request, const char *text)
 {
     enum weft_err err;
-    struct weft_span span = weft_span_of(text);
+    struct weft_span span = weft_span_of(text != NULL ? text : "");
     span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
     if (request->hop != NULL) {
         return serve_guest_answer(request, true, span);

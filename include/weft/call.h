@@ -62,7 +62,7 @@ struct weft_call_options {
  *  @param to       from weft_peer_find or weft_node_peer_add
  *  @param args     0..WEFT_PAYLOAD_BYTES_MAX bytes; borrowed and copied
  *  @param options  borrowed; NULL for defaults
- *  @param fn       called exactly once if this returned ok, never if it failed
+ *  @param fn       called exactly once if this returned ok, never if it failed; NULL: nobody is told
  *  @return ok | QUEUE_FULL (wait for replies; also where a call that must wait for its connection finds no memory, and
  *          where every connection that the peer may have is in use) | UNREACHABLE (the peer is down; see wait_for_peer)
  * | TOO_LARGE | NOT_FOUND (no such peer, or it has no such shard) | INVALID (a reserved verb, a foreign size) | TOO_NEW
@@ -141,7 +141,7 @@ WEFT_API enum weft_err weft_reply(WEFT_TAKE weft_request *request, struct weft_s
 WEFT_API WEFT_NODISCARD enum weft_err weft_reply_buf(WEFT_TAKE weft_request *request, WEFT_TAKE weft_buf *payload);
 
 /** Fail a request and end it; the caller gets WEFT_ERR_REMOTE with this text.
- *  @param request taken in every case   @param text borrowed, cut at 255 bytes
+ *  @param request taken in every case   @param text borrowed, cut at 255 bytes; NULL: ""
  *  @return as weft_reply   @shard owner   @allocates never */
 WEFT_API enum weft_err weft_fail(WEFT_TAKE weft_request *request, const char *text);
 

@@ -58,21 +58,23 @@ WEFT_API void weft_foreign_destroy(WEFT_TAKE weft_foreign *foreign);
 WEFT_API WEFT_NODISCARD enum weft_err weft_post(weft_foreign *foreign, uint32_t shard, weft_task_fn *fn, void *ctx);
 
 /** From a shard: run fn on the foreign thread, in order with what this shard sent it before.
- *  @return ok | QUEUE_FULL (1,024 wait already)   @shard owner   @allocates never */
+ *  @return ok | QUEUE_FULL (1,024 wait already) | INVALID (NULL)   @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD enum weft_err weft_foreign_notify(weft_foreign *foreign, weft_shard *shard, weft_foreign_fn *fn,
                                                           void *ctx);
 
-/** Run what came back, at most so many.  @return how many ran   @shard any: the handle's thread   @allocates never */
+/** Run what came back, at most so many.  @return how many ran; 0 for NULL   @shard any: the handle's thread @allocates
+ * never */
 WEFT_API uint32_t weft_foreign_run(weft_foreign *foreign, uint32_t most);
 
 /** The descriptor to watch for input: readable when weft_foreign_run has something to do.  weft's own, not to be read.
+ *  -1 for NULL.
  *  @shard any: the handle's thread */
 WEFT_API int weft_foreign_fd(const weft_foreign *foreign);
 
 /** Call a verb of a peer by way of a shard; the end comes back to this thread.  Arguments and reply are copied through
  *  the handle's own memory.
- *  @param fn called exactly once in weft_foreign_run if this returned ok, unless the handle is destroyed before; its
- *         error is what weft_call may return too, and TOO_LARGE for a reply over payload_bytes_max
+ *  @param fn NULL: nobody is told; called exactly once in weft_foreign_run if this returned ok, unless the handle is
+ * destroyed before; its error is what weft_call may return too, and TOO_LARGE for a reply over payload_bytes_max
  *  @return ok | QUEUE_FULL (calls_max under way, or the shard's queue) | TOO_LARGE (payload_bytes_max) | STATE |
  *          INVALID | TOO_NEW
  *  @shard any: the handle's thread   @allocates never   @calls_back never from inside */
@@ -86,13 +88,13 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_foreign_call(weft_foreign *foreign, u
  *  @param shard the index of the shard that runs the request   @param request taken if this returned ok, and not looked
  *         at on this thread   @param payload borrowed and copied
  *  @return ok | QUEUE_FULL (as weft_foreign_call) | TOO_LARGE (payload_bytes_max) | STATE (its shard has ended, and the
- *          request with it)
+ *          request with it) | INVALID (NULL)
  *  @shard any: the handle's thread   @allocates never */
 WEFT_API WEFT_NODISCARD enum weft_err weft_foreign_reply(weft_foreign *foreign, uint32_t shard,
                                                          WEFT_TAKE weft_request *request, struct weft_span payload);
 
 /** Fail a request that its handler kept, as weft_fail does.
- *  @param shard, request as for weft_foreign_reply   @param text borrowed and copied, cut at 255 bytes
+ *  @param shard, request as for weft_foreign_reply   @param text borrowed and copied, cut at 255 bytes; NULL: ""
  *  @return as weft_foreign_reply   @shard any: the handle's thread   @allocates never */
 WEFT_API WEFT_NODISCARD enum weft_err weft_foreign_fail(weft_foreign *foreign, uint32_t shard,
                                                         WEFT_TAKE weft_request *request, const char *text);

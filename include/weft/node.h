@@ -6,6 +6,8 @@
  *
  *  Life: create, register handlers, start, (drain,) stop, destroy.  Control functions may be called from
  *  any one thread at a time that is not a shard's.
+ *
+ *  NULL for a node is INVALID where a function returns an error, and does nothing elsewhere.
  */
 #ifndef WEFT_NODE_H
 #define WEFT_NODE_H
@@ -264,7 +266,7 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_topology_apply(weft_node *node, 
                                                                struct weft_topology_change *change, size_t bytes,
                                                                struct weft_error *why);
 
-/** The peer that has this numeric address, the zero id if none.  @shard any */
+/** The peer that has this numeric address, the zero id if none or NULL.  @shard any */
 WEFT_API weft_peer_id weft_node_peer_find(weft_node *node, const char *address);
 
 /** A peer went up or down. */
@@ -292,10 +294,10 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_start(weft_node *node, weft_task
                                                       struct weft_error *why);
 
 /** Stop taking connections and calls, finish what runs, within drain_timeout.  Callable from a signal handler or any
- *  thread; returns at once, and weft_node_wait returns when it is done.  @shard any */
+ *  thread; returns at once, and weft_node_wait returns when it is done.  NULL is fine.  @shard any */
 WEFT_API void weft_node_drain(weft_node *node);
 
-/** Wait until the node has stopped.  @return 0 if it drained, 1 if the drain timeout cut something off
+/** Wait until the node has stopped.  @return 0 if it drained, 1 if the drain timeout cut something off; 0 for NULL
  *  @shard control   @blocks */
 WEFT_API int weft_node_wait(weft_node *node);
 
@@ -306,7 +308,7 @@ WEFT_API void weft_node_destroy(WEFT_TAKE weft_node *node);
  *  @shard any */
 WEFT_API uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer);
 
-/** The peer that has this numeric address, the zero id if none.  @shard any */
+/** The peer that has this numeric address, the zero id if none or NULL.  @shard any */
 WEFT_API weft_peer_id weft_peer_find(const weft_shard *shard, const char *address);
 
 /** No shard that is known. */
@@ -337,7 +339,7 @@ struct weft_link {
 typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 
 /** Visit a snapshot of every live connection, and of what waits to be dialed again.
- *  @param fn runs on the calling thread   @shard control   @blocks */
+ *  @param fn runs on the calling thread; NULL: nobody is told   @shard control   @blocks */
 WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
 
 /** Counters of one shard, only ever growing.  New ones are added at the end. */
@@ -477,7 +479,7 @@ static inline WEFT_NODISCARD enum weft_err weft_node_peer_counters(const weft_no
     return weft_node_peer_counters_read(node, peer, lane, WEFT_SHARD_ALL, out, sizeof *out);
 }
 
-/** Number of shards.  @shard any */
+/** Number of shards; 0 for NULL.  @shard any */
 WEFT_API uint32_t weft_node_shard_count(const weft_node *node);
 
 /** Name of the backend in use: "io_uring" or "epoll"; "" before start.  @shard any */

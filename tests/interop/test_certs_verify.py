@@ -79,6 +79,10 @@ class Verdicts(unittest.TestCase):
             with self.subTest(peer=peer):
                 self.expect("cert_name_mismatch", self.good, "--peer", peer, says=f"does not name {peer}")
 
+    def test_peer__ipv4_written_as_ipv6__the_same_address(self):
+        self.expect("ok", self.good, "--peer", "::ffff:127.0.0.1")
+        self.expect("cert_name_mismatch", self.good, "--peer", "::ffff:127.0.0.2")
+
     def test_peer__uri_of_a_node__part_by_part(self):
         ids = [f"6f1c0c5e-8f3b-4a51-9d0e-2b7a4c9e1f0{i}" for i in range(2)]
         leaf = self.ca.leaf("node", names=f"URI:weft://c/dc1/r1/{ids[0]},IP:10.0.0.1")

@@ -355,6 +355,9 @@ static void config__encryption__paths_and_demands(void **state)
     assert_string_equal(config->options.tls.truststore, "/etc/weft/ca.pem");
     assert_true(config->options.tls.certificate_in_block);
     assert_int_equal(config->options.tls.client_auth, WEFT_CLIENT_AUTH_OPTIONAL);
+    config = decode(*state, "server_encryption_options: { truststore: ca.pem, certificate: a.crt, keyfile: a.key,\n"
+                            "    require_client_auth: Optional }\n"); /* words of these options have no case */
+    assert_int_equal(config->options.tls.client_auth, WEFT_CLIENT_AUTH_OPTIONAL);
     config = decode(*state, "server_encryption_options: {}\n");
     assert_int_equal(config->options.encryption, WEFT_ENCRYPTION_NONE);
     assert_null(config->options.tls.certificate);
@@ -367,8 +370,8 @@ static void config__zero__means_off_where_that_makes_sense(void **state)
     assert_int_equal(config->options.drain_timeout_ms, 1);
     assert_int_equal(config->options.memory_per_shard_bytes, 0);
     /* A part of a millisecond is not rounded to nothing. */
-    config = decode(*state, "weft: { heartbeat: 1ns }\n");
-    assert_int_equal(config->options.heartbeat_ms, 1);
+    config = decode(*state, "weft: { heartbeat: 1000001ns }\n");
+    assert_int_equal(config->options.heartbeat_ms, 2);
 }
 
 static void expect_file_error(struct fixture *fixture, const char *path, const char *says)

@@ -63,6 +63,9 @@ enum weft_err weft_node_create(weft_node **out, const struct weft_node_options *
         memset(why, 0, sizeof *why);
     }
     WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_node_options", why));
+    if (out == NULL) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "creating a node: no place to put it; node is NULL");
+    }
     const struct weft_allocator *allocator = options.allocator;
     if (allocator != NULL && (allocator->allocate == NULL || allocator->release == NULL)) {
         return weft_error_set(why, WEFT_ERR_CONFIG, "allocator: both of allocate and release must be given");
@@ -97,8 +100,15 @@ void weft_node_destroy(weft_node *node)
     node_free(node);
 }
 
+enum weft_err node_check_given(const struct weft_node *node, const char *what, struct weft_error *why)
+{
+    return node != NULL ? WEFT_OK
+                        : weft_error_set(why, WEFT_ERR_INVALID, "%s: the node is NULL; create one first", what);
+}
+
 static enum weft_err node_check_created(const struct weft_node *node, const char *what, struct weft_error *why)
 {
+    WEFT_TRY(node_check_given(node, what, why));
     if (node->state != NODE_CREATED) {
         return weft_error_set(why, WEFT_ERR_STATE, "%s: the node was started already; do this before weft_node_start",
                               what);

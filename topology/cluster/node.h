@@ -172,6 +172,8 @@ static inline struct node_shard *node_shard_of(struct weft_shard *shard)
 }
 
 /* Does this node need TLS at all? */
+/* @return ok | INVALID: NULL, where `what` was asked for */
+WEFT_NODISCARD enum weft_err node_check_given(const struct weft_node *node, const char *what, struct weft_error *why);
 bool node_uses_tls(const struct weft_node *node);
 
 /* The engine's events, one shard's share. */

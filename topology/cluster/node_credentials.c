@@ -228,6 +228,7 @@ enum weft_err weft_node_credentials_reload(weft_node *node, const struct weft_no
     if (why != NULL) {
         memset(why, 0, sizeof *why);
     }
+    WEFT_TRY(node_check_given(node, "credentials", why));
     WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_node_options", why));
     options.require_endpoint_verification = node->settings.endpoint_verification; /* takes a restart */
     enum weft_err err = replace_credentials(node, &options, &fault);

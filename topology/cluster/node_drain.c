@@ -148,6 +148,9 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
 
 void weft_node_drain(weft_node *node)
 {
+    if (node == NULL) {
+        return;
+    }
     atomic_store(&node->drain_asked, true);
     if (node->state == NODE_STARTED) {
         engine_signal(node->engine);

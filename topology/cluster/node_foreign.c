@@ -83,6 +83,10 @@ enum weft_err weft_foreign_create(weft_node *node, const struct weft_foreign_opt
     if (given != NULL) {
         WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_foreign_options", why));
     }
+    WEFT_TRY(node_check_given(node, "foreign thread", why));
+    if (foreign == NULL) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "foreign thread: no place to put it; foreign is NULL");
+    }
     if (node->state != NODE_STARTED) {
         return weft_error_set(why, WEFT_ERR_STATE, "foreign thread: the node does not run");
     }
@@ -108,6 +112,9 @@ static enum weft_err errand_take(struct weft_foreign *foreign, struct weft_span 
     struct desk *desk = foreign->user;
     uint32_t index;
     uint32_t generation;
+    if (payload.data == NULL && payload.bytes > 0) {
+        return WEFT_ERR_INVALID;
+    }
     if (payload.bytes > desk->payload_bytes_max) {
         return WEFT_ERR_TOO_LARGE;
     }
@@ -201,6 +208,9 @@ enum weft_err weft_foreign_call(weft_foreign *foreign, uint32_t shard, weft_peer
 {
     struct weft_call_options options = WEFT_CALL_OPTIONS_INIT;
     struct errand *errand;
+    if (foreign == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     if (given != NULL) {
         WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_call_options", NULL));
     }
@@ -235,6 +245,9 @@ static enum weft_err answer_send(weft_foreign *foreign, uint32_t shard, weft_req
                                  bool failure)
 {
     struct errand *errand;
+    if (foreign == NULL || request == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     WEFT_TRY(errand_take(foreign, payload, &errand));
     errand->shard = shard; /* of the caller's: with its shard the request may be gone already, and not to be read */
     errand->request = request;
@@ -250,7 +263,7 @@ enum weft_err weft_foreign_reply(weft_foreign *foreign, uint32_t shard, weft_req
 enum weft_err weft_foreign_fail(weft_foreign *foreign, uint32_t shard, weft_request *request, const char *text)
 {
     char kept[EXCEPTION_TEXT_BYTES_MAX + 1];
-    struct weft_span span = weft_span_of(text);
+    struct weft_span span = weft_span_of(text != NULL ? text : "");
     span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
     memcpy(kept, span.data, span.bytes);
     kept[span.bytes] = '\0';

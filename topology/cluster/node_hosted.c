@@ -14,6 +14,7 @@ enum weft_err weft_node_start_hosted(weft_node *node, weft_task_fn *on_ready, vo
     if (why != NULL) {
         memset(why, 0, sizeof *why);
     }
+    WEFT_TRY(node_check_given(node, "starting", why));
     WEFT_TRY(node_place(node, &placement, why));
     placement.pinned = false;
     placement.hosted = true;
@@ -25,6 +26,10 @@ enum weft_err weft_shard_attach(weft_node *node, uint32_t index, weft_shard **sh
 {
     if (why != NULL) {
         memset(why, 0, sizeof *why);
+    }
+    WEFT_TRY(node_check_given(node, "attaching a shard", why));
+    if (shard == NULL) {
+        return weft_error_set(why, WEFT_ERR_INVALID, "attaching a shard: no place to put it; shard is NULL");
     }
     if (node->state != NODE_STARTED || !node->hosted) {
         return weft_error_set(why, WEFT_ERR_STATE, "attaching a shard: the node was not started by %s",

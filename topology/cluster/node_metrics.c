@@ -23,7 +23,7 @@ void weft_metrics_snapshot(const weft_node *node, struct weft_metrics *out, size
 {
     struct weft_metrics sums;
     memset(&sums, 0, sizeof sums);
-    for (uint32_t i = 0; node->engine != NULL && i < node->shard_count; i++) {
+    for (uint32_t i = 0; node != NULL && node->engine != NULL && i < node->shard_count; i++) {
         metrics_add(&sums, &node->engine->shards[i]->metrics);
     }
     options_give(out, bytes, &sums, sizeof sums);

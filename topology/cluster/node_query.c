@@ -87,7 +87,8 @@ static void link_collect(void *ctx, struct weft_shard *shard)
 
 void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx)
 {
-    for (uint32_t i = 0; node->state == NODE_STARTED && i < node->shard_count; i++) {
+    bool visits = node != NULL && fn != NULL && node->state == NODE_STARTED;
+    for (uint32_t i = 0; visits && i < node->shard_count; i++) {
         struct link_snapshot snapshot = {0};
         if (engine_run(node->engine, i, link_collect, &snapshot)) {
             for (uint32_t k = 0; k < snapshot.count; k++) {
@@ -102,6 +103,10 @@ void weft_node_counters_read(const weft_node *node, struct weft_counters *to, si
 {
     struct weft_counters sums = {0};
     struct weft_counters *out = &sums;
+    if (node == NULL) {
+        options_give(to, bytes, &sums, sizeof sums);
+        return;
+    }
     uint32_t slots = atomic_load(&node->slots_used);
     for (uint32_t i = 0; node->engine != NULL && i < node->shard_count; i++) {
         const struct weft_counters *from = &node->engine->shards[i]->counters;
@@ -137,7 +142,7 @@ enum weft_err weft_node_peer_counters_read(const weft_node *node, weft_peer_id p
 {
     struct weft_peer_counters sums = {0};
     struct weft_peer_counters bases = {0};
-    bool known = peer_is_here(node, peer) && (uint32_t)lane < WEFT_LANE_COUNT &&
+    bool known = node != NULL && peer_is_here(node, peer) && (uint32_t)lane < WEFT_LANE_COUNT &&
                  (shard == WEFT_SHARD_ALL || shard < node->shard_count);
     for (uint32_t i = 0; known && node->engine != NULL && i < node->shard_count; i++) {
         if (shard == WEFT_SHARD_ALL || shard == i) {
@@ -160,7 +165,7 @@ weft_peer_id weft_node_peer_find(weft_node *node, const char *text)
 {
     struct address address;
     weft_peer_id found = {0};
-    if (address_parse(&address, text, 0) != WEFT_OK) {
+    if (node == NULL || text == NULL || address_parse(&address, text, 0) != WEFT_OK) {
         return found;
     }
     node_topology_lock(node);
@@ -176,10 +181,10 @@ weft_peer_id weft_node_peer_find(weft_node *node, const char *text)
 
 uint32_t weft_node_shard_count(const weft_node *node)
 {
-    return node->shard_count;
+    return node != NULL ? node->shard_count : 0;
 }
 
 const char *weft_node_backend(const weft_node *node)
 {
-    return node->place.backend != NULL ? node->place.backend->name : "";
+    return node != NULL && node->place.backend != NULL ? node->place.backend->name : "";
 }

@@ -272,9 +272,7 @@ static enum weft_err node_choose_backend(struct weft_node *node, struct io_place
         place->backend = &io_epoll_backend;
         return WEFT_OK;
     }
-    if (!automatic && strcmp(name, io_uring_backend.name) != 0) {
-        return weft_error_set(why, WEFT_ERR_CONFIG, "backend: '%s' is none of auto, io_uring, epoll", name);
-    }
+    WEFT_ASSERT(automatic || strcmp(name, io_uring_backend.name) == 0);
     enum weft_err err = io_uring_probe(text, sizeof text);
     place->backend = err == WEFT_OK ? &io_uring_backend : &io_epoll_backend;
     if (err != WEFT_OK && !automatic) {
@@ -327,6 +325,7 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
     if (why != NULL) {
         memset(why, 0, sizeof *why);
     }
+    WEFT_TRY(node_check_given(node, "starting", why));
     WEFT_TRY(node_place(node, &placement, why));
     struct weft_error refusal = {0};
     enum weft_err err = node_start_on(node, &placement, on_ready, ctx, &refusal);
@@ -347,6 +346,9 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
 
 int weft_node_wait(weft_node *node)
 {
+    if (node == NULL) {
+        return 0;
+    }
     if (node->state == NODE_STARTED) {
         engine_join(node->engine);
         node_close_listeners(node);

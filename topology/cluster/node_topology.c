@@ -39,6 +39,7 @@ static uint32_t topology_free_old(struct weft_node *node)
 /* What a change begins with. */
 static enum weft_err topology_begin(struct weft_node *node, struct topology **draft, struct weft_error *why)
 {
+    WEFT_TRY(node_check_given(node, "changing the topology", why));
     if (node->state == NODE_STOPPED || atomic_load(&node->drain_asked)) {
         return weft_error_set(why, WEFT_ERR_DRAINING, "changing the topology: the node is stopping");
     }
@@ -183,6 +184,7 @@ enum weft_err weft_node_peer_add(weft_node *node, const struct weft_peer_options
 {
     struct peer peer;
     struct topology *draft;
+    WEFT_TRY(node_check_given(node, "adding a peer", why));
     WEFT_TRY(peer_read(node, &peer, options, why));
     WEFT_TRY(topology_begin(node, &draft, why));
     enum weft_err err = draft_add(node, draft, &peer, id, why);

@@ -13,18 +13,16 @@ static enum weft_err peer_init_addresses(struct peer *peer, const struct weft_pe
                                          struct weft_error *why)
 {
     for (uint32_t i = 0; i < WEFT_PEER_ADDRESSES_MAX && options->addresses[i] != NULL; i++) {
-        if (address_parse(&peer->addresses[i], options->addresses[i], peer->storage_port) != WEFT_OK) {
-            return weft_error_set(why, WEFT_ERR_INVALID, "peer: '%s' is not a numeric IPv4 or IPv6 address",
+        WEFT_TRY(settings_address(&peer->addresses[i], options->addresses[i], peer->storage_port, "peer: addresses",
+                                  WEFT_ERR_INVALID, why));
+        if (address_is_any(&peer->addresses[i])) {
+            return weft_error_set(why, WEFT_ERR_INVALID, "peer: addresses: %s stands for any address; name the node's",
                                   options->addresses[i]);
         }
         peer->address_count++;
     }
     if (peer->address_count == 0) {
         return weft_error_set(why, WEFT_ERR_INVALID, "peer: no address; name at least one");
-    }
-    if (address_is_any(&peer->addresses[0])) {
-        return weft_error_set(why, WEFT_ERR_INVALID, "peer: %s stands for any address; name the one to dial",
-                              options->addresses[0]);
     }
     address_print_ip(&peer->addresses[0], peer->text);
     return WEFT_OK;

@@ -10,6 +10,7 @@
 #include "tls/context.h"
 #include "tls/spiffe.h"
 #include "topology/cluster/budget.h"
+#include "topology/machine/plan.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -53,6 +54,25 @@ enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *f
     return WEFT_OK;
 }
 
+enum weft_err settings_address(struct address *to, const char *text, uint16_t port, const char *what,
+                               enum weft_err code, struct weft_error *why)
+{
+    if (address_parse(to, text, port) != WEFT_OK) {
+        return weft_error_set(why, code, "%s: '%.64s' is not a numeric IPv4 or IPv6 address", what, text);
+    }
+    if (address_is_group(to)) {
+        return weft_error_set(why, code, "%s: %s is a multicast or broadcast address; name one of a single node", what,
+                              text);
+    }
+    if (address_is_link_local(to) && to->scope == 0) {
+        return weft_error_set(why, code,
+                              "%s: %s is link-local, and each interface has such addresses; write the interface too, "
+                              "such as fe80::1%%eth0",
+                              what, text);
+    }
+    return WEFT_OK;
+}
+
 static enum weft_err copy_text(char *to, size_t to_bytes, const char *from, const char *what, struct weft_error *why)
 {
     if (strlen(from) >= to_bytes) {
@@ -87,9 +107,9 @@ static enum weft_err settings_init_second_address(struct settings *settings, con
     if (text == NULL) {
         return WEFT_OK;
     }
-    if (address_parse(&second, text, settings->storage_port) != WEFT_OK || address_is_any(&second)) {
-        return weft_error_set(why, WEFT_ERR_CONFIG,
-                              "second_listen_address: '%s' is not one numeric IPv4 or IPv6 address", text);
+    WEFT_TRY(settings_address(&second, text, settings->storage_port, "second_listen_address", WEFT_ERR_CONFIG, why));
+    if (address_is_any(&second)) {
+        return weft_error_set(why, WEFT_ERR_CONFIG, "second_listen_address: %s stands for any address; name one", text);
     }
     bool covered = address_is_any(first) && first->family == second.family;
     if (!covered && !address_same_ip(first, &second)) {
@@ -108,16 +128,12 @@ static enum weft_err settings_init_addresses(struct settings *settings, const st
         return weft_error_set(why, WEFT_ERR_CONFIG, "storage_port and ssl_storage_port are both %u; they must differ",
                               settings->storage_port);
     }
-    if (address_parse(&settings->listen_address, listen, settings->storage_port) != WEFT_OK) {
-        return weft_error_set(why, WEFT_ERR_CONFIG, "listen_address: '%s' is not a numeric IPv4 or IPv6 address",
-                              listen);
-    }
+    WEFT_TRY(settings_address(&settings->listen_address, listen, settings->storage_port, "listen_address",
+                              WEFT_ERR_CONFIG, why));
     WEFT_TRY(settings_init_second_address(settings, options->second_listen_address, why));
     if (options->dial_address != NULL) {
-        if (address_parse(&settings->dial_address, options->dial_address, 0) != WEFT_OK) {
-            return weft_error_set(why, WEFT_ERR_CONFIG, "dial_address: '%s' is not a numeric IPv4 or IPv6 address",
-                                  options->dial_address);
-        }
+        WEFT_TRY(
+            settings_address(&settings->dial_address, options->dial_address, 0, "dial_address", WEFT_ERR_CONFIG, why));
     } else if (!address_is_any(&settings->listen_address) && !options->client_only) {
         settings->dial_address = settings->listen_address;
         settings->dial_address.port = 0;
@@ -268,6 +284,25 @@ static enum weft_err settings_check_words(const struct weft_node_options *option
     return WEFT_OK;
 }
 
+/* Whether the machine has what is asked for is found out at the start; whether it can be meant is known now. */
+static enum weft_err settings_init_place(struct settings *settings, const struct weft_node_options *options,
+                                         struct weft_error *why)
+{
+    static const char *const backends[] = {"auto", "io_uring", "epoll"};
+    bool known = false;
+    WEFT_TRY(copy_text(settings->shards, sizeof settings->shards, options->shards != NULL ? options->shards : "auto",
+                       "shards", why));
+    WEFT_TRY(plan_check_text(settings->shards, why));
+    WEFT_TRY(copy_text(settings->backend, sizeof settings->backend,
+                       options->backend != NULL ? options->backend : "auto", "backend", why));
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        known = known || strcmp(settings->backend, backends[i]) == 0;
+    }
+    return known ? WEFT_OK
+                 : weft_error_set(why, WEFT_ERR_CONFIG, "backend: '%s' is none of auto, io_uring, epoll",
+                                  settings->backend);
+}
+
 enum weft_err settings_init(struct settings *settings, const struct weft_node_options *options, struct weft_error *why)
 {
     memset(settings, 0, sizeof *settings);
@@ -276,10 +311,7 @@ enum weft_err settings_init(struct settings *settings, const struct weft_node_op
     WEFT_TRY(settings_init_addresses(settings, options, why));
     WEFT_TRY(settings_init_bounds(settings, options, why));
     WEFT_TRY(settings_init_connections(settings, options, why));
-    WEFT_TRY(copy_text(settings->shards, sizeof settings->shards, options->shards != NULL ? options->shards : "auto",
-                       "shards", why));
-    WEFT_TRY(copy_text(settings->backend, sizeof settings->backend,
-                       options->backend != NULL ? options->backend : "auto", "backend", why));
+    WEFT_TRY(settings_init_place(settings, options, why));
     WEFT_TRY(copy_text(settings->tcp_congestion, sizeof settings->tcp_congestion,
                        options->tcp_congestion != NULL ? options->tcp_congestion : "", "tcp_congestion", why));
     WEFT_TRY(settings_init_priority(settings, options, why));

@@ -47,6 +47,24 @@ static enum weft_err text_fail(const char *text, struct weft_error *why)
         "shards: \"%.100s\" is not understood; use auto, a number of shards, or a CPU list such as 0-3,8", text);
 }
 
+enum weft_err plan_check_text(const char *text, struct weft_error *why)
+{
+    struct cpu_set named = {{0}};
+    const char *end = text;
+    uint32_t count = 0;
+    if (strcmp(text, "auto") == 0) {
+        return WEFT_OK;
+    }
+    if (number_take(&end, &count) && *end == '\0') {
+        return count > 0 && count <= SHARDS_MAX
+                   ? WEFT_OK
+                   : weft_error_set(why, WEFT_ERR_CONFIG,
+                                    "shards: %u is not possible; use auto or 1 to %u (a list with CPU 0 alone is 0-0)",
+                                    count, SHARDS_MAX);
+    }
+    return *text != '\0' && cpu_set_add_list(&named, text) ? WEFT_OK : text_fail(text, why);
+}
+
 static uint32_t machine_usable_count(const struct machine *machine)
 {
     uint32_t count = 0;

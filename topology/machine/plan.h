@@ -52,6 +52,9 @@ struct plan_wish {
     bool smt;           /* auto takes each hardware thread instead of each core */
 };
 
+/* Whether the text can be meant, on any machine.  @return ok | CONFIG, as plan_make */
+WEFT_NODISCARD enum weft_err plan_check_text(const char *text, struct weft_error *why);
+
 /* Place shards on a machine.
  *
  *   "auto", NULL   one shard on the first usable CPU of each core of the fastest kind, or on all their CPUs with smt;

@@ -377,7 +377,7 @@ struct limit_arguments {
 };
 
 static const struct argp_option limit_options[] = {
-    {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply (default 64)", 0},
+    {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply, with K or M if wanted (default 64)", 0},
     {"in-flight", KEY_IN_FLIGHT, "N", 0, "Calls under way at any time, in total (default 128)", 0},
     {"connections", KEY_CONNECTIONS, "N", 0, "Connections (default 1)", 0},
     {"oneway", KEY_ONE_WAY, NULL, 0,
@@ -400,7 +400,7 @@ static error_t limit_parse(int key, char *text, struct argp_state *state)
     enum weft_err err = WEFT_OK;
     switch (key) {
     case KEY_SIZE:
-        err = bench_settings_number(&settings->size, "--size", text, 0, BENCH_SIZE_MAX, &why);
+        err = bench_settings_size(settings, text, &why);
         break;
     case KEY_IN_FLIGHT:
         err = bench_settings_number(&settings->in_flight, "--in-flight", text, 1, BENCH_IN_FLIGHT_MAX, &why);

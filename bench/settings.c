@@ -63,6 +63,19 @@ static bool number_read(const char **text, uint32_t *number)
     return true;
 }
 
+/* A number of bytes, with K or M for powers of 1024. */
+static bool size_read(const char **text, uint32_t *size)
+{
+    uint32_t value;
+    if (!number_read(text, &value)) {
+        return false;
+    }
+    uint32_t shift = **text == 'K' ? 10 : **text == 'M' ? 20 : 0;
+    *text += shift > 0 ? 1 : 0;
+    *size = value << shift;
+    return value <= BENCH_SIZE_MAX >> shift;
+}
+
 enum weft_err bench_settings_number(uint32_t *number, const char *option, const char *text, uint32_t min, uint32_t max,
                                     struct weft_error *why)
 {
@@ -73,6 +86,19 @@ enum weft_err bench_settings_number(uint32_t *number, const char *option, const 
                               max);
     }
     *number = value;
+    return WEFT_OK;
+}
+
+enum weft_err bench_settings_size(struct bench_settings *settings, const char *text, struct weft_error *why)
+{
+    const char *rest = text;
+    uint32_t size;
+    if (!size_read(&rest, &size) || *rest != '\0') {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "--size: \"%.64s\" is not a number of bytes from 0 to %u, such as 1500, 64K or 1M", text,
+                              BENCH_SIZE_MAX);
+    }
+    settings->size = size;
     return WEFT_OK;
 }
 
@@ -108,17 +134,14 @@ enum weft_err bench_settings_beside(struct bench_settings *settings, const char 
     const char *rest = text;
     uint32_t count;
     uint32_t size = 0;
-    bool fine = number_read(&rest, &count) && *rest++ == 'x' && number_read(&rest, &size);
-    uint32_t shift = fine && *rest == 'K' ? 10 : fine && *rest == 'M' ? 20 : 0;
-    rest += shift > 0 ? 1 : 0;
-    if (!fine || *rest != '\0' || count == 0 || count > BENCH_BESIDE_MAX || size == 0 ||
-        size > BENCH_SIZE_MAX >> shift) {
+    bool fine = number_read(&rest, &count) && *rest++ == 'x' && size_read(&rest, &size);
+    if (!fine || *rest != '\0' || count == 0 || count > BENCH_BESIDE_MAX || size == 0) {
         return weft_error_set(why, WEFT_ERR_INVALID,
                               "--beside-bulk: \"%.64s\" is not calls and bytes, such as 4x1M (at most %ux16M)", text,
                               BENCH_BESIDE_MAX);
     }
     settings->beside_count = count;
-    settings->beside_size = size << shift;
+    settings->beside_size = size;
     return WEFT_OK;
 }
 

@@ -58,6 +58,9 @@ WEFT_NODISCARD enum weft_err bench_settings_seconds(double *seconds, const char 
 /* "0,1": server, client. */
 WEFT_NODISCARD enum weft_err bench_settings_cpus(struct bench_settings *settings, const char *text,
                                                  struct weft_error *why);
+/* "1500", "64K", "1M": the payload's bytes, with K or M for powers of 1024. */
+WEFT_NODISCARD enum weft_err bench_settings_size(struct bench_settings *settings, const char *text,
+                                                 struct weft_error *why);
 /* "4x1M": calls, and the bytes of each, with K or M for powers of 1024. */
 WEFT_NODISCARD enum weft_err bench_settings_beside(struct bench_settings *settings, const char *text,
                                                    struct weft_error *why);

@@ -47,7 +47,8 @@ static const struct argp_option rpc_options[] = {
     {"to", KEY_TO, "HOST:PORT", 0, "Use a `weft node` that runs, by its numeric address and plain port", 1},
     {"cluster", KEY_CLUSTER, "NAME", 0, "With --to: the cluster that the node is of (default \"Test Cluster\")", 1},
     {NULL, 0, NULL, 0, "The load:", 2},
-    {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply: 0 to 16777216 (default 64)", 2},
+    {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply: 0 to 16M, with K or M if wanted (default 64)",
+     2},
     {"in-flight", KEY_IN_FLIGHT, "N", 0,
      "Calls under way at any time, in total, spread evenly over the connections "
      "(default 128)",
@@ -174,7 +175,7 @@ static bool rpc_parse_value(int key, const char *text, struct argp_state *state)
     enum weft_err err = WEFT_OK;
     switch (key) {
     case KEY_SIZE:
-        err = bench_settings_number(&settings->size, "--size", text, 0, BENCH_SIZE_MAX, &why);
+        err = bench_settings_size(settings, text, &why);
         break;
     case KEY_IN_FLIGHT:
         ((struct bench_arguments *)state->input)->in_flight_given = true;

@@ -123,7 +123,7 @@ class Result(unittest.TestCase):
         self.assertAlmostEqual(result["latency_ns"]["mean"] * result["rate_per_s"] / 1e9 / 128, 1, delta=0.3)
 
     def test_one_way__counted_by_the_receiver__no_latency(self):
-        result = measure("--local", "--oneway", "--size", "1048576", "--in-flight", "8", *SHORT)
+        result = measure("--local", "--oneway", "--size", "1M", "--in-flight", "8", *SHORT)
         self.assertIsNone(result["latency_ns"])
         self.assertGreater(result["calls"], 0)
 
@@ -210,6 +210,9 @@ class Result(unittest.TestCase):
         for arguments, words in (
                 (("--size", "16777217"), "from 0 to 16777216"),
                 (("--size", "-1"), "from 0 to"),
+                (("--size", "17M"), "from 0 to"),
+                (("--size", "4194304K"), "from 0 to"),
+                (("--size", "1Mi"), "such as 1500, 64K or 1M"),
                 (("--in-flight", "0"), "from 1 to"),
                 (("--in-flight", "3", "--connections", "4"), "in total"),
                 (("--seconds", "nan"), "number of seconds"),

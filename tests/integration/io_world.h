@@ -187,6 +187,17 @@ static inline int32_t socket_remember(struct world *world, int32_t socket)
     return socket;
 }
 
+/* It is closed. */
+static inline void socket_forget(struct world *world, int32_t socket)
+{
+    for (uint32_t i = 0; i < world->sockets_count; i++) {
+        if (world->sockets[i] == socket) {
+            world->sockets[i] = world->sockets[--world->sockets_count];
+            break;
+        }
+    }
+}
+
 /* Close by the backend, and check that it is closed. */
 static inline void socket_shut(struct world *world, int32_t socket)
 {
@@ -195,12 +206,7 @@ static inline void socket_shut(struct world *world, int32_t socket)
     submit(&closing);
     run_idle(world, &closing);
     assert_int_equal(closing.last, 0);
-    for (uint32_t i = 0; i < world->sockets_count; i++) {
-        if (world->sockets[i] == socket) {
-            world->sockets[i] = world->sockets[--world->sockets_count];
-            break;
-        }
-    }
+    socket_forget(world, socket);
 }
 
 static inline void acceptor_arm(struct world *world)

@@ -262,6 +262,26 @@ static void close__open_socket__is_closed_once(void **state)
     assert_int_equal(errno, EBADF);
 }
 
+static void close__as_a_reset__peer_sees_one(void **state)
+{
+    struct world *world = *state;
+    struct probe receiving;
+    struct probe closing;
+    int32_t dialed;
+    int32_t accepted;
+    pair_open(world, &dialed, &accepted);
+    probe_init(&receiving, world, IO_RECV, accepted);
+    submit(&receiving);
+    turn(world, 0);
+    probe_init(&closing, world, IO_CLOSE, dialed);
+    closing.op.close.reset = true;
+    submit(&closing);
+    run_idle(world, &closing);
+    socket_forget(world, dialed);
+    run_idle(world, &receiving);
+    assert_int_equal(receiving.last, -ECONNRESET);
+}
+
 static void close__number_used_again__new_socket_works(void **state)
 {
     struct world *world = *state;
@@ -627,10 +647,11 @@ static void machine__clocks_and_entropy__plausible(void **state)
         ON(X, recv__peer_closes__data_then_zero), ON(X, recv__peer_closes_while_armed__zero),                          \
         ON(X, recv__peer_resets__econnreset), ON(X, recv__peer_resets_after_data__data_then_econnreset),               \
         ON(X, recv__every_buffer_kept__enobufs_until_returned), ON(X, shutdown__one_side__other_direction_lives),      \
-        ON(X, close__open_socket__is_closed_once), ON(X, close__number_used_again__new_socket_works),                  \
-        ON(X, cancel__armed_recv__ends_and_keeps_the_data), ON(X, cancel__armed_accept__ends_and_can_be_armed_again),  \
-        ON(X, cancel__hanging_connect__ends_without_socket), ON(X, cancel__waiting_send__buffers_come_back),           \
-        ON(X, cancel__queued_not_started__ends_untouched), ON(X, wait__room_for_one_event__the_rest_follows),          \
+        ON(X, close__open_socket__is_closed_once), ON(X, close__as_a_reset__peer_sees_one),                            \
+        ON(X, close__number_used_again__new_socket_works), ON(X, cancel__armed_recv__ends_and_keeps_the_data),         \
+        ON(X, cancel__armed_accept__ends_and_can_be_armed_again), ON(X, cancel__hanging_connect__ends_without_socket), \
+        ON(X, cancel__waiting_send__buffers_come_back), ON(X, cancel__queued_not_started__ends_untouched),             \
+        ON(X, wait__room_for_one_event__the_rest_follows),                                                             \
         ON(X, cancel__failed_already_and_not_told_yet__ends_with_its_error),                                           \
         ON(X, wait__sends_fill_the_room__receives_get_their_share), ON(X, wake__other_thread__wait_returns),           \
         ON(X, wake__before_wait__not_lost_and_not_repeated), ON(X, wait__timeout__not_early),                          \

@@ -368,6 +368,50 @@ static void accepted__to_go_and_changed_again__cut_at_its_first_deadline(void **
     cluster_close(&cluster, NULL);
 }
 
+/* What failed before is not what is dialed now: it is dialed at once, whatever the last pause was. */
+static void peer__away_and_of_another_kind_now__dialed_at_once(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    open_pair(&cluster, WEFT_ENCRYPTION_RACK);
+    struct cluster_node *node = &cluster.nodes[0];
+    assert_int_equal(call_pair(&cluster, 0)->err, WEFT_OK);
+    cluster_kill_node(&cluster.nodes[1]);
+    cluster_run(&cluster, 60 * SECOND_NS);
+    uint64_t before = cluster_dialed(node);
+    cluster.moving = true;
+    cluster.nodes[1].place = (struct cluster_place){"east", "r2"};
+    cluster_tell_place(node, 1);
+    cluster_run(&cluster, 200 * MS_NS);
+    assert_true(cluster_dialed(node) > before);
+    cluster_close(&cluster, NULL);
+}
+
+/* The peer learns later than we did that plaintext is enough, and refuses it until then. */
+static void link__made_again_before_its_peer_knows__calls_wait(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    open_pair(&cluster, WEFT_ENCRYPTION_RACK);
+    cluster.moving = true;
+    for (uint32_t round = 0; round < 2; round++) {
+        cluster.nodes[1].place = (struct cluster_place){"east", round == 0 ? "r2" : "r1"};
+        cluster_tell_place(&cluster.nodes[0], 1);
+        cluster_run(&cluster, 20 * MS_NS);
+        struct cluster_call *call = cluster_call_new(&cluster.nodes[0], 0, 1);
+        assert_int_equal(cluster_call_start(call), WEFT_OK);
+        cluster_run(&cluster, 300 * MS_NS);
+        cluster_tell_place(&cluster.nodes[1], 1);
+        assert_true(cluster_run_until(&cluster, 20 * SECOND_NS, cluster_no_open_calls));
+        assert_int_equal(call->err, WEFT_OK);
+        assert_int_equal(cluster.nodes[1].refusals_logged[0] > 0, round == 1);
+        cluster_run(&cluster, PARTED_NS);
+    }
+    cluster.moving = false;
+    cluster_check_classes(&cluster);
+    cluster_close(&cluster, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +424,8 @@ int main(void)
         cmocka_unit_test(topology__one_address_with_two_ports__two_peers),
         cmocka_unit_test(peer__in_the_slot_of_another__its_shards_are_unknown),
         cmocka_unit_test(peer__removed_before_the_start__its_slot_is_used_again),
+        cmocka_unit_test(peer__away_and_of_another_kind_now__dialed_at_once),
+        cmocka_unit_test(link__made_again_before_its_peer_knows__calls_wait),
         cmocka_unit_test(accepted__to_go_and_changed_again__cut_at_its_first_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

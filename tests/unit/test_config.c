@@ -287,6 +287,15 @@ static void config__own_entry__found_by_id_or_by_address_and_ports(void **state)
     assert_int_equal(config->options.peer_count, 0);
 }
 
+static void config__own_broadcast_address_among_the_nodes__no_peer(void **state)
+{
+    const struct config *config =
+        decode(*state, "cluster_name: c\nlisten_address: 10.0.0.1\nbroadcast_address: 10.0.0.2\n"
+                       "weft: { nodes: [ { address: 10.0.0.2 }, { address: 10.0.0.3 } ] }\n");
+    assert_int_equal(config->options.peer_count, 1);
+    assert_string_equal(config->options.peers[0].addresses[0], "10.0.0.3");
+}
+
 static void config__listen_on_broadcast_address__a_second_address_unless_covered(void **state)
 {
     static const struct {
@@ -445,6 +454,7 @@ int main(void)
         CASE(config__bom_and_crlf__read_as_without),
         CASE(config__simple_snitch__yields_to_weft_and_to_the_own_entry),
         CASE(config__own_entry__found_by_id_or_by_address_and_ports),
+        CASE(config__own_broadcast_address_among_the_nodes__no_peer),
         CASE(config__listen_on_broadcast_address__a_second_address_unless_covered),
         CASE(config__bounds__reach_their_options),
         CASE(config__encryption__paths_and_demands),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "tls/context.h"
 
 static enum policy_stage config_stage(const struct config *config)
 {
@@ -20,6 +21,19 @@ static bool names_differ(const char *a, const char *b)
     return strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0;
 }
 
+/* Why no handshake between the two succeeds; NONE: one can, or none is made. */
+static enum weft_reason priorities_part(const struct config *from, const struct config *to)
+{
+    struct priority old;
+    struct priority new;
+    bool tls = policy_dials_tls(from->options.encryption) || policy_dials_tls(to->options.encryption);
+    if (!tls || tls_context_priority(&old, from->options.priority_string, NULL) != WEFT_OK ||
+        tls_context_priority(&new, to->options.priority_string, NULL) != WEFT_OK) {
+        return WEFT_REASON_NONE;
+    }
+    return priority_meet(&old, &new);
+}
+
 /* What nodes on the old and on the new configuration do not agree on; false: nothing. */
 static bool step_is_split(struct check_step *step, const struct config *from, const struct config *to)
 {
@@ -28,6 +42,7 @@ static bool step_is_split(struct check_step *step, const struct config *from, co
                  config_storage_port(from) != config_storage_port(to);
     bool tls = (policy_dials_tls(scopes[0]) || policy_dials_tls(scopes[1])) &&
                config_ssl_storage_port(from) != config_ssl_storage_port(to);
+    enum weft_reason parted = priorities_part(from, to);
     if (names_differ(config_cluster_name(from), config_cluster_name(to))) {
         snprintf(step->reason, sizeof step->reason,
                  "cluster_name differs: nodes on the old and on the new one refuse each other (wrong_cluster)");
@@ -40,6 +55,12 @@ static bool step_is_split(struct check_step *step, const struct config *from, co
                  "%s differs: nodes on the old port dial where the new ones do not "
                  "listen",
                  plain ? "storage_port" : "ssl_storage_port");
+    } else if (parted != WEFT_REASON_NONE) {
+        snprintf(step->reason, sizeof step->reason,
+                 "priority_string differs: nodes on the old and on the new one share no %s (%s); go over a string that "
+                 "has what either has",
+                 parted == WEFT_REASON_TLS_VERSION ? "version of TLS" : "cipher suite and group",
+                 weft_reason_name(parted));
     } else {
         return false;
     }

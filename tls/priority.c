@@ -128,8 +128,8 @@ static bool signatures_suffice(const struct priority_parser *parser)
     const struct priority_list *versions = &parser->lists[PRIORITY_VERSION];
     const struct priority_list *signatures = &parser->lists[PRIORITY_SIGNATURE];
     bool has_1_2 = list_has(versions, NAME_VERS_TLS1_2) || list_has(versions, NAME_VERS_DTLS1_2);
-    uint32_t offered = (has_1_2 ? CARRIES_1_2 : CARRIES_NONE) |
-                       (list_has(versions, NAME_VERS_TLS1_3) ? CARRIES_1_3 : CARRIES_NONE);
+    uint32_t offered =
+        (has_1_2 ? CARRIES_1_2 : CARRIES_NONE) | (list_has(versions, NAME_VERS_TLS1_3) ? CARRIES_1_3 : CARRIES_NONE);
     for (uint32_t i = 0; i < signatures->count; i++) {
         const struct priority_signature *signature = priority_signature_find(signatures->names[i]);
         if (signature != NULL && (signature->carries & offered) != 0) {
@@ -264,6 +264,57 @@ bool priority_has_version(const struct priority *priority, enum tls_version vers
         }
     }
     return false;
+}
+
+static bool share_group(const struct priority *a, const struct priority *b)
+{
+    for (uint32_t i = 0; i < a->group_count; i++) {
+        for (uint32_t j = 0; j < b->group_count; j++) {
+            if (a->groups[i]->from == b->groups[j]->from) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool has_suite(const struct priority *priority, const struct priority_suite *suite)
+{
+    for (uint32_t i = 0; i < priority->suite_count; i++) {
+        if (priority->suites[i] == suite) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A suite of the version that both take.  Those over finite fields or plain RSA need no group in TLS 1.2. */
+static bool share_suite(const struct priority *a, const struct priority *b, enum tls_version version)
+{
+    bool grouped = share_group(a, b);
+    for (uint32_t i = 0; i < a->suite_count; i++) {
+        const struct priority_suite *suite = a->suites[i];
+        bool fits = (suite->kx == PRIORITY_NONE) == (version == TLS_VERSION_1_3);
+        bool group_due = version == TLS_VERSION_1_3 || suite->kx == NAME_ECDHE_ECDSA || suite->kx == NAME_ECDHE_RSA;
+        if (fits && (grouped || !group_due) && has_suite(b, suite)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum weft_reason priority_meet(const struct priority *a, const struct priority *b)
+{
+    enum weft_reason missing = WEFT_REASON_TLS_VERSION;
+    for (uint32_t i = 0; i < a->version_count; i++) {
+        if (priority_has_version(b, a->versions[i])) {
+            if (share_suite(a, b, a->versions[i])) {
+                return WEFT_REASON_NONE;
+            }
+            missing = WEFT_REASON_TLS_NO_SHARED_CIPHER;
+        }
+    }
+    return missing;
 }
 
 bool priority_suites_text(const struct priority *priority, enum tls_version version, char *text, uint32_t bytes)

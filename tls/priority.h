@@ -81,6 +81,10 @@ void priority_default(struct priority *priority, bool aes_is_fast);
 /* The same as a string. */
 const char *priority_default_text(bool aes_is_fast);
 
+/* Whether nodes on the one and nodes on the other understand each other, whoever dials.
+ * @return WEFT_REASON_NONE; TLS_VERSION: no version in common; TLS_NO_SHARED_CIPHER: no suite, or no group for the
+ *         suites, in any version that both have */
+enum weft_reason priority_meet(const struct priority *a, const struct priority *b);
 bool priority_has_version(const struct priority *priority, enum tls_version version);
 /* OpenSSL's names of the suites of one version, ':' between them; "" for none.  @return false if it does not fit */
 bool priority_suites_text(const struct priority *priority, enum tls_version version, char *text, uint32_t bytes);

@@ -50,6 +50,8 @@ static bool call_failed_remotely(struct call *call, const struct frame *frame, b
     if (frame->skipped) { /* which exception it was, and with it whether the request ran, went with its bytes */
         weft_error_set(&why, WEFT_ERR_NO_MEMORY, "no memory left for an answer of %u bytes", frame->payload.bytes);
     } else if (!call_exception(frame, &why, &executed)) {
+        weft_error_set_reason(&call->channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME,
+                              "an exception of %u bytes that holds less than it says, or more", frame->payload.bytes);
         return false;
     }
     call_fail(call, &why, executed);

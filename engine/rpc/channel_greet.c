@@ -182,6 +182,8 @@ static void greet_answered(struct channel *channel, const struct negotiation *an
         return;
     }
     if (answer->has_compress) { /* nobody offered it, and from here on everything would be wrapped */
+        weft_error_set_reason(&channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_NEGOTIATION,
+                              "the peer compresses what comes, which nobody offered");
         conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_NEGOTIATION);
         return;
     }
@@ -217,8 +219,9 @@ static bool greet_is_tls_on_plain(const struct channel *channel, enum first_byte
 }
 
 /* The peer does not speak our protocol: what it speaks instead says what to put right. */
-static void greet_misunderstood(struct channel *channel, enum first_bytes kind, enum weft_reason why)
+static void greet_misunderstood(struct channel *channel, const struct channel_greeting *greeting, enum weft_reason why)
 {
+    enum first_bytes kind = greeting->first_bytes;
     struct weft_error *error = &channel->conn.error;
     if (channel->misdirected && kind == FIRST_BYTES_SSL2) {
         weft_error_set_reason(error, WEFT_ERR_PROTOCOL, WEFT_REASON_TLS_VERSION,
@@ -233,6 +236,8 @@ static void greet_misunderstood(struct channel *channel, enum first_bytes kind, 
     } else if (why == WEFT_REASON_BAD_MAGIC) {
         weft_error_set_reason(error, WEFT_ERR_PROTOCOL, why, "the peer %s %s",
                               channel->conn.accepted ? "sends" : "answers with", first_bytes_words(kind));
+    } else {
+        weft_error_set_reason(error, WEFT_ERR_PROTOCOL, why, "the peer's negotiation %s", greeting->reader.said);
     }
     conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, why);
 }
@@ -240,6 +245,8 @@ static void greet_misunderstood(struct channel *channel, enum first_bytes kind, 
 void channel_greet_received(struct channel *channel, struct weft_span *bytes)
 {
     if (!channel->conn.accepted && !channel->offered) { /* an answer to what was not said yet is none */
+        weft_error_set_reason(&channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_NEGOTIATION,
+                              "the peer speaks before it was asked; the dialer begins");
         conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_NEGOTIATION);
         return;
     }
@@ -264,7 +271,7 @@ void channel_greet_received(struct channel *channel, struct weft_span *bytes)
         return;
     }
     if (step == NEGOTIATION_BAD) {
-        greet_misunderstood(channel, greeting->first_bytes, why);
+        greet_misunderstood(channel, greeting, why);
         return;
     }
     if (channel->conn.accepted) {

@@ -193,10 +193,15 @@ static bool feature_read(const struct negotiation_reader *reader, struct negotia
     }
 }
 
-static void reader_fail(struct negotiation_reader *reader, enum weft_reason why)
+_Static_assert(NEGOTIATION_RECORD_HEAD_BYTES == 8 && NEGOTIATION_RECORDS_MAX == 256 && NEGOTIATION_BYTES_MAX == 4096,
+               "said so to people below");
+
+/* @param said what a peer's negotiation does that none may, as words behind "it" */
+static void reader_fail(struct negotiation_reader *reader, enum weft_reason why, const char *said)
 {
     reader->phase = NEGOTIATION_PHASE_BAD;
     reader->bad = why;
+    reader->said = said;
 }
 
 /* Gather the next record's head, or be done at the frame's end. */
@@ -206,8 +211,12 @@ static void reader_next_record(struct negotiation_reader *reader)
         reader->phase = NEGOTIATION_PHASE_DONE;
         return;
     }
-    if (reader->left_bytes < NEGOTIATION_RECORD_HEAD_BYTES || reader->record_count == NEGOTIATION_RECORDS_MAX) {
-        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION);
+    if (reader->left_bytes < NEGOTIATION_RECORD_HEAD_BYTES) {
+        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION, "ends inside the 8 bytes that begin a record");
+        return;
+    }
+    if (reader->record_count == NEGOTIATION_RECORDS_MAX) {
+        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION, "has more than 256 records");
         return;
     }
     reader->record_count++;
@@ -220,7 +229,7 @@ static void reader_head_done(struct negotiation_reader *reader)
 {
     reader->left_bytes = bytes_load32(reader->kept + NEGOTIATION_MAGIC_BYTES);
     if (reader->left_bytes > NEGOTIATION_BYTES_MAX) {
-        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION);
+        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION, "is longer than 4096 bytes");
         return;
     }
     reader_next_record(reader);
@@ -233,7 +242,7 @@ static void reader_record_head_done(struct negotiation_reader *reader)
     reader->left_bytes -= NEGOTIATION_RECORD_HEAD_BYTES;
     uint32_t bytes = bytes_load32(reader->kept + 4);
     if (bytes > reader->left_bytes) {
-        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION);
+        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION, "has a record that is longer than what holds it");
         return;
     }
     reader->left_bytes -= bytes;
@@ -251,7 +260,7 @@ static void reader_record_head_done(struct negotiation_reader *reader)
 static void reader_record_data_done(struct negotiation_reader *reader, struct negotiation *out)
 {
     if (reader->record_counts && !feature_read(reader, out)) {
-        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION);
+        reader_fail(reader, WEFT_REASON_BAD_NEGOTIATION, "has a record whose contents do not fit its feature");
         return;
     }
     reader->phase = NEGOTIATION_PHASE_RECORD_REST;
@@ -281,7 +290,7 @@ static uint32_t reader_gather(struct negotiation_reader *reader, struct weft_spa
     if (reader->phase == NEGOTIATION_PHASE_HEAD) {
         for (uint32_t i = 0; i < bytes && reader->kept_bytes + i < NEGOTIATION_MAGIC_BYTES; i++) {
             if (in.data[i] != (uint8_t)NEGOTIATION_MAGIC[reader->kept_bytes + i]) {
-                reader_fail(reader, WEFT_REASON_BAD_MAGIC);
+                reader_fail(reader, WEFT_REASON_BAD_MAGIC, "does not begin with SSTARRPC");
                 return i + 1;
             }
         }

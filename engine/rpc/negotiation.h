@@ -78,6 +78,7 @@ enum negotiation_phase {
 struct negotiation_reader {
     enum negotiation_phase phase;
     enum weft_reason bad; /* NEGOTIATION_PHASE_BAD: why */
+    const char *said;     /* and what was seen, as words behind "it" */
     uint32_t left_bytes;  /* of the frame, behind the record being read */
     uint32_t record_count;
     uint32_t seen;       /* bit set of the features that were read: of duplicates the first wins */

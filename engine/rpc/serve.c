@@ -274,6 +274,8 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
     const struct wire_request wire = wire_request_read(frame->header, channel->timeout_negotiated);
     struct rpc *rpc = channel->rpc;
     if (WEFT_UNLIKELY(wire.id <= 0)) {
+        weft_error_set_reason(&channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME,
+                              "a request with the id %lld; ids are from 1 up", (long long)wire.id);
         return false;
     }
     TALLY(channel->tally, requests_received);

@@ -95,14 +95,14 @@ static void node__dials_itself__refused(void **state)
 static void peer__of_another_cluster__refused_at_both_ends(void **state)
 {
     struct pair *pair = *state;
-    pair->b.options.cluster_name = "other";
+    pair->b.options.cluster_name = "other\nE";
     pair_start(pair);
     struct answer answer = host_call(&pair->a, VERB_HELLO, 0, 0);
     assert_true(answer.started == WEFT_ERR_UNREACHABLE || answer.error.reason == WEFT_REASON_WRONG_CLUSTER);
     host_until_logged(&pair->a, "refused out to");
     host_until_logged(&pair->b, "refused in from");
     assert_true(host_logged(&pair->a, "wrong_cluster"));
-    assert_true(host_logged(&pair->b, "wrong_cluster"));
+    assert_true(host_logged(&pair->b, "wrong_cluster: the peer's cluster_name is 'test', this node's 'other\\x0aE'"));
     assert_true(host_refused(&pair->a, WEFT_REASON_WRONG_CLUSTER) >= 1);
     assert_true(host_refused(&pair->b, WEFT_REASON_WRONG_CLUSTER) >= 1);
 }

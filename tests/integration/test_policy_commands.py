@@ -272,7 +272,22 @@ class PolicyCommands(unittest.TestCase):
                 said = self.object("check", "--from", self.path(stage), path)
                 self.assertEqual((said["safe"], said["path"]), (False, []))
                 self.assertIn(word, said["reason"])
-        # Nobody dials the plain port under all.
+
+    def test_step__priority_strings_without_a_version_in_common__not_safe_and_the_reason(self):
+        versions = {}
+        for number in (2, 3):
+            versions[number] = self.write(f"tls1{number}.yaml", "all")
+            with open(versions[number], encoding="utf-8") as file:
+                text = file.read()
+            with open(versions[number], "w", encoding="utf-8") as file:
+                file.write(text.replace(TLS, f"{TLS}  priority_string: NORMAL:-VERS-ALL:+VERS-TLS1.{number}\n"))
+        said = self.object("check", "--from", versions[2], versions[3])
+        self.assertEqual((said["safe"], said["path"]), (False, []))
+        self.assertIn("tls_version", said["reason"])
+        for old, new in ((versions[2], self.path("all")), (self.path("all"), versions[3])):
+            self.assertTrue(self.object("check", "--from", old, new)["safe"])
+
+    def test_step__plain_port_that_nobody_dials__safe(self):
         said = self.object("check", "--from", self.path("all"), self.write("changed.yaml", "all", port=7500))
         self.assertTrue(said["safe"])
 

@@ -50,7 +50,18 @@ static void node_id_text(uint32_t index, char text[40])
     snprintf(text, 40, "00000000-0000-4000-8000-%012x", index + 1);
 }
 
-/* A line must be one, and printable; refusals are kept for those who ask. */
+/* Whether the end of the line says the same twice, as in "closed_by_peer: closed_by_peer". */
+static bool line_doubles(const char *line)
+{
+    const char *last = strrchr(line, ':');
+    if (last == NULL || last[1] != ' ') {
+        return false;
+    }
+    size_t bytes = strlen(last + 2);
+    return bytes > 0 && (size_t)(last - line) >= bytes && memcmp(last - bytes, last + 2, bytes) == 0;
+}
+
+/* A line must be one, and printable, and say nothing twice; refusals are kept for those who ask. */
 static void node_logged(void *ctx, char level, const char *line)
 {
     struct cluster_node *node = ctx;
@@ -58,6 +69,7 @@ static void node_logged(void *ctx, char level, const char *line)
     for (const char *at = line; *at != '\0'; at++) {
         cluster_check(cluster, (uint8_t)*at >= 0x20 && (uint8_t)*at < 0x7f, "log line with byte %02x", (uint8_t)*at);
     }
+    cluster_check(cluster, !line_doubles(line), "log line: %s", line);
     if (cluster->loud) {
         uint64_t us = sim_world_now_ns(cluster->world) / 1000 % UINT64_C(100000000);
         printf("%10llu us  node %u  %c %s\n", (unsigned long long)us, node->index, level, line);

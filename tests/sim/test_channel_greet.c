@@ -306,6 +306,7 @@ static void dialer__answered_before_it_offered__bad_negotiation(void **state)
     assert_int_equal(pair.sides[DIALER].up + pair.sides[DIALER].admitted, 0);
     assert_int_equal(pair.sides[DIALER].error.code, WEFT_ERR_PROTOCOL);
     assert_int_equal(pair.sides[DIALER].error.reason, WEFT_REASON_BAD_NEGOTIATION);
+    assert_string_equal(pair.sides[DIALER].error.text, "the peer speaks before it was asked; the dialer begins");
     channel_pair_close(&pair);
 }
 
@@ -349,6 +350,7 @@ static void dialer__compression_that_it_did_not_offer__bad_negotiation(void **st
     conn_pair_until_closed(&pair.conns);
     assert_int_equal(pair.sides[DIALER].up, 0);
     assert_int_equal(pair.sides[DIALER].error.reason, WEFT_REASON_BAD_NEGOTIATION);
+    assert_string_equal(pair.sides[DIALER].error.text, "the peer compresses what comes, which nobody offered");
     channel_pair_close(&pair);
 }
 

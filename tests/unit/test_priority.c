@@ -300,6 +300,32 @@ static void priority__suites_as_text__by_version_and_within_bounds(void **state)
     assert_true(priority_suites_text(&priority, TLS_VERSION_1_2, text, sizeof text));
 }
 
+static void priorities__two_strings__meet_or_the_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a;
+        const char *b;
+        enum weft_reason reason;
+    } cases[] = {
+        {"NORMAL", "NORMAL", WEFT_REASON_NONE},
+        {"SECURE256", "NORMAL:-VERS-ALL:+VERS-TLS1.3", WEFT_REASON_NONE},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.3", WEFT_REASON_TLS_VERSION},
+        {"NORMAL:-CIPHER-ALL:+AES-256-GCM", "NORMAL:-CIPHER-ALL:+AES-128-GCM", WEFT_REASON_TLS_NO_SHARED_CIPHER},
+        {"NORMAL:-GROUP-ALL:+GROUP-X25519:-DHE-RSA:-RSA", "NORMAL:-GROUP-ALL:+GROUP-SECP256R1:-DHE-RSA:-RSA",
+         WEFT_REASON_TLS_NO_SHARED_CIPHER},
+        {"NORMAL:-GROUP-ALL:+GROUP-X25519:+RSA", "NORMAL:-GROUP-ALL:+GROUP-SECP256R1:+RSA", WEFT_REASON_NONE},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-X25519", "NORMAL:-GROUP-ALL:+GROUP-SECP256R1",
+         WEFT_REASON_TLS_NO_SHARED_CIPHER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct priority a = taken(cases[i].a);
+        struct priority b = taken(cases[i].b);
+        assert_int_equal(priority_meet(&a, &b), cases[i].reason);
+        assert_int_equal(priority_meet(&b, &a), cases[i].reason);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +339,7 @@ int main(void)
         cmocka_unit_test(priority__specials__set_what_they_say),
         cmocka_unit_test(priority__every_special_and_name__translated_or_refused),
         cmocka_unit_test(priority__default__forward_secrecy_and_aead_by_cpu),
+        cmocka_unit_test(priorities__two_strings__meet_or_the_reason),
         cmocka_unit_test(priority__suites_as_text__by_version_and_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

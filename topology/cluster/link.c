@@ -244,10 +244,10 @@ static void link_introduce(struct channel *channel, const struct negotiation *of
     }
 }
 
-static enum weft_reason link_check(const struct link *link, const struct negotiation *answer)
+static enum weft_reason link_check(const struct link *link, const struct negotiation *answer, struct weft_error *why)
 {
     if (answer->has_hello) {
-        return node_check_hello(link->share, &answer->hello, link->peer);
+        return node_check_hello(link->share, &answer->hello, link->peer, why);
     }
     bool due = link->peer->id_known || link->share->node->settings.require_hello == WEFT_REQUIRE_HELLO_ALWAYS;
     return due ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
@@ -262,7 +262,7 @@ static enum weft_reason link_secured(struct channel *channel)
 static enum weft_reason link_admit(struct channel *channel, const struct negotiation *answer)
 {
     struct link *link = channel->owner;
-    enum weft_reason reason = link_check(link, answer);
+    enum weft_reason reason = link_check(link, answer, &channel->conn.error);
     if (reason == WEFT_REASON_NONE) {
         reason = node_check_identity(link->share, channel, answer, link->peer, &channel->conn.error);
     }
@@ -343,9 +343,10 @@ static void link_log_end(struct link *link, const struct channel *channel, bool 
     }
     bool news = (was_up || link->failures == 0) && !link->family->leaving; /* of failures in a row only the first is */
     char level = news ? 'W' : 'D';
-    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, level, "link %s %s lane %s: %s: %s",
+    bool told = node_text_says_no_more(&link->last);
+    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, level, "link %s %s lane %s: %s%s%s",
               was_up ? "down" : "failed", remote, weft_lane_name(link->lane), weft_reason_name(link->last.reason),
-              link->last.text);
+              told ? "" : ": ", told ? "" : link->last.text);
 }
 
 /* The connection that nobody used is closed.  Somebody may want the link again by now. */

@@ -193,8 +193,11 @@ void node_stand_in_stop(struct node_shard *share);
 bool node_stand_in_rests(const struct node_shard *share);
 /* Fill a hello of ours. */
 void node_introduce(const struct node_shard *share, const char *lane, struct hello *hello);
-/* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits. */
-enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry);
+/* What a peer's hello claims, against what we know; WEFT_REASON_NONE: fits.  @param why NULL, or may say more if not */
+enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry,
+                                  struct weft_error *why);
+/* What ended a connection is known by the reason alone. */
+bool node_text_says_no_more(const struct weft_error *error);
 /* What a certificate names, against the peer that shows it; node_identity.c.
  * @param theirs NULL: what the certificate alone decides   @param why NULL, or says more if it refuses */
 enum weft_reason node_check_identity(const struct node_shard *share, const struct channel *channel,

@@ -31,10 +31,25 @@ void node_introduce(const struct node_shard *share, const char *lane, struct hel
     memcpy(hello->lane, lane, strlen(lane) + 1);
 }
 
-enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry)
+/* A peer's text is shown in part, and escaped. */
+#define CLAIM_BYTES 96u
+
+static void wrong_cluster_tell(const struct hello *hello, const struct settings *settings, struct weft_error *why)
+{
+    char theirs[CLAIM_BYTES];
+    char own[CLAIM_BYTES];
+    weft_text_escape(theirs, sizeof theirs, hello->cluster, (uint32_t)strlen(hello->cluster));
+    weft_text_escape(own, sizeof own, settings->cluster_name, (uint32_t)strlen(settings->cluster_name));
+    weft_error_set_reason(why, WEFT_ERR_REFUSED, WEFT_REASON_WRONG_CLUSTER,
+                          "the peer's cluster_name is '%s', this node's '%s'", theirs, own);
+}
+
+enum weft_reason node_check_hello(const struct node_shard *share, const struct hello *hello, const struct peer *entry,
+                                  struct weft_error *why)
 {
     const struct settings *settings = &share->node->settings;
     if (strcmp(hello->cluster, settings->cluster_name) != 0) {
+        wrong_cluster_tell(hello, settings, why);
         return WEFT_REASON_WRONG_CLUSTER;
     }
     if (memcmp(hello->id, settings->node_id, UUID_BYTES) == 0) {
@@ -44,6 +59,14 @@ enum weft_reason node_check_hello(const struct node_shard *share, const struct h
         return WEFT_REASON_WRONG_NODE;
     }
     return WEFT_REASON_NONE;
+}
+
+static void lane_forbidden_tell(const struct hello *hello, struct weft_error *why)
+{
+    char lane[CLAIM_BYTES];
+    weft_text_escape(lane, sizeof lane, hello->lane, (uint32_t)strlen(hello->lane));
+    weft_error_set_reason(why, WEFT_ERR_REFUSED, WEFT_REASON_LANE_FORBIDDEN,
+                          "the peer asks for lane '%s'; there are normal, control and bulk", lane);
 }
 
 /* false: the hello names no lane of ours. */
@@ -138,6 +161,7 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
     }
     enum weft_lane lane;
     if (!accept_lane(offer, &lane)) {
+        lane_forbidden_tell(&offer->hello, &channel->conn.error);
         return WEFT_REASON_LANE_FORBIDDEN;
     }
     channel_set_lane(channel, lane);
@@ -153,7 +177,7 @@ static enum weft_reason accept_check(struct channel *channel, const struct negot
     if (!offer->has_hello) {
         return accept_hello_due(share, &match, &channel->conn.remote) ? WEFT_REASON_HELLO_MISSING : WEFT_REASON_NONE;
     }
-    reason = node_check_hello(share, &offer->hello, match.only);
+    reason = node_check_hello(share, &offer->hello, match.only, &channel->conn.error);
     const struct location claimed = {.dc = offer->hello.dc, .rack = offer->hello.rack};
     if (reason == WEFT_REASON_NONE && channel->conn.secure == NULL && location_contradicts(&match.location, &claimed)) {
         reason = WEFT_REASON_LOCATION_CLAIM_MISMATCH;
@@ -272,10 +296,8 @@ static bool reason_is_refusal(enum weft_reason reason)
     return reason != WEFT_REASON_NONE && reason < WEFT_REASON_REFUSALS_END;
 }
 
-/* What ended it is known by its reason alone. */
-static bool accept_text_says_no_more(const struct channel *channel)
+bool node_text_says_no_more(const struct weft_error *error)
 {
-    const struct weft_error *error = &channel->conn.error;
     return error->text[0] == '\0' || strcmp(error->text, weft_reason_name(error->reason)) == 0;
 }
 
@@ -288,7 +310,7 @@ void node_refused(struct node_shard *share, const struct channel *channel, const
     COUNT(share->shard, refused);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
     address_print(&channel->conn.remote, remote);
-    bool told = accept_text_says_no_more(channel);
+    bool told = node_text_says_no_more(&channel->conn.error);
     log_event(&share->log, share->shard->now_ns, strcmp(direction, "in from") == 0 ? LOG_REFUSED_IN : LOG_REFUSED_OUT,
               'W', "refused %s %s lane %s: %s%s%s", direction, remote, weft_lane_name(channel->lane),
               weft_reason_name(reason), told ? "" : ": ", told ? "" : channel->conn.error.text);
@@ -313,7 +335,7 @@ static void accept_down(struct channel *channel)
     }
     char remote[ADDRESS_TEXT_BYTES];
     address_print(&channel->conn.remote, remote);
-    bool told = accept_text_says_no_more(channel);
+    bool told = node_text_says_no_more(&channel->conn.error);
     log_event(&share->log, share->shard->now_ns, LOG_ENDED_IN, accept_end_is_news(reason) ? 'W' : 'D',
               "ended in from %s lane %s: %s%s%s", remote, weft_lane_name(channel->lane), weft_reason_name(reason),
               told ? "" : ": ", told ? "" : channel->conn.error.text);

@@ -58,7 +58,7 @@ static enum weft_reason trial_admit(struct channel *channel, const struct negoti
     if (answer->has_hello) {
         run->result->has_hello = true;
         run->result->hello = answer->hello;
-        enum weft_reason reason = node_check_hello(share, &answer->hello, entry);
+        enum weft_reason reason = node_check_hello(share, &answer->hello, entry, NULL);
         return reason != WEFT_REASON_NONE ? reason
                                           : node_check_identity(share, channel, answer, entry, &channel->conn.error);
     }

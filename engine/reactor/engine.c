@@ -148,6 +148,7 @@ enum weft_err engine_create(struct engine **out, const struct engine_options *op
     pthread_cond_init(&engine->changed, NULL);
     sem_init(&engine->hosted_changed, 0, 0);
     atomic_init(&engine->signal, 0);
+    atomic_init(&engine->ending, false);
     engine->shards = heap_make(options->shard.allocator, options->shard_count * sizeof *engine->shards);
     engine->threads = heap_make(options->shard.allocator, options->shard_count * sizeof *engine->threads);
     enum weft_err err = engine->shards == NULL || engine->threads == NULL ? WEFT_ERR_NO_MEMORY : WEFT_OK;
@@ -317,6 +318,12 @@ void engine_signal(struct engine *engine)
     if (engine->options.hosted) {
         sem_post(&engine->hosted_changed);
     }
+}
+
+void engine_signal_end(struct engine *engine)
+{
+    atomic_store(&engine->ending, true);
+    engine_signal(engine);
 }
 
 bool engine_signal_pending(const struct weft_shard *shard)

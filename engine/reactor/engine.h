@@ -34,6 +34,7 @@ struct engine {
     uint32_t failed;
     struct weft_error error;
     atomic_uint signal;                          /* counts engine_signal */
+    atomic_bool ending;                          /* engine_signal_end was called */
     struct weft_foreign *foreigns[FOREIGNS_MAX]; /* a shard reads those in its mask */
     sem_t hosted_changed;
     bool joined; /* hosted: nobody attaches any more */
@@ -55,6 +56,8 @@ bool engine_run(struct engine *engine, uint32_t shard, weft_task_fn *fn, void *c
 
 /* Have on_signal run on every shard.  Any thread, and signal handlers. */
 void engine_signal(struct engine *engine);
+/* The same, and no shard that is not attached yet will be: what on_signal does now is stop. */
+void engine_signal_end(struct engine *engine);
 bool engine_signal_pending(const struct weft_shard *shard);
 void engine_signal_deliver(struct weft_shard *shard);
 

@@ -32,7 +32,7 @@ static enum weft_err hosted_claim(struct engine *engine, struct weft_shard *shar
     if (shard->attached || engine->joined) {
         err = weft_error_set(why, WEFT_ERR_STATE, "shard %u %s", shard->index,
                              shard->attached ? "is attached to a thread already" : "cannot attach: the node stopped");
-    } else if (engine_signal_pending(shard)) {
+    } else if (atomic_load(&engine->ending)) {
         err = weft_error_set(why, WEFT_ERR_DRAINING, "shard %u cannot attach: the node is stopping", shard->index);
     } else {
         shard->owner = pthread_self();
@@ -110,7 +110,7 @@ static bool hosted_is_over(struct engine *engine)
     pthread_mutex_lock(&engine->lock);
     for (uint32_t i = 0; i < engine->options.shard_count; i++) {
         const struct weft_shard *shard = engine->shards[i];
-        over = over && (shard->attached ? shard->ended : engine_signal_pending(shard));
+        over = over && (shard->attached ? shard->ended : atomic_load(&engine->ending));
     }
     engine->joined = over;
     pthread_mutex_unlock(&engine->lock);

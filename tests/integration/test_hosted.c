@@ -396,6 +396,34 @@ static void drain__before_all_are_attached__ends_without_them(void **state)
     host_fini(&guest.host);
 }
 
+/* None of the shards knew it, so none has to finish with it; and who changes the topology does not stop the node. */
+static void peer__removed_before_any_shard_is_attached__its_slot_is_free(void **state)
+{
+    static struct guest guest;
+    struct weft_error why = {0};
+    struct weft_peer_options peer = WEFT_PEER_OPTIONS_INIT;
+    weft_peer_id gone;
+    weft_peer_id next;
+    memset(&guest, 0, sizeof guest);
+    host_init(&guest.host, 1, *state);
+    guest.host.options.shards = "2";
+    guest_start(&guest);
+    peer.addresses[0] = "127.0.0.9";
+    assert_int_equal(weft_node_peer_add(guest.host.node, &peer, &gone, &why), WEFT_OK);
+    assert_int_equal(weft_node_peer_remove(guest.host.node, gone, &why), WEFT_OK);
+    assert_int_equal(weft_node_peer_add(guest.host.node, &peer, &next, &why), WEFT_OK);
+    assert_int_equal(peer_slot_of(next), peer_slot_of(gone));
+    assert_int_equal(weft_shard_attach(guest.host.node, 0, &guest.shards[0], &why), WEFT_OK);
+    assert_int_equal(weft_node_peer_remove(guest.host.node, next, &why), WEFT_OK);
+    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
+    assert_int_equal(weft_shard_attach(guest.host.node, 1, &guest.shards[1], &why), WEFT_OK);
+    assert_int_equal(guest.ready, 0);
+    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
+    assert_int_equal(weft_shard_run_once(guest.shards[1], 0), WEFT_OK);
+    assert_int_equal(guest.ready, 2);
+    guest_end(&guest);
+}
+
 /* A clock that the test moves. */
 static uint64_t clock_read(void *ctx)
 {
@@ -538,7 +566,8 @@ static void shard__not_run_for_a_second__another_accepts_for_it(void **state)
         HOSTED_TEST(misuse__each_call_in_a_wrong_state__said_so, backend),                                             \
         HOSTED_TEST(clock__of_the_host__timers_follow_it_and_lateness_is_counted, backend),                            \
         HOSTED_TEST(shard__not_run_for_a_second__another_accepts_for_it, backend),                                     \
-        HOSTED_TEST(drain__before_all_are_attached__ends_without_them, backend)
+        HOSTED_TEST(drain__before_all_are_attached__ends_without_them, backend),                                       \
+        HOSTED_TEST(peer__removed_before_any_shard_is_attached__its_slot_is_free, backend)
 
 int main(void)
 {

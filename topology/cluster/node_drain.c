@@ -153,6 +153,6 @@ void weft_node_drain(weft_node *node)
     }
     atomic_store(&node->drain_asked, true);
     if (node->state == NODE_STARTED) {
-        engine_signal(node->engine);
+        engine_signal_end(node->engine);
     }
 }

@@ -256,7 +256,7 @@ enum weft_err node_start_on(struct weft_node *node, const struct node_placement 
         node_begin(node);
     }
     if (atomic_load(&node->drain_asked)) { /* while it started: nobody was there to be told */
-        engine_signal(node->engine);
+        engine_signal_end(node->engine);
     }
     return WEFT_OK;
 }

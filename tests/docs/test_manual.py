@@ -3,7 +3,8 @@
 """Goal: what docs/manual tells people to type works, and prints what is shown; its tables of the policy are true.
 
 Method: the ```sh blocks of a page are run in order, in one folder of their own; a ```text block right behind one is its
-output, word for word.  Each cell of the tables in choosing-a-scope.md is asked of `weft explain`.
+output, word for word.  The commands in the lines "Shown by" are run with something real for each of their capitals.
+Each cell of the tables in choosing-a-scope.md is asked of `weft explain`.
 """
 import json
 import os
@@ -32,6 +33,26 @@ def run(command, folder):
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
+# What stands for the capitals of a command, in a folder that READY made.
+READY = r"""
+printf '%s\n' 'cluster_name: demo' 'listen_address: 127.0.0.1' 'storage_port: 1' > weft.yaml
+printf '%s\n' 'weft:' '  dc: dc1' '  rack: r1' >> weft.yaml
+weft certs ca --cluster demo --out .
+weft certs node PEER --ca . --cluster demo --dc dc1 --rack r1 --address 127.0.0.1 --out .
+touch index; printf '%s\n' '[ca]' 'default_ca = ca' '[ca]' 'database = index' 'default_md = sha256' > ca.cnf
+openssl ca -gencrl -config ca.cnf -cert ca.crt -keyfile ca.key -crldays 2 -out LIST
+ln -s PEER.crt FILE
+"""
+CAPITALS = {"ADDRESS": "127.0.0.1", "HOST:PORT": "127.0.0.1:1", "STRING": "NORMAL"}
+
+
+def shown_by(text):
+    """The commands in the lines "Shown by" that name all they need."""
+    lines = re.findall(r"^- \*\*Shown by:\*\*(.*?)(?=^- |^\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    commands = {re.sub(r"\s+", " ", command) for line in lines for command in re.findall(r"`([^`]+)`", line)}
+    return sorted(command for command in commands if " " in command and not command.startswith(("--", "weft node")))
+
+
 def tables_of(text):
     """The rows of each table whose first column is a scope, without its heading."""
     tables = []
@@ -55,6 +76,23 @@ class Manual(unittest.TestCase):
                             self.assertEqual(done.stdout, shown)
                         count += 1
         self.assertGreater(count, 4)
+
+    def test_shown_by__each_command__works(self):
+        commands = shown_by((ROOT / "docs/manual/troubleshooting.md").read_text(encoding="utf-8"))
+        self.assertGreater(len(commands), 8)
+        with tempfile.TemporaryDirectory() as folder:
+            done = run(READY, folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for command in commands:
+                with self.subTest(command):
+                    for capitals, real in CAPITALS.items():
+                        command = command.replace(capitals, real)
+                    done = run(command, folder)
+                    if "--dial" in command:  # nobody is there
+                        self.assertEqual(done.returncode, 1, done.stderr)
+                        self.assertRegex(done.stdout, r"(?m)^  change ")
+                    else:
+                        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_tables_of_the_policy__every_cell__as_explained(self):
         text = (ROOT / "docs/manual/choosing-a-scope.md").read_text(encoding="utf-8")

@@ -102,17 +102,17 @@ static const struct argp node_argp = {
     .options = node_options,
     .parser = node_parse,
     .args_doc = "FILE",
-    .doc =
-        "Run a node from FILE: a scylla.yaml, or the same with a `weft:` block.\v"
-        "The node serves the verbs HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP and FAIL, keeps a connection to "
-        "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.  SIGHUP has "
-        "FILE "
-        "read again: peers that came, went or moved, and other credentials, are applied, and what else is different is "
-        "named.  Files of credentials and of locations are watched, too.\n\n"
-        "Examples:\n"
-        "  weft node scylla.yaml\n"
-        "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
-        "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
+    .doc = "Run a node from FILE: a scylla.yaml, or the same with a `weft:` block.\v"
+           "The node serves the verbs HELLO, ECHO, WRITE, SINK, COUNT, SOURCE, SLEEP and FAIL, keeps a connection to "
+           "each of its peers, and drains on SIGTERM or SIGINT: connections finish what runs, then close.  SIGHUP has "
+           "FILE "
+           "read again: peers that came, went or moved, another internode_encryption and other credentials are "
+           "applied, and what else is different is "
+           "named.  Files of credentials and of locations are watched, too.\n\n"
+           "Examples:\n"
+           "  weft node scylla.yaml\n"
+           "  weft node weft.yaml --probe 200ms --status /run/weft.json\n\n"
+           "Exit codes: 0 drained, 1 it could not start, or the drain timeout cut something off, 2 usage.",
 };
 
 static void node_log(void *ctx, char level, const char *line)

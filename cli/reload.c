@@ -101,6 +101,23 @@ void reload_credentials(weft_node *node, const struct weft_node_options *options
     (void)err; /* the node's log and counters say what came of it */
 }
 
+/* The scope of the file, if the node can have it; else the file's options say the one that stays. */
+static void reload_scope(const struct reload *reload, struct config *fresh)
+{
+    enum weft_encryption before = weft_node_encryption(reload->node);
+    enum weft_encryption wanted = fresh->options.encryption;
+    struct weft_error why = {0};
+    if (wanted == before) {
+        return;
+    }
+    if (weft_node_encryption_set(reload->node, wanted, &why) != WEFT_OK) {
+        char line[LINE_BYTES];
+        fresh->options.encryption = before;
+        snprintf(line, sizeof line, "the scope stays %s: ", weft_encryption_name(before));
+        reload_say(reload, 'E', line, why.text);
+    }
+}
+
 bool reload_run(struct reload *reload)
 {
     struct weft_error why = {0};
@@ -124,6 +141,7 @@ bool reload_run(struct reload *reload)
     } else if (fresh->options.tls.certificate != NULL) {
         reload_say(reload, 'W', "server_encryption_options.certificate: ", "TLS takes a restart of this node");
     }
+    reload_scope(reload, fresh);
     reload_tell_rest(reload, fresh);
     reload->before = reload->applied;
     reload->applied = fresh;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reloading: the configuration of a node that runs is read again, and the topology and the credentials are what it
- * says from then on.  Everything else takes a restart, and what is different is named. */
+/* Reloading: the configuration of a node that runs is read again, and the topology, the scope and the credentials are
+ * what it says from then on.  Everything else takes a restart, and what is different is named. */
 #ifndef CLI_RELOAD_H
 #define CLI_RELOAD_H
 

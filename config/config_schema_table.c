@@ -89,7 +89,8 @@ const struct config_key config_schema_table[] = {
      .reloadable = true, .text = "peers to dial at the start; the own address is skipped"},
 
     {"internode_encryption", CONFIG_BLOCK_ENCRYPTION, CONFIG_TYPE_WORD, "none", WORDS(encryption_words),
-     .decode = decoder_internode_encryption, OPTION(encryption), .text = "which links are encrypted"},
+     .decode = decoder_internode_encryption, OPTION(encryption), .reloadable = true,
+     .text = "which links are encrypted; a node that runs takes another one on SIGHUP, as far as its ports are open"},
     {"certificate", CONFIG_BLOCK_ENCRYPTION, CONFIG_TYPE_PATH, "scylla.crt, where TLS is needed",
      OPTION(tls.certificate), .decode = decoder_certificate,
      .range = "a PEM file, relative to the configuration's directory", .reloadable = true,

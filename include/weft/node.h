@@ -238,6 +238,19 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_peer_relocate(weft_node *node, w
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_relocate(weft_node *node, const char *dc, const char *rack,
                                                          struct weft_error *why);
 
+/** Encrypt by another scope from now on, without a restart.  As with weft_node_relocate, connections about which the
+ *  policy decides otherwise now close when their calls have ended, and are made again; accepted ones that it no longer
+ *  admits have the drain timeout.  What a node opened at its start stays open: a port that the scope does not want goes
+ *  on accepting, and refuses everybody by no_listener until the next start.  What it did not open takes a restart.
+ *  A cluster loses no call if each step is one that `weft check --from` calls safe.
+ *  @return ok | INVALID (no scope) | STATE (not started; no TLS, or no plain listener, since the start; rack or dc, and
+ *          this node's location is unknown) | otherwise as weft_node_peer_add   @shard control */
+WEFT_API WEFT_NODISCARD enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption scope,
+                                                               struct weft_error *why);
+
+/** The scope in use.  @shard control */
+WEFT_API enum weft_encryption weft_node_encryption(const weft_node *node);
+
 /** Where everybody is.  Strings are borrowed and copied. */
 struct weft_topology {
     size_t size;

@@ -64,7 +64,8 @@
     X(KERNEL_OUT_OF_MEMORY, "kernel_out_of_memory")                                                                    \
     X(NETWORK_FAILED, "network_failed")                                                                                \
     X(SYSTEM_FAILED, "system_failed")                                                                                  \
-    X(CREDENTIALS_REPLACED, "credentials_replaced")
+    X(CREDENTIALS_REPLACED, "credentials_replaced")                                                                    \
+    X(SCOPE_CHANGED, "scope_changed")
 
 /** Why a connection was made plain or TLS, or admitted. */
 #define WEFT_DECISIONS(X)                                                                                              \

@@ -9,8 +9,10 @@ from its status and its log.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
@@ -105,6 +107,30 @@ class Follow(unittest.TestCase):
         self.assertIn("cannot open", said[1])
         node.replace(f"{SELF}=D:R\n127.31.0.2=E:R\n")
         node.wait_peers({SELF: ("D", "R"), "127.31.0.2": ("E", "R")})
+
+    def test_scope__another_one_in_the_file__waits_for_sighup(self):
+        folder = tempfile.TemporaryDirectory(prefix="weft-follow-")
+        self.addCleanup(folder.cleanup)
+        certificates = harness.WeftCertificates(WEFT, folder.name, "c")
+        certificate, key = certificates.node("n", SELF)
+
+        def config(plain, tls, scope="none"):
+            return config_of("PropertyFileSnitch")(plain, tls) + (
+                f"server_encryption_options: {{ internode_encryption: {scope}, certificate: {certificate}, "
+                f"keyfile: {key}, truststore: {certificates.ca} }}\n")
+
+        node = FollowedNode(TOPOLOGY, f"{SELF}=D:R\n", config)
+        self.addCleanup(node.close)
+        node.start()
+        node.wait_peers({SELF: ("D", "R")})
+        with open(os.path.join(node.folder, "weft.yaml"), "w", encoding="utf-8") as file:
+            file.write(config(node.plain_port, node.tls_port, scope="transitional"))
+        node.replace(f"{SELF}=D:S\n")
+        node.wait_peers({SELF: ("D", "S")})
+        self.assertEqual(node.status()["scope"], "none")
+        node.process.send_signal(signal.SIGHUP)
+        node.wait_log(r"I scope: internode_encryption transitional instead of none")
+        harness.wait_until(lambda: node.status()["scope"] == "transitional", node.log)
 
     def test_rackdc__changed__the_node_is_elsewhere(self):
         node = self.start("cassandra-rackdc.properties", "GossipingPropertyFileSnitch", "dc=D\nrack=R\n")

@@ -48,7 +48,7 @@ class Reload(unittest.TestCase):
         for i, node in enumerate(self.nodes):
             node.wait_log(rf"I peer up {ADDRESSES[1 - i]}\b", 20)
 
-    def text(self, own, rack, peers=True, more=""):
+    def text(self, own, rack, peers=True, more="", scope="rack"):
         """Of the first node's configuration where the second is in that rack, or of the second's."""
         nodes = "".join(f"        - {{ address: {address}, dc: dc1, rack: {'r1' if i == 0 else rack}, "
                         f"storage_port: {plain}, ssl_storage_port: {tls} }}\n"
@@ -60,7 +60,7 @@ listen_address: {ADDRESSES[own]}
 storage_port: {self.ports[own][0]}
 ssl_storage_port: {self.ports[own][1]}
 server_encryption_options:
-    internode_encryption: rack
+    internode_encryption: {scope}
     certificate: {certificate}
     keyfile: {key}
     truststore: {self.ca}
@@ -121,6 +121,39 @@ weft:
         self.assertIn("this node is now in dc 'dc1' rack 'r2'", self.nodes[1].log())
         for node in self.nodes:
             node.stop()
+
+    def test_sighup__another_scope_step_by_step__links_follow_and_every_call_answered(self):
+        for node in self.nodes:
+            self.until_normal(node, False)
+        lost = [self.lost(node) for node in self.nodes]
+        before = "rack"
+        for scope, encrypted in (("transitional", True), ("none", False), ("transitional", True), ("all", True),
+                                 ("transitional", True), ("rack", False)):
+            for i, node in enumerate(self.nodes):
+                self.reload(node, self.text(i, "r1", scope=scope))
+                node.wait_log(rf"I scope: internode_encryption {scope} instead of {before}")
+            for i, node in enumerate(self.nodes):
+                self.until_normal(node, encrypted)
+                harness.wait_until(lambda node=node, scope=scope: self.status(node)["scope"] == scope, node.log)
+                self.assertEqual(self.lost(node), lost[i], node.log())
+            before = scope
+        for node in self.nodes:
+            self.assertNotIn("takes a restart", node.log())
+            self.assertEqual(self.status(node)["counters"]["refused"], 0, node.log())
+            node.stop()
+
+    def test_sighup__a_scope_without_its_port__stays_and_says_why(self):
+        node = self.nodes[0]
+        node.stop()
+        node = harness.WeftNode(WEFT, lambda *_: self.text(0, "r1", scope="all"), address=ADDRESSES[0],
+                                ports=self.ports[0], listeners=("tls",))
+        self.addCleanup(node.close)
+        node.arguments += ["--status", os.path.join(node.folder, "status.json")]
+        node.start()
+        self.reload(node, self.text(0, "r1", scope="transitional"))
+        node.wait_log(r"E reload: the scope stays all: .*plain listener; opening it takes a restart")
+        harness.wait_until(lambda: self.status(node).get("scope") == "all", node.log)
+        node.stop()
 
     def test_sighup__a_peer_goes_and_comes_back__removed_and_added(self):
         node, other = self.nodes

@@ -210,7 +210,7 @@ static void node_create(struct cluster_node *node)
     enum weft_err err = weft_node_create(&node->node, &options, &why);
     cluster_check(cluster, err == WEFT_OK, "%s", why.text);
     /* The toy needs no certificate, without which the node would not be made. */
-    node->node->settings.encryption = cluster_encryption(node);
+    node->node->settings.encryption = node->node->topology->encryption = cluster_encryption(node);
     node->node->settings.certificate_in_block = node->plan.certificate;
     node_add_peers(node);
     cluster_handle_verbs(node);

@@ -166,7 +166,7 @@ static struct policy_decision link_decide(const struct link *link)
     /* Another entry may hold the same address and another place; then nobody knows which of them will answer. */
     struct location theirs =
         peer_match_address(share->topology->peers, share->topology->slot_count, &link->peer->addresses[0]).location;
-    return policy_outgoing(share->node->settings.encryption, &own, &theirs, link->lane);
+    return policy_outgoing(share->topology->encryption, &own, &theirs, link->lane);
 }
 
 static void link_dial(struct link *link)
@@ -507,14 +507,14 @@ static void link_move(struct link *link, enum weft_reason why)
 }
 
 /* It is of the wrong kind; the peer may learn of that later. */
-static void link_move_to(struct link *link, const struct policy_decision *now)
+static void link_move_to(struct link *link, const struct policy_decision *now, enum weft_reason why)
 {
     struct node_shard *share = link->share;
     log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, 'D', "link %s lane %s is made again: %s after %s",
               link->peer->text, weft_lane_name(link->lane), weft_reason_name(now->reason),
               weft_reason_name(link->decision.reason));
     link->moving_until_ns = share->shard->now_ns + share->node->settings.drain_timeout_ns;
-    link_move(link, WEFT_REASON_LOCATION_CHANGED);
+    link_move(link, why);
 }
 
 /* Its peer's certificate is not what the topology asks for now. */
@@ -526,7 +526,7 @@ static void link_distrust(struct link *link, enum weft_reason why)
     link_move(link, why);
 }
 
-void link_review(struct link *link)
+void link_review(struct link *link, enum weft_reason why)
 {
     const struct policy_decision now = link_decide(link);
     bool other = now.verdict != link->decision.verdict;
@@ -534,7 +534,7 @@ void link_review(struct link *link)
         link_return(link); /* what failed before is not what is dialed now */
     } else if (link->state == LINK_UP || link->state == LINK_DIALING) {
         if (other) {
-            link_move_to(link, &now);
+            link_move_to(link, &now, why);
             return;
         }
         enum weft_reason unproven = link->state == LINK_UP

@@ -73,8 +73,9 @@ void link_leave(struct link *link);
 void link_return(struct link *link);
 /* The peer was removed: calls that wait fail, those under way have the drain timeout, then it is forgotten. */
 void link_remove(struct link *link);
-/* Locations changed: if the policy now decides otherwise, or says so for another reason, act on it. */
-void link_review(struct link *link);
+/* Locations or the scope changed, as `why` says: if the policy now decides otherwise, or for another reason, act on it.
+ */
+void link_review(struct link *link, enum weft_reason why);
 /* Make its connection again; the former one ends with its last call, for this reason. */
 void link_renew(struct link *link, enum weft_reason reason);
 

@@ -37,6 +37,9 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     WEFT_TRY(settings_init(&node->settings, options, why));
     log_init(&node->log, node->settings.log, node->settings.log_ctx, NULL);
     node->topology = topology_new(node->allocator, NULL, node->settings.peers_max);
+    if (node->topology != NULL) {
+        node->topology->encryption = node->settings.encryption;
+    }
     node->shared = mapping_make(node->allocator, node->settings.peers_max * sizeof *node->shared);
     if (node->topology == NULL || node->shared == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");

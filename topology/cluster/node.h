@@ -51,6 +51,7 @@ struct node_shard {
     struct timer stand_in_timer;
     atomic_uint_fast64_t asked_ns;      /* when it was asked whether it is run, and has not answered; 0: it has */
     const struct topology *topology;    /* as far as this shard knows */
+    enum weft_encryption encryption;    /* the scope by which what is there was decided */
     atomic_uint_fast64_t topology_seen; /* its version; what is newer, and it, stays; TOPOLOGY_NONE: reads none */
     uint32_t peers_mask;                /* of what is in there: a power of two, less one */
     struct peer_links *peers;           /* by the peer's slot plus one, touched as far as used; the first is nobody's */

@@ -94,7 +94,7 @@ static enum weft_reason accept_policy(struct channel *channel, const struct loca
     const struct settings *settings = &accept_share(channel)->node->settings;
     struct location own = topology_own_location(accept_share(channel)->topology);
     const struct policy_incoming incoming = {
-        .scope = settings->encryption,
+        .scope = accept_share(channel)->topology->encryption,
         .own = &own,
         .peer = theirs,
         .lane = channel->lane,

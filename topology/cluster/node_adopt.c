@@ -36,6 +36,7 @@ void node_adopt_first(struct node_shard *share)
 {
     node_topology_lock(share->node);
     share->topology = share->node->topology;
+    share->encryption = share->topology->encryption;
     atomic_store(&share->topology_seen, share->topology->version);
     node_topology_unlock(share->node);
     for (uint32_t p = 0; p < share->topology->slot_count; p++) {
@@ -117,10 +118,12 @@ static void adopt_peers(struct node_shard *share)
 
 static void adopt_decisions(struct node_shard *share)
 {
+    bool other_scope = share->encryption != share->topology->encryption;
+    share->encryption = share->topology->encryption;
     struct link *link;
     for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
         if (!link->family->removed) {
-            link_review(link);
+            link_review(link, other_scope ? WEFT_REASON_SCOPE_CHANGED : WEFT_REASON_LOCATION_CHANGED);
         }
     }
     LIST_FOR_EACH_SAFE(node, following, &share->net.live)

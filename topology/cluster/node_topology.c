@@ -228,7 +228,7 @@ enum weft_err weft_node_peer_relocate(weft_node *node, weft_peer_id id, const ch
 static void warn_own_location(struct weft_node *node, const struct topology *topology)
 {
     struct location own = topology_own_location(topology);
-    if (policy_own_location_missing(node->settings.encryption, &own)) {
+    if (policy_own_location_missing(topology->encryption, &own)) {
         log_event(&node->log, LOG_UNLIMITED, LOG_TOPOLOGY, 'W',
                   "own location is unknown: dialing TLS everywhere, admitting nothing plain");
     }
@@ -322,4 +322,56 @@ enum weft_err weft_node_topology_apply(weft_node *node, const struct weft_topolo
         options_give(change, bytes, &changed, sizeof changed);
     }
     return topology_end(node, draft, err);
+}
+
+/* What a node has for its scope it has since its start: listeners, TLS, and the memory for it. */
+static enum weft_err scope_check(const struct weft_node *node, enum weft_encryption scope, struct weft_error *why)
+{
+    const char *name = weft_encryption_name(scope);
+    struct location own = topology_own_location(node->topology);
+    if ((uint32_t)scope > WEFT_ENCRYPTION_TRANSITIONAL) {
+        return weft_error_set(why, WEFT_ERR_INVALID,
+                              "internode_encryption: %u is none of none, rack, dc, all and transitional",
+                              (uint32_t)scope);
+    }
+    if (node->state == NODE_CREATED) {
+        return weft_error_set(why, WEFT_ERR_STATE, "internode_encryption: the node does not run yet; start it with %s",
+                              name);
+    }
+    if (policy_needs_certificate(scope) && !node_uses_tls(node)) {
+        return weft_error_set(why, WEFT_ERR_STATE,
+                              "internode_encryption: %s: this node was started without a certificate; TLS takes a "
+                              "restart",
+                              name);
+    }
+    if (!node->settings.client_only && policy_has_plain_listener(scope) && node->sockets[NODE_PORT_PLAIN] == NULL) {
+        return weft_error_set(why, WEFT_ERR_STATE,
+                              "internode_encryption: %s: this node was started without a plain listener; opening it "
+                              "takes a restart",
+                              name);
+    }
+    if (policy_own_location_missing(scope, &own)) {
+        return weft_error_set(why, WEFT_ERR_STATE,
+                              "internode_encryption: %s: the own location is unknown; tell the node its dc and rack "
+                              "first",
+                              name);
+    }
+    return WEFT_OK;
+}
+
+enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption scope, struct weft_error *why)
+{
+    struct topology *draft;
+    WEFT_TRY(scope_check(node, scope, why));
+    WEFT_TRY(topology_begin(node, &draft, why));
+    enum weft_encryption before = draft->encryption;
+    draft->encryption = scope;
+    log_event(&node->log, LOG_UNLIMITED, LOG_TOPOLOGY, 'I', "scope: internode_encryption %s instead of %s",
+              weft_encryption_name(scope), weft_encryption_name(before));
+    return topology_end(node, draft, WEFT_OK);
+}
+
+enum weft_encryption weft_node_encryption(const weft_node *node)
+{
+    return node->topology->encryption;
 }

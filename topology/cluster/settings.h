@@ -28,7 +28,7 @@ struct settings {
     uint16_t storage_port;
     uint16_t ssl_storage_port;
     bool client_only;
-    enum weft_encryption encryption;
+    enum weft_encryption encryption; /* at the start; struct topology has the one that counts */
     enum weft_client_auth client_auth;
     bool certificate_in_block;
     bool endpoint_verification;

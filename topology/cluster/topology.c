@@ -26,6 +26,7 @@ struct topology *topology_new(const struct weft_allocator *allocator, const stru
         topology->version = from->version + 1;
         memcpy(topology->dc, from->dc, sizeof topology->dc);
         memcpy(topology->rack, from->rack, sizeof topology->rack);
+        topology->encryption = from->encryption;
         topology->slot_count = from->slot_count;
         topology->peer_count = from->peer_count;
         memcpy(topology->peers, from->peers, from->slot_count * sizeof *from->peers);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The topology as one value: where this node stands, and every peer, by slot.
+/* The topology as one value: where this node stands, by which scope it encrypts, and every peer, by slot.
  *
  * What the shards see is never changed: a change is a copy with another version (node_topology.c), which each shard
  * takes over in a turn of its own (node_adopt.c).  A removed peer's entry stays in its slot, marked, until another
@@ -14,8 +14,9 @@ struct topology {
     uint64_t version;                 /* from 1 */
     char dc[WEFT_NAME_BYTES_MAX + 1]; /* our own */
     char rack[WEFT_NAME_BYTES_MAX + 1];
-    uint32_t slot_count; /* slots that were ever used */
-    uint32_t peer_count; /* in them, not removed */
+    enum weft_encryption encryption; /* the scope by which every connection is decided about */
+    uint32_t slot_count;             /* slots that were ever used */
+    uint32_t peer_count;             /* in them, not removed */
     uint32_t slots_max;
     struct peer peers[];
 };

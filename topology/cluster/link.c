@@ -31,53 +31,6 @@ static struct weft_peer_counters *link_tally(const struct link *link)
     return node_tally(link->share->node, link->share->shard->index, link->peer_index + 1, link->lane);
 }
 
-static struct weft_peer_event link_event(const struct link *link, bool up)
-{
-    return (struct weft_peer_event){.peer = link->peer->peer_id,
-                                    .address = link->peer->text,
-                                    .up = up,
-                                    .reason = up ? WEFT_REASON_NONE : link->last.reason,
-                                    .lane = link->lane};
-}
-
-/* A lane is up on a shard while one of its links is; closing for idleness does not take it down, failing to dial again
- * does. */
-static void link_note_lane(struct link *link, bool up)
-{
-    struct peer_links *family = link->family;
-    const struct weft_node *node = link->share->node;
-    if (family->lane_up[link->lane] == up || (!up && family->up_count[link->lane] > 0)) {
-        return;
-    }
-    family->lane_up[link->lane] = up;
-    if (node->on_lane != NULL) {
-        const struct weft_peer_event event = link_event(link, up);
-        node->on_lane(node->on_lane_ctx, link->share->shard, &event);
-    }
-}
-
-static void link_note_peer(struct link *link, bool up)
-{
-    struct node_shard *share = link->share;
-    struct weft_node *node = share->node;
-    if (link->lane != WEFT_LANE_CONTROL || link->noted_up == up) {
-        return;
-    }
-    link->noted_up = up;
-    if (up) {
-        COUNT(share->shard, peers_up);
-        log_event(&share->log, share->shard->now_ns, LOG_PEER_UP, 'I', "peer up %s", link->peer->text);
-    } else {
-        COUNT(share->shard, peers_down);
-        log_event(&share->log, share->shard->now_ns, LOG_PEER_DOWN, 'W', "peer down %s: %s", link->peer->text,
-                  weft_reason_name(link->last.reason));
-    }
-    if (node->on_peer != NULL) {
-        const struct weft_peer_event event = link_event(link, up);
-        node->on_peer(node->on_peer_ctx, share->shard, &event);
-    }
-}
-
 /* The longest pause after so many failures in a row. */
 static uint64_t link_pause_most_ns(uint32_t failures)
 {
@@ -159,7 +112,7 @@ static void link_set_leaving(struct link *link)
     weft_error_set_reason(&link->last, WEFT_ERR_UNREACHABLE, WEFT_REASON_DRAINING, "the peer is stopping");
 }
 
-static struct policy_decision link_decide(const struct link *link)
+struct policy_decision link_decide(const struct link *link)
 {
     const struct node_shard *share = link->share;
     struct location own = topology_own_location(share->topology);
@@ -169,7 +122,7 @@ static struct policy_decision link_decide(const struct link *link)
     return policy_outgoing(share->topology->encryption, &own, &theirs, link->lane);
 }
 
-static void link_dial(struct link *link)
+void link_dial(struct link *link)
 {
     struct node_shard *share = link->share;
     if (link->family->leaving) {
@@ -491,68 +444,6 @@ void link_remove(struct link *link)
         link_forget(link);
     } else if (link->state == LINK_DIALING) {
         conn_abort(&link->channel->conn, WEFT_ERR_CLOSED, WEFT_REASON_PEER_REMOVED);
-    }
-}
-
-/* The connection that it has, or is about to have, is none that it would make now. */
-static void link_move(struct link *link, enum weft_reason why)
-{
-    struct node_shard *share = link->share;
-    COUNT(share->shard, links_moved);
-    link->family->up_count[link->lane] -= link->state == LINK_UP;
-    link_heartbeat_stop(link);
-    node_part(share, link->channel, why);
-    link->failures = 0;
-    link_dial(link);
-}
-
-/* It is of the wrong kind; the peer may learn of that later. */
-static void link_move_to(struct link *link, const struct policy_decision *now, enum weft_reason why)
-{
-    struct node_shard *share = link->share;
-    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, 'D', "link %s lane %s is made again: %s after %s",
-              link->peer->text, weft_lane_name(link->lane), weft_reason_name(now->reason),
-              weft_reason_name(link->decision.reason));
-    link->moving_until_ns = share->shard->now_ns + share->node->settings.drain_timeout_ns;
-    link_move(link, why);
-}
-
-/* Its peer's certificate is not what the topology asks for now. */
-static void link_distrust(struct link *link, enum weft_reason why)
-{
-    struct node_shard *share = link->share;
-    log_event(&share->log, share->shard->now_ns, LOG_LINK_DOWN, 'W', "link %s lane %s no longer proves its peer: %s",
-              link->peer->text, weft_lane_name(link->lane), weft_reason_name(why));
-    link_move(link, why);
-}
-
-void link_review(struct link *link, enum weft_reason why)
-{
-    const struct policy_decision now = link_decide(link);
-    bool other = now.verdict != link->decision.verdict;
-    if (link->state == LINK_BACKOFF && other) {
-        link_return(link); /* what failed before is not what is dialed now */
-    } else if (link->state == LINK_UP || link->state == LINK_DIALING) {
-        if (other) {
-            link_move_to(link, &now, why);
-            return;
-        }
-        enum weft_reason unproven = link->state == LINK_UP
-                                        ? node_check_identity(link->share, link->channel, NULL, link->peer, NULL)
-                                        : WEFT_REASON_NONE;
-        if (unproven != WEFT_REASON_NONE) {
-            link_distrust(link, unproven);
-            return;
-        }
-        link->decision = now;
-        link->channel->decision = now.reason;
-    }
-}
-
-void link_renew(struct link *link, enum weft_reason reason)
-{
-    if (link->state == LINK_UP) {
-        link_move(link, reason);
     }
 }
 

@@ -73,8 +73,9 @@ void link_leave(struct link *link);
 void link_return(struct link *link);
 /* The peer was removed: calls that wait fail, those under way have the drain timeout, then it is forgotten. */
 void link_remove(struct link *link);
-/* Locations or the scope changed, as `why` says: if the policy now decides otherwise, or for another reason, act on it.
- */
+
+/* link_review.c.  Locations or the scope changed, as `why` says: if the policy now decides otherwise, or for another
+ * reason, act on it. */
 void link_review(struct link *link, enum weft_reason why);
 /* Make its connection again; the former one ends with its last call, for this reason. */
 void link_renew(struct link *link, enum weft_reason reason);
@@ -90,6 +91,15 @@ WEFT_NODISCARD static inline enum weft_err link_call(struct link *link, const st
     }
     return link_call_down(link, request);
 }
+
+/* What would be dialed now; and dial it. */
+struct policy_decision link_decide(const struct link *link);
+void link_dial(struct link *link);
+
+/* link_note.c.  A lane is up on a shard while one of its links is; closing for idleness does not take it down, failing
+ * to dial again does. */
+void link_note_lane(struct link *link, bool up);
+void link_note_peer(struct link *link, bool up);
 
 /* The heartbeat of a control link that is up; link_heartbeat.c. */
 void link_heartbeat_start(struct link *link);

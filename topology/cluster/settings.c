@@ -64,8 +64,17 @@ enum weft_err settings_address(struct address *to, const char *text, uint16_t po
         return weft_error_set(why, code, "%s: %s is a multicast or broadcast address; name one of a single node", what,
                               text);
     }
+    return WEFT_OK;
+}
+
+/* One of ours: it needs its interface.  A peer's may lack it: files of locations name such nodes, and only dialing them
+ * fails. */
+static enum weft_err settings_own_address(struct address *to, const char *text, uint16_t port, const char *what,
+                                          struct weft_error *why)
+{
+    WEFT_TRY(settings_address(to, text, port, what, WEFT_ERR_CONFIG, why));
     if (address_is_link_local(to) && to->scope == 0) {
-        return weft_error_set(why, code,
+        return weft_error_set(why, WEFT_ERR_CONFIG,
                               "%s: %s is link-local, and each interface has such addresses; write the interface too, "
                               "such as fe80::1%%eth0",
                               what, text);
@@ -107,7 +116,7 @@ static enum weft_err settings_init_second_address(struct settings *settings, con
     if (text == NULL) {
         return WEFT_OK;
     }
-    WEFT_TRY(settings_address(&second, text, settings->storage_port, "second_listen_address", WEFT_ERR_CONFIG, why));
+    WEFT_TRY(settings_own_address(&second, text, settings->storage_port, "second_listen_address", why));
     if (address_is_any(&second)) {
         return weft_error_set(why, WEFT_ERR_CONFIG, "second_listen_address: %s stands for any address; name one", text);
     }
@@ -128,12 +137,10 @@ static enum weft_err settings_init_addresses(struct settings *settings, const st
         return weft_error_set(why, WEFT_ERR_CONFIG, "storage_port and ssl_storage_port are both %u; they must differ",
                               settings->storage_port);
     }
-    WEFT_TRY(settings_address(&settings->listen_address, listen, settings->storage_port, "listen_address",
-                              WEFT_ERR_CONFIG, why));
+    WEFT_TRY(settings_own_address(&settings->listen_address, listen, settings->storage_port, "listen_address", why));
     WEFT_TRY(settings_init_second_address(settings, options->second_listen_address, why));
     if (options->dial_address != NULL) {
-        WEFT_TRY(
-            settings_address(&settings->dial_address, options->dial_address, 0, "dial_address", WEFT_ERR_CONFIG, why));
+        WEFT_TRY(settings_own_address(&settings->dial_address, options->dial_address, 0, "dial_address", why));
     } else if (!address_is_any(&settings->listen_address) && !options->client_only) {
         settings->dial_address = settings->listen_address;
         settings->dial_address.port = 0;

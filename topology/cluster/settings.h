@@ -74,12 +74,11 @@ WEFT_NODISCARD enum weft_err settings_init(struct settings *settings, const stru
                                            struct weft_error *why);
 struct location settings_location(const struct settings *settings);
 
-/* NULL becomes "". */
 /* An address of one node, or one to listen on, as text.
- * @return ok | code: why names `what`; the text is no numeric address, or a group's, or link-local and says no
- *         interface */
+ * @return ok | code: why names `what`; the text is no numeric address, or a group's */
 WEFT_NODISCARD enum weft_err settings_address(struct address *to, const char *text, uint16_t port, const char *what,
                                               enum weft_err code, struct weft_error *why);
+/* NULL becomes "". */
 WEFT_NODISCARD enum weft_err settings_copy_name(char to[WEFT_NAME_BYTES_MAX + 1], const char *from, const char *what,
                                                 struct weft_error *why);
 

@@ -50,7 +50,7 @@ static void listener_pause(struct listener *listener, int32_t os_errno)
 /* Accept nothing for so long; what is on its way still arrives. */
 static void listener_rest(struct listener *listener, uint64_t rest_ns)
 {
-    if (!listener->resting && !listener->closing && !listener->released && io_op_busy(&listener->accept)) {
+    if (!listener->resting && !listener->released && io_op_busy(&listener->accept)) {
         listener->resting = true;
         listener->rest_ns = rest_ns;
         io_cancel(listener->net->shard->io, &listener->accept);
@@ -81,16 +81,12 @@ static void listener_accept_done(struct io_op *op, const struct io_event *event)
     if (event->result >= 0) {
         listener->pausing = false;
         listener_count_accept(listener);
-        if (listener->closing) {
-            listener->net->shard->place.backend->socket_close(listener->net->shard->place.host, event->result);
-        } else {
-            listener->accepted(listener, event->result, &event->from);
-        }
+        listener->accepted(listener, event->result, &event->from);
     }
     if (event->result == -ECONNABORTED) {
         COUNT(listener->net->shard, accepts_gone); /* the peer had ended it before it was taken */
     }
-    if (event->more || listener->closing || listener->released) {
+    if (event->more || listener->released) {
         return;
     }
     if (listener->resting) {
@@ -114,7 +110,7 @@ void listener_start(struct listener *listener, struct net *net, int32_t socket, 
 
 void listener_release(struct listener *listener)
 {
-    if (listener->net == NULL || listener->closing || listener->released) {
+    if (listener->net == NULL || listener->released) {
         return;
     }
     listener->released = true;
@@ -122,16 +118,6 @@ void listener_release(struct listener *listener)
     if (io_op_busy(&listener->accept)) {
         io_cancel(listener->net->shard->io, &listener->accept);
     }
-}
-
-void listener_stop(struct listener *listener)
-{
-    if (listener->net == NULL || listener->closing) {
-        return;
-    }
-    listener->closing = true;
-    timer_wheel_stop(&listener->net->shard->wheel, &listener->pause);
-    io_cancel(listener->net->shard->io, &listener->accept);
 }
 
 bool listener_idle(const struct listener *listener)

@@ -26,7 +26,6 @@ struct listener {
     void *ctx;
     int32_t socket;
     bool secure; /* the owner's */
-    bool closing;
     bool released;
     bool pausing; /* since the last socket that arrived */
     bool resting; /* its operation ends, to be armed again after a while */
@@ -43,10 +42,9 @@ void listener_start(struct listener *listener, struct net *net, int32_t socket, 
                     void *ctx);
 /* There is no room for more connections: accept nothing for a tenth of a second. */
 void listener_full(struct listener *listener);
-/* Accept no more; what is on its way is still taken.  listener_idle tells when it may be started again. */
+/* Accept no more; what is on its way is still taken.  listener_idle tells when it may be started again, and when the
+ * socket may be closed. */
 void listener_release(struct listener *listener);
-/* Stop accepting; listener_idle tells when the socket may be closed. */
-void listener_stop(struct listener *listener);
 bool listener_idle(const struct listener *listener);
 
 #endif

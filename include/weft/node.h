@@ -306,8 +306,8 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_on_lane(weft_node *node, weft_pe
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx,
                                                       struct weft_error *why);
 
-/** Stop taking connections and calls, finish what runs, within drain_timeout.  Callable from a signal handler or any
- *  thread; returns at once, and weft_node_wait returns when it is done.  NULL is fine.  @shard any */
+/** Refuse new connections (`draining`) and calls, finish what runs, within drain_timeout.  Callable from a signal
+ *  handler or any thread; returns at once, and weft_node_wait returns when it is done.  NULL is fine.  @shard any */
 WEFT_API void weft_node_drain(weft_node *node);
 
 /** Wait until the node has stopped.  @return 0 if it drained, 1 if the drain timeout cut something off; 0 for NULL

@@ -104,6 +104,70 @@ static void drain__a_client_never_closes__nothing_was_cut_off(void **state)
     close(client);
 }
 
+/* A third node meets one that drains: told so by name, and answered by nothing else; and a client that is no weft node
+ * is closed. */
+static void meet_while_draining(struct pair *pair, struct host *late)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    struct asked asked;
+    uint8_t us[8];
+    uint8_t byte;
+    static const uint8_t offer[] = {'S', 'S', 'T', 'A', 'R', 'R', 'P', 'C', 0, 0, 0, 0};
+    pair_start(pair);
+    struct answer answer = host_call_patient(&pair->a, VERB_HELLO, 0);
+    expect_ok(&answer, 0);
+    to.sin_port = htons(host_port(&pair->b));
+    assert_int_equal(inet_pton(AF_INET, pair->b.address, &to.sin_addr), 1);
+    sleep_begin(&asked, &pair->a, us, 1500000);
+    host_until_counter(&pair->b, COUNTER(requests_received), 2);
+    weft_node_drain(pair->b.node);
+    host_start(late);
+    host_until_logged(late, "draining: refused by the peer: draining");
+    host_until_counter(&pair->b, COUNTER(refused_by_reason) + WEFT_REASON_DRAINING * sizeof(uint64_t), 1);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client >= 0);
+    assert_int_equal(connect(client, (const struct sockaddr *)(const void *)&to, sizeof to), 0);
+    assert_int_equal(write(client, offer, sizeof offer), sizeof offer);
+    assert_int_equal(read(client, &byte, 1), 0); /* closed without a word */
+    close(client);
+    assert_int_equal(weft_node_wait(pair->b.node), 0);
+    asked_wait(&asked);
+    expect_ok(&asked.answer, 0);
+    uint64_t told = host_refused(late, WEFT_REASON_DRAINING);
+    assert_true(told > 0);
+    assert_true(host_refused(&pair->b, WEFT_REASON_DRAINING) >= told + 1); /* and the client */
+}
+
+static void drain__a_node_dials_meanwhile__told_so(void **state)
+{
+    struct pair *pair = *state;
+    struct host late;
+    host_init(&late, 3, pair->backend);
+    host_knows(&late, &pair->b, "dc1", "r1");
+    host_knows(&pair->b, &late, "dc1", "r1");
+    meet_while_draining(pair, &late);
+    host_fini(&late);
+}
+
+static void drain__a_node_dials_by_tls_meanwhile__told_so(void **state)
+{
+    struct pair *pair = *state;
+    struct host late;
+    struct host_tls tls;
+    host_init(&late, 3, pair->backend);
+    host_knows(&late, &pair->b, "dc1", "r1");
+    host_knows(&pair->b, &late, "dc1", "r1");
+    authority_open(&pair->authority);
+    authority_ca(&pair->authority, "ca");
+    authority_node(&pair->authority, "node", "ca");
+    host_use_tls(&pair->a, &pair->tls_a, &pair->authority, "node", "ca");
+    host_use_tls(&pair->b, &pair->tls_b, &pair->authority, "node", "ca");
+    host_use_tls(&late, &tls, &pair->authority, "node", "ca");
+    pair->a.options.encryption = pair->b.options.encryption = late.options.encryption = WEFT_ENCRYPTION_TRANSITIONAL;
+    meet_while_draining(pair, &late);
+    host_fini(&late);
+}
+
 static void drain__asked_before_the_start__ends_at_once(void **state)
 {
     struct pair *pair = *state;
@@ -180,6 +244,8 @@ int main(void)
         {"drain__calls_run__they_finish_and_no_new_ones", drain__calls_run__they_finish_and_no_new_ones},
         {"drain__takes_too_long__cut_off_and_said_so", drain__takes_too_long__cut_off_and_said_so},
         {"drain__a_client_never_closes__nothing_was_cut_off", drain__a_client_never_closes__nothing_was_cut_off},
+        {"drain__a_node_dials_meanwhile__told_so", drain__a_node_dials_meanwhile__told_so},
+        {"drain__a_node_dials_by_tls_meanwhile__told_so", drain__a_node_dials_by_tls_meanwhile__told_so},
         {"drain__asked_before_the_start__ends_at_once", drain__asked_before_the_start__ends_at_once},
         {"node__wrong_state__refused", node__wrong_state__refused},
         {"node__address_is_taken__error_names_it_and_a_later_start_works",

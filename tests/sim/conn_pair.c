@@ -428,7 +428,7 @@ void witness_resume(struct witness *witness)
 static void end_stop_listening(void *ctx, struct weft_shard *shard)
 {
     (void)shard;
-    listener_stop(&((struct conn_end *)ctx)->listener);
+    listener_release(&((struct conn_end *)ctx)->listener);
 }
 
 static bool end_listens_no_more(void *ctx)

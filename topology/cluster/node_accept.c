@@ -329,7 +329,8 @@ static void accept_down(struct channel *channel)
     struct node_shard *share = accept_share(channel);
     accept_uncount(channel);
     enum weft_reason reason = channel->conn.error.reason;
-    if (reason_is_refusal(reason) && reason != WEFT_REASON_DRAINING) {
+    bool ended = reason == WEFT_REASON_DRAINING && channel->conn.error.code != WEFT_ERR_REFUSED;
+    if (reason_is_refusal(reason) && !ended) {
         node_refused(share, channel, "in from");
         return;
     }

@@ -104,10 +104,10 @@ void node_accept_from(struct node_shard *share, uint32_t index, struct listener 
     }
 }
 
-void node_accept_stop(struct listener listeners[NODE_PORTS])
+void node_accept_release(struct listener listeners[NODE_PORTS])
 {
     for (int port = 0; port < NODE_PORTS; port++) {
-        listener_stop(&listeners[port]);
+        listener_release(&listeners[port]);
     }
 }
 

@@ -26,7 +26,8 @@ void node_close_listeners(struct weft_node *node);
 
 /* Accept on this shard what the kernel gives to the sockets of that one. */
 void node_accept_from(struct node_shard *share, uint32_t index, struct listener listeners[NODE_PORTS]);
-void node_accept_stop(struct listener listeners[NODE_PORTS]);
+/* Accept no more; what is on its way is still taken. */
+void node_accept_release(struct listener listeners[NODE_PORTS]);
 bool node_accept_rests(const struct listener listeners[NODE_PORTS]);
 
 #endif

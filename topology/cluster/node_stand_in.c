@@ -72,9 +72,7 @@ static void stand_in_end(struct node_shard *share, uint32_t index)
     struct stand_in *stand_in = &share->stand_ins[index];
     log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'I', "shard %u is run again", index);
     stand_in->standing = false;
-    for (int port = 0; port < NODE_PORTS; port++) {
-        listener_release(&stand_in->listeners[port]);
-    }
+    node_accept_release(stand_in->listeners);
 }
 
 static void stand_in_look(struct timer *timer, void *ctx)
@@ -111,7 +109,7 @@ void node_stand_in_stop(struct node_shard *share)
     }
     timer_wheel_stop(&share->shard->wheel, &share->stand_in_timer);
     for (uint32_t i = 0; i < share->node->shard_count; i++) {
-        node_accept_stop(share->stand_ins[i].listeners);
+        node_accept_release(share->stand_ins[i].listeners);
     }
 }
 

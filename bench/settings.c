@@ -42,6 +42,7 @@ void bench_settings_init(struct bench_settings *settings)
         .size = 64,
         .in_flight = 128,
         .connections = 1,
+        .timeout_ms = WEFT_CALL_TIMEOUT_MS_DEFAULT,
         .server_cpu = cpus[0],
         .client_cpu = cpus[1],
     };

@@ -34,7 +34,7 @@ struct bench_settings {
     uint32_t in_flight;  /* over all connections; of an open loop the most */
     uint32_t rate;       /* calls a second, by a schedule that waits for nobody; 0: a closed loop */
     uint32_t handler_us; /* CPU that the local server burns for each call */
-    uint32_t timeout_ms; /* of a call; 0: the library's default */
+    uint32_t timeout_ms; /* of a call */
     uint32_t connections;
     uint32_t beside_count; /* calls under way on the bulk lane meanwhile; 0: none */
     uint32_t beside_size;  /* bytes of each */

@@ -50,8 +50,8 @@ static const struct argp_option rpc_options[] = {
     {"size", KEY_SIZE, "BYTES", 0, "Payload of a call, and of its reply: 0 to 16M, with K or M if wanted (default 64)",
      2},
     {"in-flight", KEY_IN_FLIGHT, "N", 0,
-     "Calls under way at any time, in total, spread evenly over the connections "
-     "(default 128)",
+     "Calls under way at any time, in total, spread evenly over the connections, as far as a connection has room: "
+     "for 4 MiB that are not sent yet (default 128)",
      2},
     {"connections", KEY_CONNECTIONS, "N", 0, "Connections (default 1)", 2},
     {"oneway", KEY_ONE_WAY, NULL, 0,
@@ -60,15 +60,14 @@ static const struct argp_option rpc_options[] = {
      2},
     {"beside-bulk", KEY_BESIDE, "NxBYTES", 0,
      "Keep N writes of BYTES (with K or M) under way on the bulk lane meanwhile, such as 4x1M: what is measured are "
-     "the "
-     "calls beside them",
+     "the calls beside them",
      2},
     {"rate", KEY_RATE, "N", 0,
      "Make N calls a second by a schedule that waits for no answer (an open loop); N of --in-flight is then the most "
      "that are under way (default 16384), and a latency counts from the scheduled time",
      2},
     {"handler-us", KEY_HANDLER, "US", 0, "The handler burns US microseconds of the local server's CPU (default 0)", 2},
-    {"timeout-ms", KEY_TIMEOUT, "MS", 0, "Timeout of a call (default 5000)", 2},
+    {"timeout-ms", KEY_TIMEOUT, "MS", 0, "Timeout of a call (default 10000)", 2},
     {"seconds", KEY_SECONDS, "S", 0, "How long to measure, after 0.3 s of warm-up (default 3)", 2},
     {NULL, 0, NULL, 0, "The sides, both alike:", 3},
     {"cpus", KEY_CPUS, "SERVER,CLIENT", 0, "CPU of each side (default: the first two that there are)", 3},
@@ -108,13 +107,13 @@ static const char rpc_doc[] =
     "  weft bench rpc --connections 1000 --in-flight 2000\n"
     "  weft bench rpc --to 10.0.0.2:7000 --connections 4 --seconds 10\n"
     "\n"
-    "JSON: rate_per_s, bytes_per_s (payload, one way), latency_ns {p50 p90 p99 p999 max mean} (null for --oneway), "
-    "beside_bulk {in_flight size calls bytes_per_s} (null without), zero_copy {sends copied} (of the client), "
-    "sums {offered not_accepted sent answered busy expired expired_at_peer failed never_left} and served {received "
+    "JSON: loop (closed, or open with --rate), rate_per_s, bytes_per_s (payload, one way), latency_ns {p50 p90 p99 "
+    "p999 max mean} (null for --oneway), beside_bulk {in_flight size calls bytes_per_s} (null without), "
+    "zero_copy {sends copied registered} (of the client), sums {offered not_accepted sent answered busy expired "
+    "expired_at_peer failed never_left} and served {received "
     "answered busy expired failed aborted} of the whole load (null without --rate; served null for --to), memory "
     "{budget client server}, calls, errors, enters_per_call and cpu_ns_per_call {client, server} (server null for "
-    "--to), interval_ns, "
-    "settings.\n"
+    "--to), measured_seconds, interval_ns, error (null, or the first one's line), settings.\n"
     "\n"
     "Exit codes: 0 measured, 1 it failed or a call did, 2 usage.";
 

@@ -79,7 +79,6 @@ int main(void)
     struct greetings greetings = {0};
     weft_node *server = NULL;
     weft_node *client = NULL;
-    weft_peer_id id;
     struct weft_peer_options peer = WEFT_PEER_OPTIONS_INIT;
     struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
     options.shards = "1";
@@ -90,12 +89,11 @@ int main(void)
     options.peers = &peer;
     options.peer_count = 1;
     peer.addresses[0] = SERVER_ADDRESS;
-    id.bits = 1; /* peers are numbered from 1, in the order of the options */
     if (!err) {
         err = node_start(&client, &options, &why);
     }
     if (!err) {
-        err = greet(client, id, &greetings, &why);
+        err = greet(client, weft_node_peer_find(client, SERVER_ADDRESS), &greetings, &why);
     }
     if (err) {
         fprintf(stderr, "%s: %s\n", weft_err_name(err), why.text);

@@ -33,7 +33,7 @@ enum weft_executed {
     WEFT_EXECUTED_YES = 2    /**< the peer answered */
 };
 
-/** How a call ended. */
+/** How a call ended.  In C++ it is always `struct weft_reply`, since weft_reply alone is the function. */
 struct weft_reply {
     struct weft_span payload; /**< borrowed: valid until the callback returns */
     struct weft_error error;  /**< code 0 on success */

@@ -30,7 +30,7 @@ struct weft_histogram {
 
 /** What the shards of a node measured, summed.  Grows at its end only. */
 struct weft_metrics {
-    struct weft_histogram call_ns[WEFT_LANE_COUNT];    /**< calls that the peer answered, nanoseconds, by lane */
+    struct weft_histogram call_ns[WEFT_LANE_COUNT];    /**< calls that got a reply and no error, nanoseconds, by lane */
     struct weft_histogram handler_us[WEFT_LANE_COUNT]; /**< requests that were answered, microseconds, by lane */
     struct weft_histogram turn_ns;                     /**< turns of a shard, without their sleep, nanoseconds */
     struct weft_histogram turn_events;                 /**< completions handled in one turn */

@@ -105,10 +105,11 @@ struct weft_node_options {
     const char *node_id;        /**< UUID; NULL: a random one for this run */
     uint64_t incarnation;       /**< 0: the start time */
     const char *listen_address; /**< numeric; NULL: "127.0.0.1" */
-    const char *dial_address;   /**< numeric source of outgoing connections; NULL: listen_address */
+    const char *dial_address;   /**< numeric source of outgoing connections; NULL: listen_address,
+                                     or the system's choice if that is any address or the node is client_only */
     uint16_t storage_port;      /**< 0: 7000 */
     uint16_t ssl_storage_port;  /**< 0: 7001 */
-    bool client_only;           /**< open no listener */
+    bool client_only;           /**< open no listener: of listen_address and the ports nothing is used */
     enum weft_encryption encryption;
     struct weft_tls_options tls;
     enum weft_require_hello require_hello;
@@ -287,7 +288,7 @@ struct weft_peer_event {
     weft_peer_id peer;
     const char *address; /**< borrowed until return */
     bool up;
-    enum weft_reason reason; /**< why it is down */
+    enum weft_reason reason; /**< why it is down; draining: the peer leaves, or this node does */
     enum weft_lane lane;     /**< control: the peer as a whole */
 };
 typedef void weft_peer_fn(void *ctx, weft_shard *shard, const struct weft_peer_event *event);
@@ -355,7 +356,9 @@ typedef void weft_link_fn(void *ctx, const struct weft_link *link);
  *  @param fn runs on the calling thread; NULL: nobody is told   @shard control   @blocks */
 WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
 
-/** Counters of one shard, only ever growing.  New ones are added at the end. */
+/** Counters of one shard, only ever growing.  New ones are added at the end.  The manual's page on the status explains
+ * each.  calls_failed contains calls_expired and calls_cancelled here, and requests_failed requests_busy, unlike in
+ * struct weft_peer_counters. */
 /* clang-format off */
 #define WEFT_COUNTERS(X)                                                                                               \
     X(turns)                                                                                                           \

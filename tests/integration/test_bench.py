@@ -122,6 +122,15 @@ class Result(unittest.TestCase):
         # A closed loop: the window divided by the latency is the rate (Little's law).
         self.assertAlmostEqual(result["latency_ns"]["mean"] * result["rate_per_s"] / 1e9 / 128, 1, delta=0.3)
 
+    def test_settings__nothing_said__are_the_defaults_of_the_help(self):
+        told = dict(re.findall(r"--([a-z-]+)=\S+\s+(?:(?!--)[^(])*?\(default ([0-9]+)\)", bench("--help").stdout))
+        settings = measure("--local", *SHORT)["settings"]
+        self.assertGreaterEqual(set(told), {"timeout-ms", "handler-us", "size", "connections"})
+        for name, default in told.items():
+            if name != "seconds":
+                with self.subTest(name):
+                    self.assertEqual(settings[name.replace("-", "_")], int(default))
+
     def test_one_way__counted_by_the_receiver__no_latency(self):
         result = measure("--local", "--oneway", "--size", "1M", "--in-flight", "8", *SHORT)
         self.assertIsNone(result["latency_ns"])

@@ -106,7 +106,8 @@ class Pair(unittest.TestCase):
         leaver.stop()
         self.assertLess(time.monotonic() - begin, 4)  # nothing was cut off, and nobody was waited for in vain
         stayer.wait_log(rf"peer down {ADDRESSES[1]}: draining", 10)
-        self.assertRegex(leaver.log(), rf"peer down {ADDRESSES[0]}: draining")
+        self.assertRegex(leaver.log(), rf"I peer left {ADDRESSES[0]}: draining")
+        self.assertNotRegex(leaver.log(), "peer down")
         self.assertNotRegex(stayer.log(), rf"{ADDRESSES[1]}.*(closed_by_peer|connection_reset|truncated)")
         leaver.start()
         harness.wait_until(lambda: stayer.log().count(f"peer up {ADDRESSES[1]}") == 2, stayer.log, 20)

@@ -40,8 +40,9 @@ void link_note_peer(struct link *link, bool up)
         log_event(&share->log, share->shard->now_ns, LOG_PEER_UP, 'I', "peer up %s", link->peer->text);
     } else {
         COUNT(share->shard, peers_down);
-        log_event(&share->log, share->shard->now_ns, LOG_PEER_DOWN, 'W', "peer down %s: %s", link->peer->text,
-                  weft_reason_name(link->last.reason));
+        bool left = link->last.code == WEFT_ERR_DRAINING; /* by this node, which is stopping: nothing is wrong there */
+        log_event(&share->log, share->shard->now_ns, LOG_PEER_DOWN, left ? 'I' : 'W', "peer %s %s: %s",
+                  left ? "left" : "down", link->peer->text, weft_reason_name(link->last.reason));
     }
     if (node->on_peer != NULL) {
         const struct weft_peer_event event = link_event(link, up);

@@ -46,10 +46,11 @@ static void errors_call(struct cluster_node *node, enum weft_lane lane, enum des
 static bool errors_round(struct cluster *cluster)
 {
     uint32_t first = cluster->call_count;
+    uint32_t bulk = cluster->options.aim.call == IO_LAND ? CLUSTER_PAYLOAD_BYTES_MAX : 40000;
     for (uint32_t i = 0; i < 2; i++) {
         struct cluster_node *node = &cluster->nodes[i];
         errors_call(node, WEFT_LANE_CONTROL, DESTINY_NOW, 64);
-        errors_call(node, WEFT_LANE_BULK, DESTINY_NOW, 40000);
+        errors_call(node, WEFT_LANE_BULK, DESTINY_NOW, bulk);
         errors_call(node, WEFT_LANE_NORMAL, DESTINY_NOW, 300);
         errors_call(node, WEFT_LANE_NORMAL, DESTINY_ONE_WAY, 64);
     }
@@ -100,8 +101,9 @@ static void errors_sweep(uint32_t call, uint32_t struck_min)
     const int32_t *codes;
     uint32_t code_count = sim_error_codes(call, &codes);
     struct cluster_totals totals = {0};
+    uint32_t layers = call == IO_LAND ? 1 : 2; /* sealed bytes never land */
     for (uint32_t i = 0; i < code_count; i++) {
-        for (uint32_t tls = 0; tls < 2; tls++) {
+        for (uint32_t tls = 0; tls < layers; tls++) {
             struct sim_aim aim = {.call = call, .code = codes[i], .nth = 1};
             while (errors_run(&aim, tls == 1 ? WEFT_ENCRYPTION_ALL : WEFT_ENCRYPTION_NONE, &totals)) {
                 aim.nth++;
@@ -115,7 +117,7 @@ static void errors_sweep(uint32_t call, uint32_t struck_min)
     print_message("%s: %llu errors, %llu runs, %llu of %llu calls failed\n", sim_call_name(call),
                   (unsigned long long)totals.errors[call], (unsigned long long)totals.runs,
                   (unsigned long long)(totals.calls - totals.by_err[WEFT_OK]), (unsigned long long)totals.calls);
-    assert_int_equal(totals.errors[call], totals.runs - 2 * code_count);
+    assert_int_equal(totals.errors[call], totals.runs - layers * code_count);
 }
 
 static void accept__any_fails__found_again(void **state)
@@ -134,6 +136,12 @@ static void recv__any_fails__calls_end_once(void **state)
 {
     (void)state;
     errors_sweep(IO_RECV, 40);
+}
+
+static void land__any_fails__calls_end_once(void **state)
+{
+    (void)state;
+    errors_sweep(IO_LAND, 4); /* a request and an answer each way */
 }
 
 static void send__any_fails__calls_end_once(void **state)
@@ -172,6 +180,7 @@ int main(void)
         cmocka_unit_test(accept__any_fails__found_again),
         cmocka_unit_test(connect__any_fails__dialed_again),
         cmocka_unit_test(recv__any_fails__calls_end_once),
+        cmocka_unit_test(land__any_fails__calls_end_once),
         cmocka_unit_test(send__any_fails__calls_end_once),
         cmocka_unit_test(shutdown__any_fails__drained_in_time),
         cmocka_unit_test(close__any_fails__socket_is_gone),

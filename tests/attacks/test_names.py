@@ -44,6 +44,8 @@ ADDRESSES = {
     "name_of_256_bytes": ("a" * 256, "256 bytes", "256 bytes"),
     "name_of_a_label_of_64_bytes": ("a" * 64 + ".invalid", "cannot resolve", "cannot resolve"),
     "name_that_is_nobodys": ("nosuch.invalid", "cannot resolve", "cannot resolve"),
+    "name_with_a_dot_at_its_end": ("nosuch.invalid.", "cannot resolve", "cannot resolve"),
+    "name_with_two_dots_in_a_row": ("nosuch..invalid", "cannot resolve", "cannot resolve"),
     "name_with_underscore": ("under_score.invalid", "cannot resolve", "cannot resolve"),
     "name_with_space": ("'a b'", '"a b"', '"a b"'),
     "empty": ("''", "empty", "empty"),

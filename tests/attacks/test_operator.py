@@ -286,11 +286,22 @@ class Limits(OperatorCase):
                                      preexec_fn=limit(resource.RLIMIT_MEMLOCK, 8192 * 1024),
                                      user=NOBODY, group=NOBODY, extra_groups=[])
 
-    def test_io_uring__forbidden_or_missing__epoll_and_said(self):
+    def assert_epoll_where_forbidden(self, **user):
         for error, pattern in ((errno.EPERM, "^W using epoll: .*io_uring is forbidden here"),
                                (errno.ENOSYS, "^W using epoll: .*this kernel has no io_uring")):
             with self.subTest(error=error):
-                self.assert_serves_and_warns(pattern, preexec_fn=lambda error=error: forbid_io_uring(error))
+                self.assert_serves_and_warns(pattern, preexec_fn=lambda error=error: forbid_io_uring(error), **user)
+
+    def test_io_uring__forbidden_or_missing__epoll_and_said(self):
+        self.assert_epoll_where_forbidden()
+
+    def test_io_uring__forbidden_to_a_user_who_may_lock_nothing__epoll_and_said(self):
+        if not nobody_can_run():
+            self.skipTest("cannot run as another user")
+        before = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_MEMLOCK, before)
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, before[1]))
+        self.assert_epoll_where_forbidden(user=NOBODY, group=NOBODY, extra_groups=[])
 
 
 class Streams(OperatorCase):
@@ -362,6 +373,25 @@ class Streams(OperatorCase):
                     self.assertNotEqual(done.returncode, 0)
                     self.assertTrue(done.stderr)
 
+    def test_result__with_nowhere_to_go__no_success(self):
+        def close_stdout():
+            os.close(1)
+
+        for arguments in (["version"], ["--help"], ["check", self.config()], ["info"]):
+            with self.subTest(arguments):
+                done = run(*arguments, stdout=None, preexec_fn=close_stdout)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertTrue(done.stderr)
+
+    def test_result__whose_reader_is_gone__ends(self):
+        for arguments in (["version"], ["--help"], ["check", self.config()], ["info"]):
+            with self.subTest(arguments):
+                reader, writer = os.pipe()
+                os.close(reader)
+                done = run(*arguments, stdout=writer)
+                os.close(writer)
+                self.assertNotEqual(done.returncode, 0)
+
     def test_status__in_no_folder__said_and_not_started(self):
         done = run("node", self.config(), "--status", "/nowhere/status.json")
         self.assert_refused(done, "/nowhere/status.json")
@@ -422,6 +452,18 @@ class Signals(OperatorCase):
             self.assertFalse(client.finish(slow).failed)
             self.assertEqual(client.read_to_end(), b"")
         self.assertEqual(process.wait(15), 0)
+
+    def test_sigterm__while_it_reads_its_files_again__drains_and_exit_0(self):
+        for delay_ms in (0, 1, 2, 5, 10, 20):
+            with self.subTest(delay_ms):
+                process = self.start()
+                self.call()
+                for _ in range(3):
+                    process.send_signal(signal.SIGHUP)
+                threading.Event().wait(delay_ms / 1000)
+                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGHUP)
+                self.assertEqual(process.wait(15), 0, self.log())
 
     def test_sigterm__while_it_starts__ends_at_once(self):
         path = self.config()

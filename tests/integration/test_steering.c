@@ -4,6 +4,10 @@
  * from by hand, and dials by the real backends. */
 #include "tests/integration/io_world.h"
 
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sys/socket.h>
+
 #include "engine/base/prng.h"
 
 #define SHARDS 4u
@@ -123,6 +127,46 @@ static void dial__any_port__every_shard_gets_its_share(void **state)
     }
 }
 
+/* Connect with options between the IP and the TCP header; the listener that has the connection. */
+static uint32_t group_dial_with_options(const struct group *group, uint32_t option_bytes)
+{
+    uint8_t options[40];
+    struct sockaddr_storage storage;
+    uint32_t bytes = address_to_system(&group->address, &storage);
+    uint32_t found = UINT32_MAX;
+    int dialed = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(options, IPOPT_NOP, sizeof options);
+    assert_true(dialed >= 0);
+    assert_int_equal(setsockopt(dialed, IPPROTO_IP, IP_OPTIONS, options, option_bytes), 0);
+    assert_int_equal(connect(dialed, (const struct sockaddr *)&storage, bytes), 0);
+    for (uint32_t i = 0; i < group->count; i++) {
+        int accepted = accept(group->sockets[i], NULL, NULL);
+        if (accepted >= 0) {
+            assert_int_equal(found, UINT32_MAX);
+            found = i;
+            close(accepted);
+        }
+    }
+    assert_int_equal(found, landing_shard(socket_port(dialed), group->count));
+    close(dialed);
+    return found;
+}
+
+static void dial__ip_options_of_any_length__lands_by_its_port_all_the_same(void **state)
+{
+    struct group group;
+    (void)state;
+    assert_true(group_open(&group, "127.0.0.1", SHARDS));
+    for (uint32_t option_bytes = 4; option_bytes <= 40; option_bytes += 4) {
+        uint32_t seen = 0;
+        for (uint32_t i = 0; i < 64; i++) {
+            seen |= 1u << group_dial_with_options(&group, option_bytes);
+        }
+        assert_int_not_equal(seen & (seen - 1), 0); /* not all on one shard */
+    }
+    group_close(&group);
+}
+
 /* What is taken is an error that says so, at the latest with the third connection from one pair to one place. */
 static void dial__pair_taken__error_says_so(void **state)
 {
@@ -168,6 +212,7 @@ int main(void)
         ON(epoll, dial__chosen_port__lands_where_asked),
         ON(epoll, dial__any_port__every_shard_gets_its_share),
         ON(epoll, dial__pair_taken__error_says_so),
+        cmocka_unit_test(dial__ip_options_of_any_length__lands_by_its_port_all_the_same),
         ON(uring, dial__chosen_port__lands_where_asked),
         ON(uring, dial__any_port__every_shard_gets_its_share),
         ON(uring, dial__pair_taken__error_says_so),

@@ -55,6 +55,7 @@ static bool context_set_rules(SSL_CTX *ssl_context, const struct context_rules *
     SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify_depth(ssl_context, TLS_VERIFY_DEPTH_MAX);
     SSL_CTX_set_security_level(ssl_context, TLS_SECURITY_LEVEL);
+    SSL_CTX_set_msg_callback(ssl_context, session_message);
     SSL_CTX_set1_cert_store(ssl_context, rules->store);
     return SSL_CTX_set_num_tickets(ssl_context, 0) == 1 &&
            priority_apply(&rules->priority, ssl_context, rules->options->version_min, rules->options->version_max);

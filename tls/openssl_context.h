@@ -32,6 +32,8 @@ BIO_METHOD *session_method_new(void);
 int session_verify(X509_STORE_CTX *verification, void *ctx);
 /* Notes that the peer asked for our certificate. */
 int session_certificate_asked(SSL *ssl, void *ctx);
+/* Counts what the peer sends beside its data. */
+void session_message(int written, int version, int type, const void *message, size_t bytes, SSL *ssl, void *ctx);
 WEFT_NODISCARD enum weft_err session_create(struct tls_context *context, bool server, struct secure **session,
                                             struct weft_error *why);
 

@@ -25,6 +25,9 @@ struct session {
     bool certificate_asked;
     uint32_t seal_bytes;        /* of the record that libssl has begun to write; 0: none */
     uint64_t seal_records;      /* under the current key */
+    uint64_t open_records;      /* of the peer's data */
+    uint64_t messages;          /* of the peer's beside its data, since the handshake */
+    bool flooded;               /* they were too many: nothing is read any more */
     struct tls_verdict verdict; /* on the peer's certificate */
     uint32_t judged;            /* serial of the context that it was last judged by */
 };

@@ -71,6 +71,11 @@ static enum secure_step session_fail_with(struct session *session, const char *t
 /* Why libssl did not do what it was asked for. */
 static enum secure_step session_step(struct session *session, int result)
 {
+    if (session->flooded) {
+        return session_fail_with(session,
+                                 "the peer sends messages of TLS instead of data, such as one new key after the "
+                                 "other");
+    }
     switch (SSL_get_error(session->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return SECURE_MORE;
@@ -248,6 +253,7 @@ static enum secure_step session_open(struct secure *secure, struct secure_in *in
         flush = false;
         int opened = SSL_read(session->ssl, plain->data + plain->used, (int)(room > INT32_MAX ? INT32_MAX : room));
         if (opened > 0) {
+            session->open_records++;
             plain->used += (uint32_t)opened;
         } else {
             step = session_step(session, opened);

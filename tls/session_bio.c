@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns what libssl calls back while a session's call runs: the BIO that stands on the caller's buffers, and the notes
- * for error texts.  Outside of a call the BIO has neither input nor room. */
+ * for error texts and limits.  Outside of a call the BIO has neither input nor room. */
 #include <string.h>
 
+#include "engine/base/limits.h"
 #include "tls/openssl_describe.h"
 #include "tls/openssl_session.h"
 
@@ -11,6 +12,9 @@ static int bio_read(BIO *bio, char *to, int bytes)
     struct session *session = BIO_get_data(bio);
     struct secure_in *in = session->in;
     BIO_clear_retry_flags(bio);
+    if (session->flooded) {
+        return -1;
+    }
     if (in == NULL || in->bytes == 0) {
         BIO_set_retry_read(bio);
         return -1;
@@ -80,4 +84,17 @@ int session_certificate_asked(SSL *ssl, void *ctx)
     struct session *session = SSL_get_app_data(ssl);
     session->certificate_asked = true;
     return 1;
+}
+
+void session_message(int written, int version, int type, const void *message, size_t bytes, SSL *ssl, void *ctx)
+{
+    (void)version;
+    (void)message;
+    (void)bytes;
+    (void)ctx;
+    struct session *session = SSL_get_app_data(ssl);
+    if (written == 0 && type == SSL3_RT_HANDSHAKE && session->handshake_done) {
+        session->messages++;
+        session->flooded = session->messages > TLS_MESSAGES_MAX + session->open_records / TLS_MESSAGE_RECORDS;
+    }
 }

@@ -86,6 +86,10 @@
 #define HANDSHAKES_MAX 256u
 /* So many that were put first begin before one of the others does. */
 #define HANDSHAKES_FIRST_ROW 7u
+/* Messages of TLS that a peer may send beside its data after the handshake, such as new keys: each costs more than a
+ * record, and opening goes on until there is data.  So many, and one more for so many records of data. */
+#define TLS_MESSAGES_MAX 64u
+#define TLS_MESSAGE_RECORDS 1024u
 /* What one connection may have of a turn: so many frames, which are so many handlers, and so many bytes, which is more
  * than the kernel gives for one socket at a time.  What arrived beyond that waits for the next turn. */
 #define TURN_CONN_FRAMES_MAX 256u

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/base/limits.h"
 #include "tls/openssl_session.h"
 #include "tls_pair.h"
 
@@ -352,6 +353,47 @@ static void open__new_key_half_sent__rest_goes_out_without_input(void **state)
     new_key_end(pair, &message);
 }
 
+/* The next so many records of a byte each, some of them behind a new key, on their way to the server. */
+static void keys_send(struct pair *pair, uint32_t records, bool new_keys)
+{
+    struct session *session = WEFT_CONTAINER_OF(pair->client.secure, struct session, secure);
+    for (uint32_t i = 0; i < records; i++) {
+        uint8_t memory[128];
+        struct secure_in byte = {(const uint8_t *)"x", 1};
+        struct secure_out out = {memory, sizeof memory, 0};
+        assert_int_equal(new_keys ? SSL_key_update(session->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) : 1, 1);
+        assert_int_equal(pair->client.secure->ops->seal(pair->client.secure, &byte, &out), SECURE_MORE);
+        wire_append(&pair->client.sent, memory, out.used);
+    }
+}
+
+/* How many of their bytes are opened. */
+static uint32_t keys_open(struct pair *pair, enum secure_step last)
+{
+    uint8_t opened[2 * TLS_MESSAGE_RECORDS];
+    uint32_t used = 0;
+    assert_int_equal(side_open_records(&pair->server, &pair->client.sent, &cut_large, opened, sizeof opened, &used),
+                     last);
+    return used;
+}
+
+static void open__new_keys_instead_of_data__ends_before_they_cost_more(void **state)
+{
+    struct pair *pair = pair_open_plain(*state, TLS_VERSION_1_3);
+    pair_handshake(pair, &cut_large);
+    keys_send(pair, TLS_MESSAGES_MAX, true);
+    assert_int_equal(keys_open(pair, SECURE_MORE), TLS_MESSAGES_MAX);
+    keys_send(pair, TLS_MESSAGE_RECORDS - TLS_MESSAGES_MAX, false);
+    keys_send(pair, 1, true);
+    assert_int_equal(keys_open(pair, SECURE_MORE), TLS_MESSAGE_RECORDS - TLS_MESSAGES_MAX + 1);
+    keys_send(pair, 500, true);
+    assert_int_equal(keys_open(pair, SECURE_FAILED), 0);
+    assert_int_equal(pair->server.secure->error.reason, WEFT_REASON_TLS_FAILED);
+    assert_non_null(strstr(pair->server.secure->error.text, "one new key after the other"));
+    assert_in_range(pair->client.sent.end - pair->client.sent.begin, 499 * 40, WIRE_BYTES); /* unread */
+    pair_close(pair);
+}
+
 static void session__leaf_in_trust_store__accepted_without_ca(void **state)
 {
     static const struct end client = {NULL, "good.crt"};
@@ -396,6 +438,7 @@ int main(void)
         cmocka_unit_test(seal__peer_asked_for_new_key__answer_fits_the_overhead),
         cmocka_unit_test(seal__new_key_does_not_fit__room_and_goes_on_where_it_was),
         cmocka_unit_test(open__new_key_half_sent__rest_goes_out_without_input),
+        cmocka_unit_test(open__new_keys_instead_of_data__ends_before_they_cost_more),
         cmocka_unit_test(session__leaf_in_trust_store__accepted_without_ca),
         cmocka_unit_test(factory__no_certificate__only_client_sessions),
     };

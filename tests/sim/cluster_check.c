@@ -93,6 +93,27 @@ static void check_budgets(struct cluster *cluster, const struct weft_shard *shar
                   shard->send_pool.free_count);
 }
 
+/* Of each peer: connections of all shards are no more than there may be, and each place in its budget is a link's. */
+static void check_peer_budgets(struct cluster *cluster, const struct cluster_node *node)
+{
+    uint32_t dialed[CLUSTER_SLOTS_MAX] = {0};
+    uint32_t places[CLUSTER_SLOTS_MAX] = {0};
+    for (uint32_t index = 0; index < node->shard_count; index++) {
+        struct node_shard *share = &node->node->shards[index];
+        struct link *link;
+        for (uint32_t i = 0; (link = node_shard_next_link(share, &i)) != NULL;) {
+            dialed[link->peer_index] += link->channel != NULL;
+            places[link->peer_index] += link->budgeted;
+        }
+    }
+    struct node_shard *share = &node->node->shards[0];
+    for (uint32_t peer = 0; peer < node->node->topology->slot_count; peer++) {
+        uint32_t most = node_connections_max(share, peer);
+        cluster_check(cluster, dialed[peer] <= most, "%u connections to peer %u, %u at most", dialed[peer], peer, most);
+        CHECK_EQUAL(cluster, places[peer], atomic_load(&node->node->shared[peer].budgeted));
+    }
+}
+
 static bool node_is_right(const struct cluster_node *node)
 {
     return node->plan.claimed_dc == NULL && node->plan.claimed_rack == NULL;
@@ -154,6 +175,7 @@ void cluster_check_turn(struct cluster *cluster, struct weft_shard *shard)
     if (cluster->steps % LOOK_EVERY_TURNS != 0) {
         return;
     }
+    check_peer_budgets(cluster, &cluster->nodes[sim_io_node(shard->io)]);
     uint32_t listed = 0;
     uint32_t calls = 0;
     uint32_t requests = 0;

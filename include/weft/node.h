@@ -241,11 +241,12 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_relocate(weft_node *node, const 
 
 /** Encrypt by another scope from now on, without a restart.  As with weft_node_relocate, connections about which the
  *  policy decides otherwise now close when their calls have ended, and are made again; accepted ones that it no longer
- *  admits have the drain timeout.  What a node opened at its start stays open: a port that the scope does not want goes
- *  on accepting, and refuses everybody by no_listener until the next start.  What it did not open takes a restart.
+ *  admits have the drain timeout.  Ports that the scope wants are open when this returns; those that it does not want
+ *  refuse everybody by no_listener for that long, and close then.  TLS takes a start with a certificate.
  *  A cluster loses no call if each step is one that `weft check --from` calls safe.
- *  @return ok | INVALID (no scope) | STATE (not started; no TLS, or no plain listener, since the start; rack or dc, and
- *          this node's location is unknown) | otherwise as weft_node_peer_add   @shard control */
+ *  @return ok | INVALID (no scope) | STATE (not started; no TLS since the start; rack or dc, and this node's location
+ * is unknown) | SYSTEM (a port cannot be had; nothing changed) | otherwise as weft_node_peer_add   @shard control
+ *  @blocks up to 0.3 s, where a port is taken */
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption scope,
                                                                struct weft_error *why);
 

@@ -113,7 +113,7 @@ void host_fini(struct host *host)
 
 uint16_t host_port(const struct host *host)
 {
-    return socket_port(host->node->sockets[NODE_PORT_PLAIN][0]);
+    return socket_port(host->node->groups[NODE_PORT_PLAIN].sockets[0]);
 }
 
 /* Called with the lock held; false after WAIT_S without a change. */

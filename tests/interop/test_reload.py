@@ -12,6 +12,7 @@ Environment: WEFT, the program.
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import unittest
@@ -23,6 +24,7 @@ import harness
 WEFT = os.environ.get("WEFT")
 ADDRESSES = ("127.0.25.1", "127.0.25.2")
 CLUSTER = "reloaded"
+TCP_LISTEN = "0A"
 
 
 def setUpModule():
@@ -142,17 +144,65 @@ weft:
             self.assertEqual(self.status(node)["counters"]["refused"], 0, node.log())
             node.stop()
 
-    def test_sighup__a_scope_without_its_port__stays_and_says_why(self):
-        node = self.nodes[0]
-        node.stop()
-        node = harness.WeftNode(WEFT, lambda *_: self.text(0, "r1", scope="all"), address=ADDRESSES[0],
-                                ports=self.ports[0], listeners=("tls",))
+    def listening(self, port):
+        """Sockets of the first node's address that listen there, as the kernel tells, and as ss would."""
+        there = f"{int.from_bytes(socket.inet_aton(ADDRESSES[0]), sys.byteorder):08X}:{port:04X}"
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            fields = [line.split() for line in file]
+        return sum(field[1] == there and field[3] == TCP_LISTEN for field in fields[1:])
+
+    def start_alone(self, scope):
+        """The first node, of two shards, under another scope from the start."""
+        self.nodes[0].stop()
+        node = harness.WeftNode(WEFT, lambda *_: self.two_shards(scope), address=ADDRESSES[0], ports=self.ports[0],
+                                listeners=("tls",))
         self.addCleanup(node.close)
         node.arguments += ["--status", os.path.join(node.folder, "status.json")]
-        node.start()
-        self.reload(node, self.text(0, "r1", scope="transitional"))
-        node.wait_log(r"E reload: the scope stays all: .*plain listener; opening it takes a restart")
-        harness.wait_until(lambda: self.status(node).get("scope") == "all", node.log)
+        return node.start()
+
+    @staticmethod
+    def until_said(node, text, times):
+        harness.wait_until(lambda: node.log().count(text) >= times, lambda: f"{times} x {text!r}:\n{node.log()}", 20)
+
+    def two_shards(self, scope):
+        return self.text(0, "r1", scope=scope).replace("shards: 1\n", "shards: 2\n")
+
+    def test_sighup__another_scope__ports_come_and_go_as_groups(self):
+        plain, tls = self.ports[0]
+        node = self.start_alone("all")
+        shards = self.listening(tls)
+        self.assertGreater(shards, 0)
+        self.assertEqual(self.listening(plain), 0)
+        for i in range(1, 4):
+            self.reload(node, self.two_shards("transitional"))
+            self.until_said(node, f"I listening plain {ADDRESSES[0]}:{plain}", i)
+            self.assertEqual(self.listening(plain), shards)
+            with socket.create_connection((ADDRESSES[0], plain), 5) as client:
+                client.sendall(b"SSTARRPC" + bytes(4))
+                self.assertEqual(client.recv(8), b"SSTARRPC")
+            self.reload(node, self.two_shards("all"))
+            self.until_said(node, f"I no longer listening plain {ADDRESSES[0]}:{plain}", i)
+            self.assertEqual((self.listening(plain), self.listening(tls)), (0, shards))
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection((ADDRESSES[0], plain), 5)
+        self.assertNotIn("takes a restart", node.log())
+        node.stop()
+
+    def test_sighup__a_scope_whose_port_is_taken__stays_and_says_why(self):
+        plain, tls = self.ports[0]
+        node = self.start_alone("all")
+        shards = self.listening(tls)
+        with socket.socket() as other:
+            other.bind((ADDRESSES[0], plain))
+            other.listen()
+            self.reload(node, self.two_shards("transitional"))
+            node.wait_log(rf"E reload: the scope stays all: internode_encryption: transitional: "
+                          rf"listen {ADDRESSES[0]}:{plain}: address already in use", 20)
+            harness.wait_until(lambda: self.status(node).get("scope") == "all", node.log)
+            self.assertEqual((self.listening(plain), self.listening(tls)), (1, shards))
+        self.reload(node, self.two_shards("transitional"))
+        node.wait_log(r"I scope: internode_encryption transitional instead of all", 20)
+        self.assertEqual(self.listening(plain), shards)
         node.stop()
 
     def test_sighup__a_peer_goes_and_comes_back__removed_and_added(self):

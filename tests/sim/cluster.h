@@ -136,6 +136,7 @@ struct cluster_plan {
     bool stranger;            /* the others' topology does not know it; only the last node can be one */
     enum weft_require_hello require_hello;
     uint32_t connections_max;
+    const char *second_address;        /* to listen on, too; NULL: none */
     bool lists_itself;                 /* its own address is among its peers */
     uint32_t connections_per_peer_max; /* 0: as the cluster's options say */
     bool own_policy;                   /* the next two instead of the cluster's; changed between two lives */

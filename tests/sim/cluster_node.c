@@ -194,6 +194,7 @@ static void node_create(struct cluster_node *node)
     options.node_id = id;
     options.listen_address = address;
     options.storage_port = CLUSTER_PORT;
+    options.second_listen_address = node->plan.second_address;
     options.require_hello = node->plan.require_hello;
     options.memory_per_shard_bytes = MEMORY_PER_SHARD_BYTES;
     options.connections_max = node->plan.connections_max != 0 ? node->plan.connections_max : CLUSTER_CONNS_USUAL;
@@ -211,7 +212,7 @@ static void node_create(struct cluster_node *node)
     cluster_check(cluster, err == WEFT_OK, "%s", why.text);
     /* The toy needs no certificate, without which the node would not be made. */
     node->node->settings.encryption = node->node->topology->encryption = cluster_encryption(node);
-    node->node->settings.certificate_in_block = node->plan.certificate;
+    node->node->settings.certificate_in_block = node->node->topology->certificate = node->plan.certificate;
     node_add_peers(node);
     cluster_handle_verbs(node);
     cluster_check(cluster, weft_node_on_peer(node->node, node_peer_changed, node) == WEFT_OK, "events");
@@ -302,8 +303,8 @@ static void node_forget(struct cluster_node *node)
         share->shard->send_pool.free_count = share->shard->send_pool.count;
     }
     for (int port = 0; port < NODE_PORTS; port++) {
-        free(node->node->sockets[port]);
-        node->node->sockets[port] = NULL;
+        free(node->node->groups[port].sockets);
+        node->node->groups[port].sockets = NULL;
     }
     node->node->state = NODE_STOPPED;
     weft_node_destroy(node->node);

@@ -18,9 +18,7 @@ static void node_free(struct weft_node *node)
 {
     node_forget_machine(node);
     node_credentials_forget(node);
-    for (int port = 0; port < NODE_PORTS; port++) {
-        heap_drop(node->allocator, node->sockets[port], node->shard_count * sizeof *node->sockets[port]);
-    }
+    node_drop_groups(node);
     node_drop_shares(node);
     while (node->topology != NULL) {
         struct topology *older = node->topology->older;
@@ -39,6 +37,7 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     node->topology = topology_new(node->allocator, NULL, node->settings.peers_max);
     if (node->topology != NULL) {
         node->topology->encryption = node->settings.encryption;
+        node->topology->certificate = node->settings.certificate_in_block;
     }
     node->shared = mapping_make(node->allocator, node->settings.peers_max * sizeof *node->shared);
     if (node->topology == NULL || node->shared == NULL) {

@@ -2,12 +2,12 @@
 /* A node: the topology, the policy and the engine put together.
  *
  * Split by event: node.c (create, destroy, registration), node_start.c (placement, shards), node_listen.c (ports and
- * listeners), node_shard.c (one shard's share: open, close), node_call.c (calling a peer), node_accept.c (who may
- * connect, and what we say of ourselves), node_fence.c (former lives of peers), node_drain.c (the end), node_query.c
- * (links and counters), node_topology.c (peers come, go and move), node_adopt.c (and a shard takes that over),
- * node_part.c (connections that must go), node_stand_in.c (for shards that are not run), node_hosted.c (shards on
- * threads of the host's), node_foreign.c (threads that are no shards), node_guard.c (what the host is asked),
- * node_identity.c (whom certificates name), node_metrics.c. */
+ * listeners), node_ports.c (ports that come and go), node_shard.c (one shard's share: open, close), node_call.c
+ * (calling a peer), node_accept.c (who may connect, and what we say of ourselves), node_fence.c (former lives of
+ * peers), node_drain.c (the end), node_query.c (links and counters), node_topology.c (peers come, go and move),
+ * node_adopt.c (and a shard takes that over), node_part.c (connections that must go), node_stand_in.c (for shards that
+ * are not run), node_hosted.c (shards on threads of the host's), node_foreign.c (threads that are no shards),
+ * node_guard.c (what the host is asked), node_identity.c (whom certificates name), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -47,7 +47,10 @@ struct node_shard {
     struct rpc rpc;
     struct secure_factory *factory; /* of TLS sessions; NULL: this node neither dials nor accepts TLS */
     struct listener listeners[NODE_PORTS];
-    struct stand_in *stand_ins; /* by shard; NULL: no shard is hosted, or there is no other */
+    bool holds[NODE_PORTS];        /* and counted among the port's holders: node_ports.c */
+    uint64_t leave_ns[NODE_PORTS]; /* when to stop accepting there; 0: the port is wanted */
+    struct timer ports_timer;      /* while one is to be left, or taken up again */
+    struct stand_in *stand_ins;    /* by shard; NULL: no shard is hosted, or there is no other */
     struct timer stand_in_timer;
     atomic_uint_fast64_t asked_ns;      /* when it was asked whether it is run, and has not answered; 0: it has */
     const struct topology *topology;    /* as far as this shard knows */
@@ -96,8 +99,8 @@ struct weft_node {
     bool pinned;
     bool hosted;
     struct io_place place;
-    int32_t *sockets[NODE_PORTS]; /* by shard; NULL: not open */
-    struct log log;               /* the control thread's */
+    struct port_group groups[NODE_PORTS];
+    struct log log; /* the control thread's */
     weft_task_fn *on_ready;
     void *on_ready_ctx;
     weft_admit_fn *admit;

@@ -91,7 +91,6 @@ static bool accept_lane(const struct negotiation *offer, enum weft_lane *lane)
 
 static enum weft_reason accept_policy(struct channel *channel, const struct location *theirs)
 {
-    const struct settings *settings = &accept_share(channel)->node->settings;
     struct location own = topology_own_location(accept_share(channel)->topology);
     const struct policy_incoming incoming = {
         .scope = accept_share(channel)->topology->encryption,
@@ -99,7 +98,7 @@ static enum weft_reason accept_policy(struct channel *channel, const struct loca
         .peer = theirs,
         .lane = channel->lane,
         .tls = channel->conn.secure != NULL,
-        .certificate_configured = settings->certificate_in_block,
+        .certificate_configured = accept_share(channel)->topology->certificate,
     };
     struct policy_decision decision = policy_incoming(&incoming);
     channel->decision = decision.reason;

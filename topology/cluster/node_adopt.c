@@ -146,5 +146,6 @@ void node_adopt(struct node_shard *share)
     }
     adopt_peers(share);
     adopt_decisions(share);
+    node_ports_adopt(share);
     atomic_store(&share->topology_seen, share->topology->version);
 }

@@ -117,7 +117,7 @@ void node_shard_start(void *ctx, struct weft_shard *shard)
     struct node_shard *share = node_shard_of(shard);
     struct weft_node *node = share->node;
     (void)ctx;
-    node_accept_from(share, shard->index, share->listeners);
+    node_ports_adopt(share);
     node_stand_in_start(share);
     share->begun = true;
     node_adopt(share);

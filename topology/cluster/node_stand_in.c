@@ -64,7 +64,7 @@ static void stand_in_begin(struct node_shard *share, uint32_t index)
     log_event(&share->log, share->shard->now_ns, LOG_ACCEPT_PAUSED, 'W',
               "shard %u has not been run for a second: shard %u accepts for it", index, share->shard->index);
     stand_in->standing = true;
-    node_accept_from(share, index, stand_in->listeners);
+    node_ports_stand_in(share, index);
 }
 
 static void stand_in_end(struct node_shard *share, uint32_t index)

@@ -39,7 +39,7 @@ enum weft_err node_budget(const struct weft_node *node, const struct node_placem
         .connections_given = settings->connections_given,
         .calls = settings->calls_max,
         .requests = settings->requests_max,
-        .listeners = node_port_count(node),
+        .listeners = node_ports_most(node),
         .tls = node_uses_tls(node),
         .zero_copy = settings->send_zerocopy != WEFT_SEND_ZEROCOPY_OFF,
         .descriptors = placement->descriptors_max,

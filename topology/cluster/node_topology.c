@@ -324,7 +324,7 @@ enum weft_err weft_node_topology_apply(weft_node *node, const struct weft_topolo
     return topology_end(node, draft, err);
 }
 
-/* What a node has for its scope it has since its start: listeners, TLS, and the memory for it. */
+/* TLS, and the memory for it, a node has since its start; ports come and go. */
 static enum weft_err scope_check(const struct weft_node *node, enum weft_encryption scope, struct weft_error *why)
 {
     const char *name = weft_encryption_name(scope);
@@ -344,12 +344,6 @@ static enum weft_err scope_check(const struct weft_node *node, enum weft_encrypt
                               "restart",
                               name);
     }
-    if (!node->settings.client_only && policy_has_plain_listener(scope) && node->sockets[NODE_PORT_PLAIN] == NULL) {
-        return weft_error_set(why, WEFT_ERR_STATE,
-                              "internode_encryption: %s: this node was started without a plain listener; opening it "
-                              "takes a restart",
-                              name);
-    }
     if (policy_own_location_missing(scope, &own)) {
         return weft_error_set(why, WEFT_ERR_STATE,
                               "internode_encryption: %s: the own location is unknown; tell the node its dc and rack "
@@ -366,9 +360,15 @@ enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption sco
     WEFT_TRY(topology_begin(node, &draft, why));
     enum weft_encryption before = draft->encryption;
     draft->encryption = scope;
+    struct weft_error fault = {0};
+    enum weft_err err = topology_end(node, draft, node_ports_want(node, draft, &fault));
+    if (err != WEFT_OK) {
+        return weft_error_set(why, err, "internode_encryption: %s: %s", weft_encryption_name(scope), fault.text);
+    }
     log_event(&node->log, LOG_UNLIMITED, LOG_TOPOLOGY, 'I', "scope: internode_encryption %s instead of %s",
               weft_encryption_name(scope), weft_encryption_name(before));
-    return topology_end(node, draft, WEFT_OK);
+    node_ports_unwant(node);
+    return WEFT_OK;
 }
 
 enum weft_encryption weft_node_encryption(const weft_node *node)

@@ -27,6 +27,7 @@ struct topology *topology_new(const struct weft_allocator *allocator, const stru
         memcpy(topology->dc, from->dc, sizeof topology->dc);
         memcpy(topology->rack, from->rack, sizeof topology->rack);
         topology->encryption = from->encryption;
+        topology->certificate = from->certificate;
         topology->slot_count = from->slot_count;
         topology->peer_count = from->peer_count;
         memcpy(topology->peers, from->peers, from->slot_count * sizeof *from->peers);

@@ -15,6 +15,7 @@ struct topology {
     char dc[WEFT_NAME_BYTES_MAX + 1]; /* our own */
     char rack[WEFT_NAME_BYTES_MAX + 1];
     enum weft_encryption encryption; /* the scope by which every connection is decided about */
+    bool certificate;                /* there is one on purpose: a TLS listener under `none` */
     uint32_t slot_count;             /* slots that were ever used */
     uint32_t peer_count;             /* in them, not removed */
     uint32_t slots_max;

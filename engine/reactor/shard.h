@@ -71,7 +71,7 @@ struct weft_shard {
     uint64_t lively_until_ns;       /* something other than bulk was flushed a moment ago */
     struct list tasks;              /* struct task */
     struct list starved;            /* struct task: what waits for memory or for its next turn; tried again in each */
-    struct list waiting;            /* struct task: what gave way to others, and may go on in this turn */
+    struct list waiting;            /* struct task: of these, whose turn has not come for want of time */
     struct spsc *inboxes;           /* one per sending shard, then one for the control thread */
     uint32_t inbox_count;
     uint32_t inbox_next; /* whose turn it is to be read first */
@@ -174,14 +174,6 @@ static inline void shard_run_when_fed(struct weft_shard *shard, struct task *tas
 {
     if (!list_node_linked(&task->link)) {
         list_push_back(&shard->starved, &task->link);
-    }
-}
-
-/* Run when all that wait have had their turn: in this one, if there is time. */
-static inline void shard_run_behind(struct weft_shard *shard, struct task *task)
-{
-    if (!list_node_linked(&task->link)) {
-        list_push_back(&shard->waiting, &task->link);
     }
 }
 

@@ -71,8 +71,8 @@ static bool turn_is_idle(const struct weft_shard *shard)
     return shard->io->backend->now_ns(shard->io) < timer_wheel_next_ns(&shard->wheel);
 }
 
-/* What waited for memory or its turn tries again, before newer things take it.  Who has had a part of what it may and
- * gives way comes again in this turn, if there is time left. */
+/* What waited for memory or its turn tries again, before newer things take it, and in the order in which it began to
+ * wait: what this turn has no time for comes first in the next. */
 static void turn_starved(struct weft_shard *shard)
 {
     struct list_node *node;

@@ -200,6 +200,7 @@ static void channel_received(struct conn *conn, struct weft_span bytes)
     bool late = conn->behind_ns != 0 && channel->peer_hello;
     if (WEFT_UNLIKELY(late)) {
         arrived_ns = conn->behind_ns;
+        channel->oldest_ns = arrived_ns;
         rpc_set_late(channel->rpc, true);
     }
     if (WEFT_UNLIKELY(channel->state == CHANNEL_GREETING)) {

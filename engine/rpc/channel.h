@@ -85,6 +85,7 @@ struct channel {
     uint64_t freed_ns;   /* when a stall ended that was not for want of time */
     uint64_t frame_ns;   /* when the first byte of the frame at hand was read */
     uint64_t arrived_ns; /* when the last one was */
+    uint64_t oldest_ns;  /* when the one was that had waited longest as the channel's turn came */
     uint64_t turn;       /* to which the next two belong */
     uint32_t turn_frames;
     uint32_t turn_bytes;

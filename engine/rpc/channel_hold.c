@@ -78,14 +78,15 @@ void channel_stall(struct channel *channel, enum channel_stall why)
     }
 }
 
-/* What came later than this is not older than what others wait with: they come first. */
-static void hold_give_way(struct channel *channel)
+static uint64_t hold_oldest_ns(const struct channel *channel)
 {
-    channel->stalled = true;
-    channel->stall = CHANNEL_STALL_TURN;
-    shard_run_behind(channel->rpc->shard, &channel->retry);
+    const struct list_node *node = list_first(&channel->held);
+    return node != NULL ? WEFT_CONTAINER_OF(node, const struct held_bytes, link)->arrived_ns
+                        : channel->rpc->shard->now_ns;
 }
 
+/* All that it holds, as far as its share of the turn goes, so that the answers leave with one send: where many
+ * connections bring one request at a time, sends would cost as much as handlers. */
 void channel_go_on(struct channel *channel)
 {
     struct list_node *node;
@@ -99,14 +100,9 @@ void channel_go_on(struct channel *channel)
     serve_send_owed(channel);
     struct weft_span nothing = weft_span_of("");
     channel_frames_received(channel, &nothing, channel->rpc->shard->now_ns); /* a frame that landed meanwhile */
-    uint64_t since_ns = 0;
+    channel->oldest_ns = hold_oldest_ns(channel);
     while (!channel->stalled && conn_is_open(&channel->conn) && (node = list_first(&channel->held)) != NULL) {
         struct held_bytes *held = WEFT_CONTAINER_OF(node, struct held_bytes, link);
-        if (since_ns != 0 && held->arrived_ns != since_ns) {
-            hold_give_way(channel);
-            break;
-        }
-        since_ns = held->arrived_ns;
         rpc_set_late(channel->rpc, true);
         uint32_t before = held->bytes.bytes;
         channel_frames_received(channel, &held->bytes, held->arrived_ns);

@@ -116,16 +116,25 @@ static void serve_expired(struct channel *channel, int64_t id)
     }
 }
 
+/* Waiting for the caller to take its answers is no waiting for us. */
+static uint64_t serve_waited_ns(const struct channel *channel, uint64_t since_ns)
+{
+    since_ns = since_ns > channel->freed_ns ? since_ns : channel->freed_ns;
+    uint64_t now_ns = channel->rpc->shard->now_ns;
+    return now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
 /* Beyond what the shard can do, requests wait for their turn, and the longer the queue, the more of them would be run
- * for nobody.  Who waited for half of its time is told at once to go elsewhere, which costs little, so that the others
- * are answered in time.  Waiting for the caller to take its answers is no waiting for us. */
+ * for nobody.  Who waited for half of its time is told to go elsewhere, which costs little, so that the others are
+ * answered in time.  What came behind it on the same connection is younger, and gives way by as much as that one is
+ * late: the longer the round of all connections takes, the less of each is run, so that the round stays shorter than
+ * the time of those who are turned away. */
 static bool serve_waited_too_long(const struct channel *channel, const struct wire_request *wire)
 {
     const struct verb *verb = verb_table_find(channel->rpc->verbs, wire->verb);
-    uint64_t since_ns = channel->arrived_ns > channel->freed_ns ? channel->arrived_ns : channel->freed_ns;
-    uint64_t waited_ns = channel->rpc->shard->now_ns - since_ns;
+    uint64_t waited_ns = serve_waited_ns(channel, channel->arrived_ns) + serve_waited_ns(channel, channel->oldest_ns);
     return channel->peer_hello && verb != NULL && !verb->one_way && wire->timeout_ms != 0 &&
-           waited_ns / NS_PER_MS > wire->timeout_ms / 2;
+           waited_ns / NS_PER_MS > wire->timeout_ms;
 }
 
 /* A request that no handler may run any more. */

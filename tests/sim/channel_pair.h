@@ -13,7 +13,8 @@
 #include "engine/rpc/serve.h"
 #include "tests/sim/conn_pair.h"
 
-#define CHANNELS_MAX 16u
+/* Of a side, in its life. */
+#define CHANNELS_MAX 64u
 #define KEPT_MAX 64u
 #define RAW_BYTES_MAX (2u << 20)
 

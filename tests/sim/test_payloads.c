@@ -13,6 +13,7 @@
 
 #include "tests/sim/channel_pair.h"
 
+#define CHANNELS_OF_LOAD 15u
 #define SECOND PAIR_SECOND_NS
 #define SEEDS 60u
 #define STORM_CALLS_MAX 200u
@@ -564,7 +565,7 @@ static void caller_act(struct timer *timer, void *ctx)
     shard_timer_start(side->end->shard, timer, PAIR_MS + prng_below(&caller->prng, 10 * PAIR_MS));
     uint32_t channel = (uint32_t)prng_below(&caller->prng, side->channel_count + 1);
     if (channel == side->channel_count) {
-        if (side->channel_count < CHANNELS_MAX - 1) {
+        if (side->channel_count < CHANNELS_OF_LOAD) {
             side_dial_now(side);
         }
         return;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -28,6 +29,8 @@
 
 /* How often the status is written, and what the followed configuration has become is looked at. */
 #define SERVE_INTERVAL_NS 200000000L
+/* An option that has no letter. */
+#define NO_CORE_KEY 256
 
 struct node_arguments {
     const char *file;
@@ -35,6 +38,7 @@ struct node_arguments {
     uint64_t probe_ns;
     uint8_t marker[PROBE_MARKER_BYTES];
     bool marker_given;
+    bool no_core;
     struct log_stream log;
 };
 
@@ -43,6 +47,8 @@ static const struct argp_option node_options[] = {
     {"probe-marker", 'm', "HEX", 0, "16 bytes, as 32 hexadecimal digits, that fill the probes; default random", 0},
     {"verbose", 'v', NULL, 0, "Log every attempt to connect too, not only what an operator must know", 0},
     {"status", 's', "FILE", 0, "Keep the node's status in FILE as JSON, replaced every 200 ms and at the end", 0},
+    {"no-core", NO_CORE_KEY, NULL, 0,
+     "Leave no core file, and let nobody but root look into the memory, where keys are", 0},
     {0},
 };
 
@@ -86,6 +92,9 @@ static error_t node_parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'v':
         arguments->log.verbose = true;
+        return 0;
+    case NO_CORE_KEY:
+        arguments->no_core = true;
         return 0;
     case ARGP_KEY_ARG:
         file_argument_take(state, &arguments->file, argument);
@@ -306,6 +315,11 @@ int cli_node(int argc, char **argv)
     argp_err_exit_status = 2;
     if (argp_parse(&node_argp, argc, argv, 0, NULL, &arguments) != 0) {
         return 2;
+    }
+    /* Before the first key is read. */
+    if (arguments.no_core && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        fprintf(stderr, "E --no-core: %s\n", strerror(errno));
+        return 1;
     }
     struct config_report *report = calloc(1, sizeof *report);
     if (report == NULL) {

@@ -278,6 +278,18 @@ class Limits(OperatorCase):
                                              preexec_fn=limit(resource.RLIMIT_MEMLOCK, kib * 1024),
                                              user=NOBODY, group=NOBODY, extra_groups=[])
 
+    def test_memory__asked_to_keep_it__nobody_but_root_can_look(self):
+        if not nobody_can_run():
+            self.skipTest("cannot run as another user")
+        owners = []
+        for arguments in ([], ["--no-core"]):
+            process = self.start(*arguments, user=NOBODY, group=NOBODY, extra_groups=[])
+            self.call()
+            # What a process may not be dumped for belongs to root.
+            owners.append(os.stat(f"/proc/{process.pid}/mem").st_uid)
+            self.assert_stops(process)
+        self.assertEqual(owners, [NOBODY, 0])
+
     def test_locked_memory__less_than_zero_copy_wants__works_and_said(self):
         if not nobody_can_run():
             self.skipTest("cannot run as another user")

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cli/clock_watch.h"
 #include "cli/file_argument.h"
 #include "cli/log_stream.h"
 #include "cli/probe.h"
@@ -26,6 +27,7 @@
 #include "config/config_scalar.h"
 #include "config/config_state.h"
 #include "engine/base/assert.h"
+#include "engine/io/socket.h"
 
 /* How often the status is written, and what the followed configuration has become is looked at. */
 #define SERVE_INTERVAL_NS 200000000L
@@ -203,6 +205,19 @@ static void node_follow(struct status *status)
     node_moved(status, &fresh->options);
 }
 
+/* Certificates and revocation lists are judged by the wall clock. */
+static void node_watch_clock(struct clock_watch *watch, struct log_stream *log)
+{
+    char line[128];
+    uint64_t back_s = clock_watch_look(watch, socket_monotonic_ns(), socket_wall_ns());
+    if (back_s > 0) {
+        snprintf(line, sizeof line,
+                 "the clock was set back by %llu s: certificates and revocation lists that had expired may count again",
+                 (unsigned long long)back_s);
+        log_stream_line(log, 'W', line);
+    }
+}
+
 /* Serve until a signal asks for the end, writing the status now and then. */
 static void node_serve(struct status *status, struct reload *reload, struct node_arguments *arguments,
                        const sigset_t *signals)
@@ -210,7 +225,9 @@ static void node_serve(struct status *status, struct reload *reload, struct node
     const struct timespec interval = {0, SERVE_INTERVAL_NS};
     bool timed = status->path != NULL || status->follow != NULL;
     bool complained = false;
+    struct clock_watch clock = {0};
     for (;;) {
+        node_watch_clock(&clock, status->log);
         int signal = timed ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
         if (signal == SIGHUP) {
             node_reload(status, reload, arguments);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: a node whose wall clock is set back says so, loses no connection by it, and says nothing of a clock that goes on.
+"""Goal: a node whose wall clock is set back says so and loses no connection by it; of one that goes on it says nothing.
 
 Method: `weft node` with clock_shift.so preloaded, which moves its wall clock by what a file says; a client whose
 connection stays open all the time.

@@ -4,9 +4,10 @@
  *     pulse ADDRESS PORT PID INTERVAL_US
  *
  * Each line on standard input is answered by one line about the calls since the last one: count, then microseconds: of
- * the longest call, and without what this process and process PID waited for a CPU meanwhile, which is the machine's
- * doing, at the middle, at 99 %, and of the longest.  Ends with 0 at the end of input, and with 1
- * and a line on standard error when the server does not behave.
+ * the longest call, and without what was the machine's doing, at the middle, at 99 %, and of the longest.  That is what
+ * this process and process PID waited for a CPU meanwhile, and what a reference took at the same time: a child of this
+ * process that does nothing but answer, over a connection of its own.  Ends with 0 at the end of input, and with 1 and
+ * a line on standard error when the server does not behave.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -15,10 +16,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -33,6 +36,7 @@
 
 struct pulse {
     int socket;
+    int reference;
     int pid;
     uint64_t next_id;
     uint32_t count;
@@ -113,6 +117,70 @@ static void send_all(int to, const uint8_t *from, size_t bytes)
     }
 }
 
+/* Answers each piece with itself, until the other end is gone. */
+_Noreturn static void reference_run(int from)
+{
+    uint8_t piece[REQUEST_BYTES];
+    ssize_t got;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while ((got = recv(from, piece, sizeof piece, 0)) > 0) {
+        send_all(from, piece, (size_t)got);
+    }
+    _exit(0);
+}
+
+/* Starts the reference.  @return the connection to it */
+static int reference_open(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof to;
+    int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listener, (const struct sockaddr *)&to, sizeof to) != 0 || listen(listener, 1) != 0 ||
+        getsockname(listener, (struct sockaddr *)&to, &bytes) != 0 ||
+        connect(client, (const struct sockaddr *)&to, sizeof to) != 0) {
+        fail("reference");
+    }
+    int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    close(listener);
+    pid_t child = server >= 0 ? fork() : -1;
+    if (child < 0) {
+        fail("reference");
+    }
+    if (child == 0) {
+        close(client);
+        for (int standard = 0; standard <= 2; standard++) {
+            close(standard); /* whoever reads ours sees our end */
+        }
+        reference_run(server);
+    }
+    close(server);
+    return client;
+}
+
+/* When an answer has come from both; nothing is read. */
+static void await_both(const struct pulse *pulse, uint64_t *server_us, uint64_t *reference_us)
+{
+    struct pollfd ready[] = {{.fd = pulse->socket, .events = POLLIN}, {.fd = pulse->reference, .events = POLLIN}};
+    uint64_t *const came_us[] = {server_us, reference_us};
+    for (int left = 2; left > 0;) {
+        if (poll(ready, 2, ANSWER_TIMEOUT_MS) < 1) {
+            errno = ETIMEDOUT;
+            fail("no answer");
+        }
+        for (int i = 0; i < 2; i++) {
+            if (ready[i].fd >= 0 && ready[i].revents != 0) {
+                *came_us[i] = now_us();
+                ready[i].fd = -1;
+                left--;
+            }
+        }
+    }
+}
+
 static void pulse_open(struct pulse *pulse, const char *address, uint16_t port)
 {
     static const uint8_t negotiation[12] = "SSTARRPC"; /* no records */
@@ -140,12 +208,18 @@ static void pulse_beat(struct pulse *pulse)
     memcpy(request + 8, &id, sizeof id); /* both ends of this test are little-endian */
     request[16] = PAYLOAD_BYTES;
     memset(request + 20, (int)(id & 0xff), PAYLOAD_BYTES);
+    uint8_t same[sizeof request];
+    uint64_t server_us;
+    uint64_t reference_us;
     uint64_t waited_before = waited_us(pulse->pid);
     uint64_t began = now_us();
     send_all(pulse->socket, request, sizeof request);
+    send_all(pulse->reference, request, sizeof request);
+    await_both(pulse, &server_us, &reference_us);
     receive(pulse->socket, response, sizeof response);
-    uint64_t took = now_us() - began;
-    uint64_t waited = waited_us(pulse->pid) - waited_before;
+    receive(pulse->reference, same, sizeof same);
+    uint64_t took = server_us - began;
+    uint64_t waited = waited_us(pulse->pid) - waited_before + (reference_us - began);
     if (memcmp(response, request + 8, 12) != 0 || memcmp(response + 12, request + 20, PAYLOAD_BYTES) != 0) {
         fail("a wrong answer");
     }
@@ -207,6 +281,7 @@ int main(int argc, char **argv)
         return 2;
     }
     pulse.pid = (int)strtol(argv[3], NULL, 10);
+    pulse.reference = reference_open();
     pulse_open(&pulse, argv[1], (uint16_t)strtoul(argv[2], NULL, 10));
     struct pollfd waits[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                              {.fd = pulse_timer(strtol(argv[4], NULL, 10)), .events = POLLIN}};

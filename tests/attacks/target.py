@@ -2,8 +2,9 @@
 """What the attacks share: a node to be attacked, and the measures of what an attack did to it.
 
 A Target is a node with a good client beside the attacker (pulse.c), which calls all the time and measures how long the
-node's one shard took to answer; so a stall shows wherever it comes from.  What the node holds (its status' `in_use`,
-descriptors, threads) is noted while nothing happens, and must be the same when an attack is over.
+node's one shard took to answer, less what the machine took; so a stall shows wherever it comes from.  What the node
+holds (its status' `in_use`, descriptors, threads) is noted while nothing happens, and must be the same when an attack
+is over.
 
 Environment: WEFT, the program; WEFT_ATTACKS, the folder of the C programs beside this file.
 """
@@ -67,7 +68,7 @@ server_encryption_options:
 
 @dataclasses.dataclass
 class Beat:
-    """The good client's calls of one interval, in microseconds; all but the first without waiting for a CPU."""
+    """The good client's calls of one interval, in microseconds; all but the longest without the machine's part."""
     count: int
     longest: int
     middle: int

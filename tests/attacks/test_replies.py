@@ -3,10 +3,12 @@
 
 Method: one node with a rogue as each of its peers, all at once, and probes (ECHO) to every one of them.  Some rogues
 must lose their connection, for the reason in the table, and are dialed again with growing pauses; the others keep it,
-and their right answers still arrive.  Then all turn good, and every peer must be probed with success.
+and their right answers still arrive.  The play lasts until every rogue had its turns, however busy the machine is.  Then
+all turn good, and every peer must be probed with success.
 """
 
 import dataclasses
+import math
 import os
 import struct
 import sys
@@ -23,7 +25,12 @@ import seastar_rpc as rpc
 
 import uuid
 
+# The shortest play, so that what must not happen has its time; and how long the rogues may need for their turns.
 PLAY_S = 3.0
+TURNS_S = 60.0
+# A lane's pauses between dials double from this on.
+PAUSE_S = 0.05
+LATE_REPLIES = 100
 
 
 class Answers(Script):
@@ -140,6 +147,7 @@ class Replying(AttackCase):
         cls.addClassCleanup(cls.rogues.__exit__)
         nodes = "    nodes:\n" + "".join(f"        - {{ address: {rogue.address}, dc: dc1, rack: r1, "
                                          f"storage_port: {port} }}\n" for rogue in cls.rogues.rogues.values())
+        cls.began = time.monotonic()
         cls.aim(lambda plain, tls: config_text(plain, tls, nodes=nodes), settled=False,
                 arguments=["--probe", "60ms", "--verbose"])
 
@@ -151,6 +159,23 @@ class Replying(AttackCase):
         """How the normal lane's connections to a peer ended, by the log."""
         return [line for line in self.target.lines_about(address) if "lane normal: " in line]
 
+    def dials_most(self):
+        """How often a lane can have been dialed so far, from one failure to the next."""
+        return 2 + int(math.log2(1 + (time.monotonic() - self.began) / PAUSE_S))
+
+    def waiting(self):
+        """The rogues that did not have their turns yet, and what else is missing."""
+        answered = self.probes()
+        names = []
+        for name, case in CASES.items():
+            rogue = self.rogues.rogues[name]
+            ended = case.reason is None or len(self.normal_ends(rogue.address)) > 1
+            if not ended or rogue.requests < 2 and case.reason is None or case.answered and not answered[rogue.address]:
+                names.append(name)
+        if self.target.last["counters"]["late_replies"] <= LATE_REPLIES:
+            names.append("late replies")
+        return names
+
     def assert_played(self, name, case, answered):
         rogue = self.rogues.rogues[name]
         ends = self.normal_ends(rogue.address)
@@ -161,28 +186,26 @@ class Replying(AttackCase):
             self.assertGreater(rogue.requests, 1)
         else:
             self.assertTrue(ends)
-            # A lane's pauses double from 50 to 100 ms on: six of them are longer than the play.
-            self.assertLessEqual(len(ends), 7)
+            self.assertLessEqual(len(ends), self.dials_most())
             for line in ends:
                 self.assertIn(f"lane normal: {case.reason}", line)
 
     def test_rogues__all_at_once__each_hurts_itself_alone(self):
         time_to_play = time.monotonic() + PLAY_S
         harness.wait_until(lambda: time.monotonic() > time_to_play, "the play's end", PLAY_S + 1)
+        harness.wait_until(lambda: not self.waiting(), lambda: f"no turn yet: {self.waiting()}", TURNS_S)
         answered = self.probes()
         for name, case in CASES.items():
             with self.subTest(name):
                 self.assert_played(name, case, answered)
         self.target.assert_lively()
         self.target.assert_small()
-        late = self.target.status()["counters"]["late_replies"]
-        self.assertGreater(late, 100)
         self.assertNotIn("\x1b", self.target.node.log())
         for rogue in self.rogues.rogues.values():
             rogue.good = True
         before = self.probes()
         harness.wait_until(lambda: all(count > before[address] for address, count in self.probes().items()),
-                           lambda: f"no answer: {[a for a, n in self.probes().items() if n <= before[a]]}", 20)
+                           lambda: f"no answer: {[a for a, n in self.probes().items() if n <= before[a]]}", TURNS_S)
         self.target.assert_lively()
 
 

@@ -145,12 +145,13 @@ class PolicyOnTheWire(unittest.TestCase):
         tls = twin_client.tls_context(self.certificates.ca) if direction == "in-tls" else None
         to = cells.node.tls if tls else cells.node.plain
         try:
-            with twin_client.Client(to, source=cells.peers[kind], tls=tls) as client:
-                port = client.sock.getsockname()[1]
-                client.offer([(rpc.HELLO, hello)])
-                answer = rpc.features_of(client.answer())
-                self.ports[cells.scope, kind, lane, direction] = port
-                return "refuse" if rpc.REFUSAL in answer else "tls" if tls else "plain"
+            client = twin_client.Client(to, source=cells.peers[kind], tls=tls)
+            self.addCleanup(client.close)  # until then no other connection gets its port, by which it is found again
+            port = client.sock.getsockname()[1]
+            client.offer([(rpc.HELLO, hello)])
+            answer = rpc.features_of(client.answer())
+            self.ports[cells.scope, kind, lane, direction] = port
+            return "refuse" if rpc.REFUSAL in answer else "tls" if tls else "plain"
         except ConnectionRefusedError:
             return "no listener"
 

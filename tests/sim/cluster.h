@@ -344,10 +344,13 @@ _Noreturn void cluster_failed(const struct cluster *cluster, const char *file, i
 /* Runs one seed of a scenario from open to close; the hash. */
 typedef uint64_t cluster_scenario_fn(uint64_t seed, struct cluster_totals *totals);
 /* Run seeds [first, first + count), every `twice_every`th a second time, which must give the same hash; different
- * seeds must give different ones.  WEFT_SIM_SEED in the environment replaces the range. */
+ * seeds must give different ones.  In the environment, WEFT_SIM_SEED replaces the range; WEFT_SIM_SHARE=NUMBER/PARTS
+ * makes it a PARTS-th as long, and lets it begin NUMBER ranges behind. */
 void cluster_run_seeds(uint64_t first, uint32_t count, uint32_t twice_every, cluster_scenario_fn *scenario,
                        struct cluster_totals *totals);
 /* The seed that WEFT_SIM_SEED asks for. */
 bool cluster_seed_asked(uint64_t *seed);
+/* Whether all seeds of a scenario run, so that the sums over them say something. */
+bool cluster_seeds_all(void);
 
 #endif

@@ -16,6 +16,9 @@
 
 #include <cmocka.h>
 
+/* Of a share: fewer would not differ in what a scenario draws from its seed. */
+#define SEEDS_MIN 4u
+
 /* What to print if the run in progress aborts; a signal handler can see nothing else. */
 static char abort_text[256];
 
@@ -62,6 +65,31 @@ bool cluster_seed_asked(uint64_t *seed)
     return true;
 }
 
+bool cluster_seeds_all(void)
+{
+    return getenv("WEFT_SIM_SEED") == NULL && getenv("WEFT_SIM_SHARE") == NULL;
+}
+
+/* The seeds of this run: one that was asked for, or the share of a build that is not the only one to run them.  Builds
+ * with another number take other seeds, and none takes those of a run without a share. */
+static void choose_seeds(uint64_t *first, uint32_t *count)
+{
+    const char *share = getenv("WEFT_SIM_SHARE");
+    unsigned number;
+    unsigned parts;
+    char behind;
+    if (cluster_seed_asked(first)) {
+        *count = 1;
+    } else if (share != NULL) {
+        if (sscanf(share, "%u/%u%c", &number, &parts, &behind) != 2 || number == 0 || parts == 0) {
+            fail_msg("WEFT_SIM_SHARE is '%s', not NUMBER/PARTS: the part of the seeds to run, and which such part",
+                     share);
+        }
+        *first += (uint64_t)number * *count;
+        *count = *count / parts > SEEDS_MIN ? *count / parts : SEEDS_MIN;
+    }
+}
+
 static int compare_hashes(const void *left, const void *right)
 {
     uint64_t a = *(const uint64_t *)left;
@@ -85,11 +113,7 @@ void cluster_run_seeds(uint64_t first, uint32_t count, uint32_t twice_every, clu
     struct sigaction action = {.sa_handler = aborted, .sa_flags = (int)SA_RESETHAND};
     struct sigaction before;
     sigaction(SIGABRT, &action, &before);
-    uint64_t asked;
-    if (cluster_seed_asked(&asked)) {
-        first = asked;
-        count = 1;
-    }
+    choose_seeds(&first, &count);
     uint64_t *hashes = calloc(count, sizeof *hashes);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t seed = first + i;

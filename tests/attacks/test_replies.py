@@ -3,8 +3,8 @@
 
 Method: one node with a rogue as each of its peers, all at once, and probes (ECHO) to every one of them.  Some rogues
 must lose their connection, for the reason in the table, and are dialed again with growing pauses; the others keep it,
-and their right answers still arrive.  The play lasts until every rogue had its turns, however busy the machine is.  Then
-all turn good, and every peer must be probed with success.
+and their right answers still arrive.  The play lasts until every rogue had its turns, however busy the machine is.
+Then all turn good, and every peer must be probed with success.
 """
 
 import dataclasses

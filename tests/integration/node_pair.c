@@ -4,14 +4,8 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #include <cmocka.h>
-
-#include "engine/io/io_uring_probe.h"
-
-#define TESTS_MAX 32u
-#define NAME_BYTES 160u
 
 static int pair_set_up(void **state)
 {
@@ -62,25 +56,7 @@ void expect_failed(const struct answer *answer, enum weft_err err, enum weft_exe
     assert_int_equal(answer->executed, executed);
 }
 
-static int pair_run_over(const char *backend, const struct pair_test *tests, size_t count)
+int pair_run(const struct backend_test *tests, size_t count)
 {
-    struct CMUnitTest group[TESTS_MAX] = {0};
-    char names[TESTS_MAX][NAME_BYTES];
-    assert_true(count <= TESTS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(names[i], sizeof names[i], "%s over %s", tests[i].name, backend);
-        group[i] = (struct CMUnitTest){names[i], tests[i].run, pair_set_up, pair_tear_down, (void *)(uintptr_t)backend};
-    }
-    return _cmocka_run_group_tests(backend, group, count, NULL, NULL);
-}
-
-int pair_run(const struct pair_test *tests, size_t count)
-{
-    char text[256];
-    int failed = pair_run_over("epoll", tests, count);
-    if (io_uring_probe(text, sizeof text) != WEFT_OK) {
-        printf("io_uring does not work here: %s\n", text);
-        return failed;
-    }
-    return failed + pair_run_over("io_uring", tests, count);
+    return over_backends(tests, count, pair_set_up, pair_tear_down);
 }

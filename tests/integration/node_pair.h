@@ -4,6 +4,7 @@
 #define TESTS_INTEGRATION_NODE_PAIR_H
 
 #include "tests/integration/node_host.h"
+#include "tests/integration/over_backends.h"
 
 /* What a test has, and what is taken down after it, also when it failed. */
 struct pair {
@@ -15,13 +16,8 @@ struct pair {
     struct authority authority;
 };
 
-struct pair_test {
-    const char *name;
-    void (*run)(void **state); /* *state: the pair */
-};
-
-/* Run all over epoll, and over io_uring where it works.  @return how many failed */
-int pair_run(const struct pair_test *tests, size_t count);
+/* Run all over each backend.  @return how many failed */
+int pair_run(const struct backend_test *tests, size_t count);
 
 void pair_start(struct pair *pair);
 /* Two new nodes, in place of those that were. */

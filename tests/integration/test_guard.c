@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "engine/io/io_uring_probe.h"
 #include "tests/integration/node_host.h"
+#include "tests/integration/over_backends.h"
 
 #define ASKED_MAX 64u
 #define COUNTER(name) offsetof(struct weft_counters, name)
@@ -284,28 +284,15 @@ static void outgoing__refused__counted_where_it_was(void **state)
     assert_int_equal(host_refused(&duo->b.host, WEFT_REASON_ADMIT_CALLBACK), 0);
 }
 
-#define GUARD_TEST(name, backend)                                                                                      \
-    {                                                                                                                  \
-#name " over " backend, name, duo_set_up, duo_tear_down, (void *)(uintptr_t)backend                            \
-    }
-#define GUARD_TESTS(backend)                                                                                           \
-    GUARD_TEST(hooks__saying_yes__asked_with_true_facts, backend),                                                     \
-        GUARD_TEST(hooks__over_tls__know_of_the_certificate, backend),                                                 \
-        GUARD_TEST(hooks__over_tls__know_whom_the_certificate_names, backend),                                         \
-        GUARD_TEST(verb__forbidden__refused_and_counted_one_way_too, backend),                                         \
-        GUARD_TEST(incoming__refused__named_and_counted_at_both_ends, backend),                                        \
-        GUARD_TEST(outgoing__refused__counted_where_it_was, backend)
-
 int main(void)
 {
-    const struct CMUnitTest over_epoll[] = {GUARD_TESTS("epoll")};
-    const struct CMUnitTest over_io_uring[] = {GUARD_TESTS("io_uring")};
-    char text[256];
-    int failed = cmocka_run_group_tests(over_epoll, NULL, NULL);
-    if (io_uring_probe(text, sizeof text) == WEFT_OK) {
-        failed += cmocka_run_group_tests(over_io_uring, NULL, NULL);
-    } else {
-        printf("io_uring does not work here: %s\n", text);
-    }
-    return failed;
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(hooks__saying_yes__asked_with_true_facts),
+        BACKEND_TEST(hooks__over_tls__know_of_the_certificate),
+        BACKEND_TEST(hooks__over_tls__know_whom_the_certificate_names),
+        BACKEND_TEST(verb__forbidden__refused_and_counted_one_way_too),
+        BACKEND_TEST(incoming__refused__named_and_counted_at_both_ends),
+        BACKEND_TEST(outgoing__refused__counted_where_it_was),
+    };
+    return over_backends(tests, sizeof tests / sizeof tests[0], duo_set_up, duo_tear_down);
 }

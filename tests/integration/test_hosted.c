@@ -2,8 +2,8 @@
 /* Goal: a host can run the shards on its own threads, by one descriptor each, and nothing is missed or spun for: what
  * comes from the network, from other threads and by the clock makes the descriptor readable, and nothing else does.
  *
- * Method: nodes on loopback addresses over both real backends; one thread that polls the shards of two nodes, threads
- * that sleep inside of weft_shard_run_once, and every call in a state in which it is wrong. */
+ * Method: nodes on loopback addresses over both real backends; one thread that polls the shards of two nodes, and
+ * threads that sleep inside of weft_shard_run_once. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -11,58 +11,18 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "engine/io/io_uring_probe.h"
-#include "tests/integration/node_host.h"
+#include "tests/integration/guest.h"
+#include "tests/integration/over_backends.h"
 #include "topology/cluster/node.h"
 
 #define POLL_MS 30000
-#define SHARDS_MOST 4u
 #define CALLS 200u
-#define QUIET_RUNS 64u
-
-/* One node, hosted, and its shards. */
-struct guest {
-    struct host host;
-    weft_shard *shards[SHARDS_MOST];
-    uint32_t shard_count;
-    uint32_t ready; /* on_ready ran so often */
-};
-
-static void guest_ready(void *ctx, weft_shard *shard)
-{
-    struct guest *guest = ctx;
-    (void)shard;
-    __atomic_fetch_add(&guest->ready, 1, __ATOMIC_RELAXED);
-}
-
-static void guest_start(struct guest *guest)
-{
-    struct weft_error why = {0};
-    assert_int_equal(weft_node_create(&guest->host.node, &guest->host.options, &why), WEFT_OK);
-    assert_int_equal(weft_node_handle_standard(guest->host.node, NULL), WEFT_OK);
-    enum weft_err err = weft_node_start_hosted(guest->host.node, guest_ready, guest, &why);
-    assert_string_equal(why.text, "");
-    assert_int_equal(err, WEFT_OK);
-    guest->shard_count = weft_node_shard_count(guest->host.node);
-    assert_true(guest->shard_count <= SHARDS_MOST);
-}
-
-static void guest_attach(struct guest *guest)
-{
-    for (uint32_t i = 0; i < guest->shard_count; i++) {
-        struct weft_error why = {0};
-        assert_int_equal(weft_shard_attach(guest->host.node, i, &guest->shards[i], &why), WEFT_OK);
-        assert_true(weft_shard_fd(guest->shards[i]) >= 0);
-    }
-}
-
 /* Alone, and attached. */
 static void guest_open(struct guest *guest, const char *backend)
 {
@@ -70,51 +30,6 @@ static void guest_open(struct guest *guest, const char *backend)
     host_init(&guest->host, 1, backend);
     guest_start(guest);
     guest_attach(guest);
-}
-
-/* Poll the shards of some nodes and run those that are readable; false if none became so in time. */
-static bool guests_poll(struct guest *const *guests, uint32_t count, int timeout_ms)
-{
-    struct pollfd fds[2 * SHARDS_MOST];
-    weft_shard *shards[2 * SHARDS_MOST];
-    nfds_t watched = 0;
-    for (uint32_t g = 0; g < count; g++) {
-        for (uint32_t i = 0; i < guests[g]->shard_count; i++) {
-            if (guests[g]->shards[i] != NULL) {
-                shards[watched] = guests[g]->shards[i];
-                fds[watched++] = (struct pollfd){.fd = weft_shard_fd(guests[g]->shards[i]), .events = POLLIN};
-            }
-        }
-    }
-    if (poll(fds, watched, timeout_ms) <= 0) {
-        return false;
-    }
-    for (nfds_t i = 0; i < watched; i++) {
-        if (fds[i].revents != 0) {
-            assert_int_equal(fds[i].revents, POLLIN);
-            assert_int_equal(weft_shard_run_once(shards[i], 0), WEFT_OK);
-        }
-    }
-    return true;
-}
-
-/* Run until nothing is readable any more, which must not take long. */
-static void guests_settle(struct guest *const *guests, uint32_t count)
-{
-    uint32_t runs = 0;
-    while (guests_poll(guests, count, 0)) {
-        assert_true(runs++ < QUIET_RUNS);
-    }
-}
-
-static void guest_end(struct guest *guest)
-{
-    weft_node_drain(guest->host.node);
-    assert_int_equal(weft_node_wait(guest->host.node), 0);
-    for (uint32_t i = 0; i < guest->shard_count; i++) {
-        assert_int_equal(weft_shard_run_once(guest->shards[i], 0), WEFT_ERR_CLOSED);
-    }
-    host_fini(&guest->host);
 }
 
 struct counted {
@@ -317,119 +232,6 @@ static void threads__of_the_host__serve_a_node_of_ours_until_drained(void **stat
     host_fini(&guest.host);
 }
 
-static void nested_run(void *ctx, weft_shard *shard)
-{
-    enum weft_err *err = ctx;
-    *err = weft_shard_run_once(shard, 0);
-}
-
-static void *wrong_thread(void *ctx)
-{
-    struct guest *guest = ctx;
-    assert_int_equal(weft_shard_run_once(guest->shards[0], 0), WEFT_ERR_STATE);
-    return NULL;
-}
-
-static void count_link(void *ctx, const struct weft_link *link)
-{
-    (void)link;
-    ++*(uint32_t *)ctx;
-}
-
-static void misuse__each_call_in_a_wrong_state__said_so(void **state)
-{
-    static struct guest guest;
-    static struct host ours;
-    struct guest *const one[] = {&guest};
-    weft_shard *shard = NULL;
-    struct weft_error why = {0};
-    enum weft_err nested = WEFT_OK;
-    struct weft_timer timer = {0};
-    pthread_t thread;
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    host_init(&ours, 2, *state);
-    host_start(&ours);
-    assert_int_equal(weft_shard_attach(ours.node, 0, &shard, &why), WEFT_ERR_STATE);
-    assert_non_null(strstr(why.text, "weft_node_start_hosted"));
-    assert_int_equal(weft_shard_run_once(ours.node->engine->shards[0], 0), WEFT_ERR_STATE);
-    assert_int_equal(weft_shard_fd(ours.node->engine->shards[0]), -1);
-    assert_int_equal(weft_node_start_hosted(ours.node, NULL, NULL, &why), WEFT_ERR_STATE);
-    host_fini(&ours);
-
-    guest_start(&guest);
-    assert_int_equal(weft_node_start(guest.host.node, NULL, NULL, NULL), WEFT_ERR_STATE);
-    assert_int_equal(weft_shard_attach(guest.host.node, 1, &shard, &why), WEFT_ERR_INVALID);
-    guest_attach(&guest);
-    assert_int_equal(weft_shard_attach(guest.host.node, 0, &shard, &why), WEFT_ERR_STATE);
-    assert_non_null(strstr(why.text, "already"));
-    pthread_create(&thread, NULL, wrong_thread, &guest);
-    pthread_join(thread, NULL);
-    weft_timer_start(guest.shards[0], &timer, 0, nested_run, &nested);
-    while (nested == WEFT_OK) {
-        assert_int_equal(weft_shard_run_once(guest.shards[0], WEFT_TIMEOUT_NEVER), WEFT_OK);
-    }
-    assert_int_equal(nested, WEFT_ERR_STATE);
-    uint32_t links = 0;
-    weft_node_links(guest.host.node, count_link, &links); /* from the shard's own thread: it must not wait for itself */
-    assert_int_equal(links, 0);
-    guests_settle(one, 1);
-    guest_end(&guest);
-}
-
-static void drain__before_all_are_attached__ends_without_them(void **state)
-{
-    static struct guest guest;
-    weft_shard *shard = NULL;
-    struct weft_error why = {0};
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    guest.host.options.shards = "2";
-    guest_start(&guest);
-    assert_int_equal(weft_shard_attach(guest.host.node, 0, &shard, &why), WEFT_OK);
-    assert_int_equal(weft_shard_run_once(shard, 0), WEFT_OK);
-    assert_int_equal(guest.ready, 0); /* nothing begins before the last one is there */
-    weft_node_drain(guest.host.node);
-    assert_int_equal(weft_shard_attach(guest.host.node, 1, &shard, &why), WEFT_ERR_DRAINING);
-    assert_int_equal(weft_node_wait(guest.host.node), 0);
-    assert_int_equal(weft_shard_attach(guest.host.node, 1, &shard, &why), WEFT_ERR_STATE);
-    host_fini(&guest.host);
-}
-
-/* None of the shards knew it, so none has to finish with it; and who changes the topology does not stop the node. */
-static void peer__removed_before_any_shard_is_attached__its_slot_is_free(void **state)
-{
-    static struct guest guest;
-    struct weft_error why = {0};
-    struct weft_peer_options peer = WEFT_PEER_OPTIONS_INIT;
-    weft_peer_id gone;
-    weft_peer_id next;
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    guest.host.options.shards = "2";
-    guest_start(&guest);
-    peer.addresses[0] = "127.0.0.9";
-    assert_int_equal(weft_node_peer_add(guest.host.node, &peer, &gone, &why), WEFT_OK);
-    assert_int_equal(weft_node_peer_remove(guest.host.node, gone, &why), WEFT_OK);
-    assert_int_equal(weft_node_peer_add(guest.host.node, &peer, &next, &why), WEFT_OK);
-    assert_int_equal(peer_slot_of(next), peer_slot_of(gone));
-    assert_int_equal(weft_shard_attach(guest.host.node, 0, &guest.shards[0], &why), WEFT_OK);
-    assert_int_equal(weft_node_peer_remove(guest.host.node, next, &why), WEFT_OK);
-    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
-    assert_int_equal(weft_shard_attach(guest.host.node, 1, &guest.shards[1], &why), WEFT_OK);
-    assert_int_equal(guest.ready, 0);
-    assert_int_equal(weft_shard_run_once(guest.shards[0], 0), WEFT_OK);
-    assert_int_equal(weft_shard_run_once(guest.shards[1], 0), WEFT_OK);
-    assert_int_equal(guest.ready, 2);
-    guest_end(&guest);
-}
-
-/* A clock that the test moves. */
-static uint64_t clock_read(void *ctx)
-{
-    return *(const uint64_t *)ctx;
-}
-
 static void clock__of_the_host__timers_follow_it_and_lateness_is_counted(void **state)
 {
     static struct guest guest;
@@ -468,117 +270,15 @@ static void clock__of_the_host__timers_follow_it_and_lateness_is_counted(void **
     guest_end(&guest);
 }
 
-#define STRANDED 48u
-
-/* Connections from ports that the kernel chooses, which it gives to either shard. */
-static void connect_some(const struct guest *guest, int sockets[STRANDED])
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(host_port(&guest->host))};
-    assert_int_equal(inet_pton(AF_INET, guest->host.address, &to.sin_addr), 1);
-    for (uint32_t i = 0; i < STRANDED; i++) {
-        sockets[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_true(sockets[i] >= 0);
-        assert_int_equal(connect(sockets[i], (const struct sockaddr *)&to, sizeof to), 0);
-    }
-}
-
-static void close_all(const int sockets[STRANDED])
-{
-    for (uint32_t i = 0; i < STRANDED; i++) {
-        close(sockets[i]);
-    }
-}
-
-/* So many tenths of a second, in which these shards are run. */
-static void run_for(const struct guest *guest, uint64_t *now_ns, uint32_t tenths, uint32_t shard_count)
-{
-    for (uint32_t i = 0; i < tenths; i++) {
-        *now_ns += 100000000;
-        for (uint32_t shard = 0; shard < shard_count; shard++) {
-            assert_int_equal(weft_shard_run_once(guest->shards[shard], 0), WEFT_OK);
-        }
-    }
-}
-
-static uint64_t accepted(const struct guest *guest, uint32_t shard)
-{
-    return guest->host.node->engine->shards[shard]->counters.accepted;
-}
-
-static void shard__not_run_for_a_second__another_accepts_for_it(void **state)
-{
-    static struct guest guest;
-    struct weft_counters counters;
-    uint64_t now_ns = 5000000000;
-    int before[STRANDED];
-    int after[STRANDED];
-    memset(&guest, 0, sizeof guest);
-    host_init(&guest.host, 1, *state);
-    guest.host.options.shards = "2";
-    guest.host.options.first_request_timeout_ms = guest.host.options.handshake_timeout_ms = 600000;
-    guest.host.options.monotonic_clock = clock_read;
-    guest.host.options.clock_ctx = &now_ns;
-    guest_start(&guest);
-    guest_attach(&guest);
-    run_for(&guest, &now_ns, 20, 2);
-    connect_some(&guest, before);
-    run_for(&guest, &now_ns, 8, 1);
-    uint64_t own = accepted(&guest, 0);
-    assert_true(own > 0 && own < STRANDED);
-    run_for(&guest, &now_ns, 12, 1); /* the first shard alone */
-    assert_int_equal(accepted(&guest, 0), STRANDED);
-    assert_int_equal(accepted(&guest, 1), 0);
-    weft_node_counters(guest.host.node, &counters);
-    assert_int_equal(counters.accepted_for_others, STRANDED - own);
-    assert_true(host_logged(&guest.host, "shard 1 has not been run for a second: shard 0 accepts for it"));
-    run_for(&guest, &now_ns, 10, 2);
-    assert_true(host_logged(&guest.host, "shard 1 is run again"));
-    connect_some(&guest, after);
-    run_for(&guest, &now_ns, 10, 2);
-    assert_int_equal(accepted(&guest, 0) + accepted(&guest, 1), 2 * STRANDED);
-    assert_true(accepted(&guest, 1) > 0);
-    weft_node_counters(guest.host.node, &counters);
-    assert_int_equal(counters.accepted_for_others, STRANDED - own);
-    close_all(before);
-    close_all(after);
-    weft_node_drain(guest.host.node);
-    bool runs = true;
-    while (runs) {
-        now_ns += 1000000;
-        runs = false;
-        for (uint32_t shard = 0; shard < 2; shard++) {
-            runs |= weft_shard_run_once(guest.shards[shard], 0) == WEFT_OK;
-        }
-    }
-    guest_end(&guest);
-}
-
-#define HOSTED_TEST(name, backend)                                                                                     \
-    {                                                                                                                  \
-#name " over " backend, name, NULL, NULL, (void *)(uintptr_t)backend                                           \
-    }
-#define HOSTED_TESTS(backend)                                                                                          \
-    HOSTED_TEST(calls__two_nodes_in_one_poll_loop__all_answered, backend),                                             \
-        HOSTED_TEST(descriptor__nothing_to_do__quiet_until_the_timer, backend),                                        \
-        HOSTED_TEST(descriptor__mail_of_another_thread__readable, backend),                                            \
-        HOSTED_TEST(descriptor__mail_from_inside_a_turn__readable_at_once, backend),                                   \
-        HOSTED_TEST(threads__of_the_host__serve_a_node_of_ours_until_drained, backend),                                \
-        HOSTED_TEST(misuse__each_call_in_a_wrong_state__said_so, backend),                                             \
-        HOSTED_TEST(clock__of_the_host__timers_follow_it_and_lateness_is_counted, backend),                            \
-        HOSTED_TEST(shard__not_run_for_a_second__another_accepts_for_it, backend),                                     \
-        HOSTED_TEST(drain__before_all_are_attached__ends_without_them, backend),                                       \
-        HOSTED_TEST(peer__removed_before_any_shard_is_attached__its_slot_is_free, backend)
-
 int main(void)
 {
-    const struct CMUnitTest over_epoll[] = {HOSTED_TESTS("epoll")};
-    const struct CMUnitTest over_io_uring[] = {HOSTED_TESTS("io_uring")};
-    char text[256];
-    int failed = cmocka_run_group_tests(over_epoll, NULL, NULL);
-    if (io_uring_probe(text, sizeof text) == WEFT_OK) {
-        failed += cmocka_run_group_tests(over_io_uring, NULL, NULL);
-    } else {
-        printf("io_uring does not work here: %s\n", text);
-    }
-    return failed;
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(calls__two_nodes_in_one_poll_loop__all_answered),
+        BACKEND_TEST(descriptor__nothing_to_do__quiet_until_the_timer),
+        BACKEND_TEST(descriptor__mail_of_another_thread__readable),
+        BACKEND_TEST(descriptor__mail_from_inside_a_turn__readable_at_once),
+        BACKEND_TEST(threads__of_the_host__serve_a_node_of_ours_until_drained),
+        BACKEND_TEST(clock__of_the_host__timers_follow_it_and_lateness_is_counted),
+    };
+    return over_backends(tests, sizeof tests / sizeof tests[0], NULL, NULL);
 }

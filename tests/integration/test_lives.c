@@ -10,7 +10,6 @@
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,8 +19,8 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/limits.h"
-#include "engine/io/io_uring_probe.h"
 #include "tests/integration/node_host.h"
+#include "tests/integration/over_backends.h"
 
 #define LIVES_DEFAULT 75u
 #define WARM_UP 20u
@@ -208,27 +207,14 @@ static void nodes__with_tls__leave_nothing(void **state)
     lives(*state, true);
 }
 
-#define LIVES_TEST(name, backend)                                                                                      \
-    {                                                                                                                  \
-#name " over " backend, name, NULL, NULL, (void *)(uintptr_t)backend                                           \
-    }
-#define LIVES_TESTS(backend)                                                                                           \
-    LIVES_TEST(nodes__one_after_the_other_beside_busy_ones__leave_nothing, backend),                                   \
-        LIVES_TEST(nodes__with_tls__leave_nothing, backend)
-
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest over_epoll[] = {LIVES_TESTS("epoll")};
-    const struct CMUnitTest over_io_uring[] = {LIVES_TESTS("io_uring")};
-    char text[256];
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(nodes__one_after_the_other_beside_busy_ones__leave_nothing),
+        BACKEND_TEST(nodes__with_tls__leave_nothing),
+    };
     if (argc > 1) {
         lives_count = (uint32_t)strtoul(argv[1], NULL, 10);
     }
-    int failed = cmocka_run_group_tests(over_epoll, NULL, NULL);
-    if (io_uring_probe(text, sizeof text) == WEFT_OK) {
-        failed += cmocka_run_group_tests(over_io_uring, NULL, NULL);
-    } else {
-        printf("io_uring does not work here: %s\n", text);
-    }
-    return failed;
+    return over_backends(tests, sizeof tests / sizeof tests[0], NULL, NULL);
 }

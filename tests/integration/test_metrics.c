@@ -6,14 +6,13 @@
  * many during, and one after, which must only grow and end at the numbers of calls that were made. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "engine/base/bytes.h"
-#include "engine/io/io_uring_probe.h"
 #include "tests/integration/node_host.h"
+#include "tests/integration/over_backends.h"
 
 #define SLEEP_US 5000u
 #define SLEEPS 8u
@@ -116,24 +115,11 @@ static void metrics__for_callers_of_other_sizes__prefix_or_zeros(void **state)
     host_fini(&host);
 }
 
-#define METRICS_TEST(name, backend)                                                                                    \
-    {                                                                                                                  \
-#name " over " backend, name, NULL, NULL, (void *)(uintptr_t)backend                                           \
-    }
-#define METRICS_TESTS(backend)                                                                                         \
-    METRICS_TEST(metrics__of_known_calls__agree_and_only_grow, backend),                                               \
-        METRICS_TEST(metrics__for_callers_of_other_sizes__prefix_or_zeros, backend)
-
 int main(void)
 {
-    const struct CMUnitTest over_epoll[] = {METRICS_TESTS("epoll")};
-    const struct CMUnitTest over_io_uring[] = {METRICS_TESTS("io_uring")};
-    char text[256];
-    int failed = cmocka_run_group_tests(over_epoll, NULL, NULL);
-    if (io_uring_probe(text, sizeof text) == WEFT_OK) {
-        failed += cmocka_run_group_tests(over_io_uring, NULL, NULL);
-    } else {
-        printf("io_uring does not work here: %s\n", text);
-    }
-    return failed;
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(metrics__of_known_calls__agree_and_only_grow),
+        BACKEND_TEST(metrics__for_callers_of_other_sizes__prefix_or_zeros),
+    };
+    return over_backends(tests, sizeof tests / sizeof tests[0], NULL, NULL);
 }

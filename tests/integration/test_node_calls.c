@@ -318,16 +318,16 @@ static void node__two_shards__each_calls_and_serves(void **state)
 
 int main(void)
 {
-    static const struct pair_test tests[] = {
-        {"calls__both_ways__every_standard_verb", calls__both_ways__every_standard_verb},
-        {"call__large_payloads__come_back_or_are_refused", call__large_payloads__come_back_or_are_refused},
-        {"call_buf__taken_or_refused__nothing_stays", call_buf__taken_or_refused__nothing_stays},
-        {"calls__many_at_once_with_large_answers__all_answered", calls__many_at_once_with_large_answers__all_answered},
-        {"call__no_answer_in_time__timeout", call__no_answer_in_time__timeout},
-        {"call__wrong_arguments__refused_at_once", call__wrong_arguments__refused_at_once},
-        {"calls__more_than_calls_max__queue_full", calls__more_than_calls_max__queue_full},
-        {"requests__more_than_requests_max__busy", requests__more_than_requests_max__busy},
-        {"node__two_shards__each_calls_and_serves", node__two_shards__each_calls_and_serves},
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(calls__both_ways__every_standard_verb),
+        BACKEND_TEST(call__large_payloads__come_back_or_are_refused),
+        BACKEND_TEST(call_buf__taken_or_refused__nothing_stays),
+        BACKEND_TEST(calls__many_at_once_with_large_answers__all_answered),
+        BACKEND_TEST(call__no_answer_in_time__timeout),
+        BACKEND_TEST(call__wrong_arguments__refused_at_once),
+        BACKEND_TEST(calls__more_than_calls_max__queue_full),
+        BACKEND_TEST(requests__more_than_requests_max__busy),
+        BACKEND_TEST(node__two_shards__each_calls_and_serves),
     };
     return pair_run(tests, sizeof tests / sizeof tests[0]);
 }

@@ -239,18 +239,17 @@ static void node__started_and_destroyed_often__leaves_nothing(void **state)
 
 int main(void)
 {
-    static const struct pair_test tests[] = {
-        {"drain__requests_run__they_finish", drain__requests_run__they_finish},
-        {"drain__calls_run__they_finish_and_no_new_ones", drain__calls_run__they_finish_and_no_new_ones},
-        {"drain__takes_too_long__cut_off_and_said_so", drain__takes_too_long__cut_off_and_said_so},
-        {"drain__a_client_never_closes__nothing_was_cut_off", drain__a_client_never_closes__nothing_was_cut_off},
-        {"drain__a_node_dials_meanwhile__told_so", drain__a_node_dials_meanwhile__told_so},
-        {"drain__a_node_dials_by_tls_meanwhile__told_so", drain__a_node_dials_by_tls_meanwhile__told_so},
-        {"drain__asked_before_the_start__ends_at_once", drain__asked_before_the_start__ends_at_once},
-        {"node__wrong_state__refused", node__wrong_state__refused},
-        {"node__address_is_taken__error_names_it_and_a_later_start_works",
-         node__address_is_taken__error_names_it_and_a_later_start_works},
-        {"node__started_and_destroyed_often__leaves_nothing", node__started_and_destroyed_often__leaves_nothing},
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(drain__requests_run__they_finish),
+        BACKEND_TEST(drain__calls_run__they_finish_and_no_new_ones),
+        BACKEND_TEST(drain__takes_too_long__cut_off_and_said_so),
+        BACKEND_TEST(drain__a_client_never_closes__nothing_was_cut_off),
+        BACKEND_TEST(drain__a_node_dials_meanwhile__told_so),
+        BACKEND_TEST(drain__a_node_dials_by_tls_meanwhile__told_so),
+        BACKEND_TEST(drain__asked_before_the_start__ends_at_once),
+        BACKEND_TEST(node__wrong_state__refused),
+        BACKEND_TEST(node__address_is_taken__error_names_it_and_a_later_start_works),
+        BACKEND_TEST(node__started_and_destroyed_often__leaves_nothing),
     };
     return pair_run(tests, sizeof tests / sizeof tests[0]);
 }

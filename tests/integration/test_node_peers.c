@@ -109,12 +109,12 @@ static void peer__of_another_cluster__refused_at_both_ends(void **state)
 
 int main(void)
 {
-    static const struct pair_test tests[] = {
-        {"peer__down__unreachable_or_waited_for", peer__down__unreachable_or_waited_for},
-        {"peer__restarted__up_down_and_up_again", peer__restarted__up_down_and_up_again},
-        {"peer__idle__kept_alive_by_heartbeats", peer__idle__kept_alive_by_heartbeats},
-        {"node__dials_itself__refused", node__dials_itself__refused},
-        {"peer__of_another_cluster__refused_at_both_ends", peer__of_another_cluster__refused_at_both_ends},
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(peer__down__unreachable_or_waited_for),
+        BACKEND_TEST(peer__restarted__up_down_and_up_again),
+        BACKEND_TEST(peer__idle__kept_alive_by_heartbeats),
+        BACKEND_TEST(node__dials_itself__refused),
+        BACKEND_TEST(peer__of_another_cluster__refused_at_both_ends),
     };
     return pair_run(tests, sizeof tests / sizeof tests[0]);
 }

@@ -221,15 +221,13 @@ static void plaintext__to_a_tls_port__said_so_at_both_ends(void **state)
 
 int main(void)
 {
-    static const struct pair_test tests[] = {
-        {"links__each_scope_and_location__plain_or_tls_as_decided",
-         links__each_scope_and_location__plain_or_tls_as_decided},
-        {"link__address_of_entries_in_two_places__tls", link__address_of_entries_in_two_places__tls},
-        {"tls__signed_by_another_ca__untrusted_at_both_ends", tls__signed_by_another_ca__untrusted_at_both_ends},
-        {"tls__certificate_demanded_and_not_shown__missing_at_both_ends",
-         tls__certificate_demanded_and_not_shown__missing_at_both_ends},
-        {"plaintext__from_another_dc__forbidden_at_both_ends", plaintext__from_another_dc__forbidden_at_both_ends},
-        {"plaintext__to_a_tls_port__said_so_at_both_ends", plaintext__to_a_tls_port__said_so_at_both_ends},
+    static const struct backend_test tests[] = {
+        BACKEND_TEST(links__each_scope_and_location__plain_or_tls_as_decided),
+        BACKEND_TEST(link__address_of_entries_in_two_places__tls),
+        BACKEND_TEST(tls__signed_by_another_ca__untrusted_at_both_ends),
+        BACKEND_TEST(tls__certificate_demanded_and_not_shown__missing_at_both_ends),
+        BACKEND_TEST(plaintext__from_another_dc__forbidden_at_both_ends),
+        BACKEND_TEST(plaintext__to_a_tls_port__said_so_at_both_ends),
     };
     return pair_run(tests, sizeof tests / sizeof tests[0]);
 }

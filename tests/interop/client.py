@@ -64,10 +64,11 @@ def tls_context(ca=None, cert=None, key=None):
 class Client:
     """One connection.  Every wait ends at a deadline, with TimeoutError."""
 
-    def __init__(self, address, source=None, tls=None, fragment=None, deadline_s=DEADLINE_S):
+    def __init__(self, address, source=None, tls=None, fragment=None, deadline_s=DEADLINE_S, source_port=0):
         self.deadline_s = deadline_s
         self.fragment = fragment
-        self.sock = socket.create_connection(address, timeout=deadline_s, source_address=source and (source, 0))
+        self.sock = socket.create_connection(address, timeout=deadline_s,
+                                             source_address=source and (source, source_port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             try:

@@ -138,6 +138,12 @@ class PolicyOnTheWire(unittest.TestCase):
 
     # Coming in.
 
+    def source_port(self, address):
+        """One of its own for each connection, by which it is found again in the log and in the capture."""
+        while (port := harness.free_ports(1, (address,))[0]) in self.ports.values():
+            pass
+        return port
+
     def connect(self, cells, kind, lane, direction):
         """Say hello from a peer's address; what was answered: plain, tls, or refuse."""
         dc, rack = KINDS[kind] or ("dc9", "r9")
@@ -145,13 +151,12 @@ class PolicyOnTheWire(unittest.TestCase):
         tls = twin_client.tls_context(self.certificates.ca) if direction == "in-tls" else None
         to = cells.node.tls if tls else cells.node.plain
         try:
-            client = twin_client.Client(to, source=cells.peers[kind], tls=tls)
-            self.addCleanup(client.close)  # until then no other connection gets its port, by which it is found again
-            port = client.sock.getsockname()[1]
-            client.offer([(rpc.HELLO, hello)])
-            answer = rpc.features_of(client.answer())
-            self.ports[cells.scope, kind, lane, direction] = port
-            return "refuse" if rpc.REFUSAL in answer else "tls" if tls else "plain"
+            port = self.source_port(cells.peers[kind])
+            with twin_client.Client(to, source=cells.peers[kind], tls=tls, source_port=port) as client:
+                client.offer([(rpc.HELLO, hello)])
+                answer = rpc.features_of(client.answer())
+                self.ports[cells.scope, kind, lane, direction] = port
+                return "refuse" if rpc.REFUSAL in answer else "tls" if tls else "plain"
         except ConnectionRefusedError:
             return "no listener"
 

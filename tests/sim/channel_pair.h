@@ -84,6 +84,8 @@ struct channel_pair {
 };
 
 uint8_t pattern_byte(uint32_t at);
+/* So many of them; to be freed. */
+uint8_t *pattern_new(uint32_t bytes);
 
 /* The counters of a side's shard, calls and requests included. */
 struct weft_counters side_counters(const struct channel_pair *pair, uint32_t side);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +31,10 @@ static void streams_flush(void)
 
 void streams_init(void)
 {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
     streams_hold_numbers();
-    if (atexit(streams_flush) != 0) {
+    /* A log or a status that reached the limit of a file's size costs lines, as on a full disk, not the node. */
+    if (sigaction(SIGXFSZ, &ignore, NULL) != 0 || atexit(streams_flush) != 0) {
         _exit(1);
     }
 }

@@ -42,6 +42,12 @@
 /* One source may hold one part in so many of the arena with frames that have not ended, while twice as much is in use:
  * half a dozen slow writers of large frames must not take the room of everybody's. */
 #define SOURCE_SHARE_PARTS 4u
+/* One source may hold so many times as many requests as there are slots left: one alone four fifths of them, two four
+ * ninths each. */
+#define SOURCE_REQUESTS_PER_FREE 4u
+/* Counters of the requests that sources hold.  Sources with the same one have one share together; a request names it by
+ * a byte. */
+#define REQUEST_SOURCES 256u
 /* Bytes that a bulk connection moves with one operation while others are active: some 10 us of copying. */
 #define SHARE_BYTES_BESIDE (64u * 1024)
 /* A shard counts as active for so long after something other than bulk was flushed. */

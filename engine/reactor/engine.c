@@ -173,7 +173,9 @@ static enum weft_err engine_start_thread(struct engine *engine, uint32_t index, 
 {
     int result = pthread_create(&engine->threads[index], NULL, engine_thread, engine->shards[index]);
     if (result != 0) {
-        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, result, "starting the thread of shard %u", index);
+        return weft_error_set_errno(why, WEFT_ERR_SYSTEM, result,
+                                    "shard %u: no thread; fewer shards need fewer, or raise the limit (ulimit -u)",
+                                    index);
     }
     char name[32];
     snprintf(name, sizeof name, "%.10s/%u", engine->options.thread_name, index);

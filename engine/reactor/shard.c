@@ -20,9 +20,11 @@ static enum weft_err shard_open_memory(struct weft_shard *shard, const struct sh
         arena_init(&shard->arena, options->allocator, options->arena_bytes, ARENA_BLOCK_BYTES) != WEFT_OK ||
         payload_pool_init(&shard->payloads, &shard->arena, or_default(options->payloads_max, PAYLOADS_MAX),
                           (uint64_t)options->send_bufs * send_buf_bytes) != WEFT_OK) {
-        return weft_error_set(why, WEFT_ERR_NO_MEMORY,
-                              "shard %u: no memory for %u send buffers and an arena of %llu bytes", shard->index,
-                              options->send_bufs, (unsigned long long)options->arena_bytes);
+        return weft_error_set(
+            why, WEFT_ERR_NO_MEMORY,
+            "shard %u: no memory for %u send buffers and an arena of %llu bytes: lower memory_per_shard, or "
+            "raise what the process may have (ulimit -v)",
+            shard->index, options->send_bufs, (unsigned long long)options->arena_bytes);
     }
     return WEFT_OK;
 }

@@ -360,6 +360,7 @@ enum weft_err channel_accept(struct rpc *rpc, int32_t socket, const struct addre
     WEFT_TRY(conn_accept(rpc->net, socket, remote, factory, &channel_conn_events, &conn, why));
     *out = channel_of(conn);
     channel_init(*out, rpc, events, owner);
+    (*out)->source = request_source(rpc, remote);
     return WEFT_OK;
 }
 

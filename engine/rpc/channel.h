@@ -103,6 +103,7 @@ struct channel {
     uint64_t idle_since_ns; /* while the node stops, or it is to close; 0: not idle */
     uint32_t call_count;
     uint32_t request_count; /* unanswered */
+    uint8_t source;         /* in whose share they count, beyond their handlers; request_share.c */
     uint64_t torn_end;      /* where the last request ends that lost its caller when it was handed over in part */
 };
 

@@ -47,7 +47,8 @@ static uint32_t *kept_head(struct rpc *rpc, uint32_t conn_index, int64_t id)
 void request_keep(struct channel *channel, struct weft_request *request)
 {
     uint32_t *head = kept_head(request->rpc, request->conn_index, request->id);
-    request->kept = true;
+    request->kept = REQUEST_LISTED;
+    request_share_take(request, channel->source);
     request->chain = *head;
     *head = request->index + 1;
     list_node_init(&request->link);
@@ -63,14 +64,14 @@ static void request_unkeep(struct weft_request *request)
         at = &((struct weft_request *)slots_at(&rpc->requests, *at - 1))->chain;
     }
     *at = request->chain;
-    request->kept = false;
+    request->kept &= (uint8_t)~REQUEST_LISTED;
     list_remove(&request->link);
 }
 
 /* It is answered, or nobody waits for it any more: no notice comes from here on. */
 static void request_let_go(struct weft_request *request)
 {
-    if (request->kept) {
+    if ((request->kept & REQUEST_LISTED) != 0) {
         request_unkeep(request);
     }
     if (request->on_abort != NULL && request->deadline_ns != UINT64_MAX) {
@@ -220,8 +221,9 @@ static inline uint32_t request_handler_us(const struct weft_request *request)
 
 static WEFT_INLINE void request_free(struct weft_request *request)
 {
-    if (WEFT_UNLIKELY(request->kept || request->on_abort != NULL)) {
+    if (WEFT_UNLIKELY(request->kept != 0 || request->on_abort != NULL)) {
         request_let_go(request);
+        request_share_drop(request);
     }
     slots_give_back_at(&request->rpc->requests, request, request->index);
 }

@@ -31,9 +31,12 @@ struct rpc {
     struct weft_peer_counters *tally; /* of connections whose owner names no other, and of calls that are lent */
     struct weft_peer_counters own_tally;
     bool authorizes;
-    bool draining;             /* no request runs any more but those that do already */
-    bool late;                 /* requests at hand were held, or stayed in the kernel: they can have waited too long */
-    bool picky;                /* draining or late */
+    bool draining;         /* no request runs any more but those that do already */
+    bool late;             /* requests at hand were held, or stayed in the kernel: they can have waited too long */
+    bool crowded;          /* most slots of requests are taken: one source may take no more than its share */
+    bool picky;            /* draining, late or crowded */
+    uint32_t shared_count; /* requests that count in somebody's share */
+    uint32_t shared[REQUEST_SOURCES];
     struct frame *landed;      /* whose payload lies in a block of its own, while its user looks at it */
     struct list away;          /* struct call: another shard carries them out */
     struct list unfinished;    /* struct channel: with a block of the arena for a frame that has not ended */
@@ -54,7 +57,13 @@ void rpc_fini(struct rpc *rpc);
 static inline void rpc_set_late(struct rpc *rpc, bool late)
 {
     rpc->late = late;
-    rpc->picky = late || rpc->draining;
+    rpc->picky = late || rpc->draining || rpc->crowded;
+}
+
+static inline void rpc_set_crowded(struct rpc *rpc, bool crowded)
+{
+    rpc->crowded = crowded;
+    rpc->picky = crowded || rpc->late || rpc->draining;
 }
 
 static inline void rpc_set_draining(struct rpc *rpc)

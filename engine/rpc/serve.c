@@ -144,6 +144,10 @@ static bool serve_turned_away(struct channel *channel, const struct wire_request
         serve_busy_for(channel, wire->id, "busy: this node is stopping");
         return true;
     }
+    if (request_over_share(channel)) {
+        serve_busy_for(channel, wire->id, "busy: too many requests from this address run already");
+        return true;
+    }
     if (serve_waited_too_long(channel, wire)) {
         serve_busy(channel, wire->id);
         return true;
@@ -263,7 +267,7 @@ static inline void serve_run(struct channel *channel, const struct verb *verb, i
     request->index = index;
     request->aborted = WEFT_OK;
     request->answered = false;
-    request->kept = false;
+    request->kept = 0;
     request->one_way = verb->one_way;
     channel->request_count++;
     if (WEFT_UNLIKELY(owner != rpc->shard->index)) {

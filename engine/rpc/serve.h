@@ -17,6 +17,10 @@ struct owed_answer {
 
 struct serve_hop;
 
+/* Flags of a kept request. */
+#define REQUEST_LISTED 1u /* by its channel, and found by its id */
+#define REQUEST_SHARED 2u /* counts in the share of its source, until its slot is free */
+
 struct weft_request {
     struct rpc *rpc;
     struct weft_peer_counters *tally;
@@ -31,7 +35,8 @@ struct weft_request {
     uint32_t index;        /* slot */
     enum weft_err aborted; /* ok: somebody waits for the answer */
     bool answered;         /* and the answer waits for room */
-    bool kept;             /* listed, and found by its id */
+    uint8_t kept;          /* flags: it was not answered when its handler returned */
+    uint8_t source;        /* in whose share it counts */
     bool one_way;
     uint32_t chain; /* the next kept one of its hash: index plus one, 0 for none */
     void *abort_ctx;
@@ -68,6 +73,12 @@ enum weft_err requests_init(struct rpc *rpc);
 void requests_fini(struct rpc *rpc);
 /* Its handler returned without an answer. */
 void request_keep(struct channel *channel, struct weft_request *request);
+/* request_share.c: in whose share an address counts; a request begins and ends to count there; has a channel's source
+ * all that it may have now?  That is counted. */
+uint8_t request_source(const struct rpc *rpc, const struct address *remote);
+void request_share_take(struct weft_request *request, uint8_t source);
+void request_share_drop(struct weft_request *request);
+bool request_over_share(const struct channel *channel);
 /* The channel that still waits for this answer; NULL with the reason in err. */
 struct channel *request_channel(const struct weft_request *request, enum weft_err *err);
 enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,

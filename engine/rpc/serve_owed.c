@@ -70,6 +70,7 @@ static void owed_end(struct channel *channel, struct weft_request *request)
     if (request->owed.bytes != NULL) {
         arena_give_back(&channel->rpc->shard->arena, request->owed.bytes);
     }
+    request_share_drop(request);
     slots_give_back(&channel->rpc->requests, request);
 }
 

@@ -421,7 +421,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(credentials_replaced)                                                                                            \
     X(credentials_refused)                                                                                             \
     X(credentials_cut_off)                                                                                             \
-    X(credentials_outlived)
+    X(credentials_outlived)                                                                                            \
+    X(requests_over_share)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

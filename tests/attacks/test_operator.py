@@ -23,7 +23,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from operator_host import NOBODY, close_streams, forbid_io_uring, limit, nobody_can_run, run
-from target import SELF, STALL_MAX_US, WEFT, Pulse, config_text
+from target import SELF, STALL_MAX_US, WEFT, Pulse, config_text, is_sanitized
 
 import client as twin_client
 import harness
@@ -190,6 +190,11 @@ class Limits(OperatorCase):
             self.assert_refused(done, f"{few} file descriptors (RLIMIT_NOFILE) do not do")
             self.assertRegex(done.stderr, r"\d+ open \+ \d+ spare \+ \d+ shards? x .* = \d+")
 
+    @unittest.skipIf(is_sanitized(), "a sanitizer reserves terabytes")
+    def test_address_space__too_small__said_with_what_would_do(self):
+        done = run("node", self.config(), preexec_fn=limit(resource.RLIMIT_AS, 100 << 20))
+        self.assert_refused(done, "lower memory_per_shard, or raise what the process may have (ulimit -v)")
+
     def test_descriptors__few__fewer_connections_and_said(self):
         process = self.start(preexec_fn=limit(resource.RLIMIT_NOFILE, 64))
         self.call()
@@ -338,6 +343,13 @@ class Streams(OperatorCase):
         process = self.start(stderr=self.opened(open("/dev/full", "wb")))
         self.refuse_some(10)
         self.call()
+        self.assert_stops(process)
+
+    def test_log__at_the_limit_of_a_file__costs_lines_only(self):
+        process = self.start(preexec_fn=limit(resource.RLIMIT_FSIZE, 64))
+        self.refuse_some(10)
+        self.call()
+        self.assertLessEqual(os.path.getsize(self.log_path), 64)
         self.assert_stops(process)
 
     def test_log__whose_reader_is_gone__costs_lines_only(self):

@@ -13,7 +13,7 @@
 #include "tests/sim/channel_pair.h"
 
 #define SECOND PAIR_SECOND_NS
-#define CALLS 60u
+#define CALLS 50u
 
 /* --- answers --- */
 
@@ -52,7 +52,7 @@ static void keep_calls(struct channel_pair *pair, struct outcome *outcomes, uint
     assert_int_equal(pair->sides[ACCEPTOR].kept_count, count);
 }
 
-/* Sixty answers of 200 KiB in one turn are three times what a connection may queue. */
+/* Fifty answers of 200 KiB in one turn are three times what a connection may queue. */
 static void answers__deferred_all_end_in_one_turn__wait_and_arrive(void **state)
 {
     (void)state;

@@ -148,7 +148,7 @@ static bool serve_turned_away(struct channel *channel, const struct wire_request
         serve_busy_for(channel, wire->id, "busy: too many requests from this address run already");
         return true;
     }
-    if (serve_waited_too_long(channel, wire)) {
+    if (channel->rpc->late && serve_waited_too_long(channel, wire)) {
         serve_busy(channel, wire->id);
         return true;
     }

@@ -174,7 +174,7 @@ struct io_backend {
     enum weft_err (*open)(void *host, const struct io_options *options, struct io **io, struct weft_error *why);
     void (*close)(struct io *io);
     /* Start everything queued, then wait until an event is there, timeout_ns passed or wake was called, and fill
-     * events.  timeout 0 only looks. */
+     * events.  timeout 0 only looks; where io.never_sleeps, without room for events it only starts. */
     uint32_t (*wait)(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max);
     /* Where io.never_sleeps: would wait start nothing and find nothing?  A look into memory. */
     bool (*idle)(const struct io *io);

@@ -32,7 +32,8 @@ struct weft_histogram {
 struct weft_metrics {
     struct weft_histogram call_ns[WEFT_LANE_COUNT];    /**< calls that got a reply and no error, nanoseconds, by lane */
     struct weft_histogram handler_us[WEFT_LANE_COUNT]; /**< requests that were answered, microseconds, by lane */
-    struct weft_histogram turn_ns;                     /**< turns of a shard, without their sleep, nanoseconds */
+    struct weft_histogram turn_ns;                     /**< turns of a shard, without their sleep, nanoseconds; where it
+                                                            never sleeps, with the starting of what they send */
     struct weft_histogram turn_events;                 /**< completions handled in one turn */
     struct weft_histogram send_queue_bytes;            /**< unsent bytes of a connection as a turn comes to send */
 };

@@ -10,10 +10,27 @@
 #define WEFT_BIG_ENDIAN_HOST 1
 #endif
 
-/* memcpy that takes NULL for no bytes. */
+/* The first and the last 16 bytes of a piece of 16 to 32. */
+static inline void bytes_copy_ends(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    struct sixteen {
+        uint64_t words[2];
+    } first, last;
+    memcpy(&first, from, sizeof first);
+    memcpy(&last, from + bytes - sizeof last, sizeof last);
+    memcpy(to, &first, sizeof first);
+    memcpy(to + bytes - sizeof last, &last, sizeof last);
+}
+
+/* memcpy that takes NULL for no bytes, for pieces that are mostly small. */
 static inline void bytes_copy(uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
-    if (bytes > 0) {
+    if (bytes >= 32 && bytes <= 64) {
+        bytes_copy_ends(to, from, 32);
+        bytes_copy_ends(to + bytes - 32, from + bytes - 32, 32);
+    } else if (bytes >= 16 && bytes < 32) {
+        bytes_copy_ends(to, from, bytes);
+    } else if (bytes > 0) {
         memcpy(to, from, bytes);
     }
 }

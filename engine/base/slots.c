@@ -10,8 +10,6 @@
 #include "engine/base/assert.h"
 #include "engine/base/mapping.h"
 
-_Static_assert(SLOTS_COUNT_MAX < SLOTS_IN_USE, "an index plus one must differ from the mark of a slot in use");
-
 /* The number that gives 1 modulo 2^64 when multiplied with an odd one.  Newton's step doubles the bits that are right,
  * and an odd number is its own inverse in the lowest 3: 3, 6, 12, 24, 48, 96. */
 static uint64_t inverse_of_odd(uint64_t odd)
@@ -66,7 +64,7 @@ void slots_fini(struct slots *slots)
 void *slots_next_in_use(const struct slots *slots, uint32_t index)
 {
     for (; index < slots->count_touched; index++) {
-        if (slots->books[index].next == SLOTS_IN_USE) {
+        if ((slots->books[index].generation & 1) != 0) {
             return slots_at(slots, index);
         }
     }

@@ -2,7 +2,8 @@
 /* A fixed number of objects of one size, found by index and generation.
  *
  * Whoever holds only the two numbers (a handle, an id on the wire) gets the object while it lives and NULL ever after,
- * also when the slot serves somebody else by then: giving back raises the slot's generation.  The objects never move.
+ * also when the slot serves somebody else by then: taking and giving back both raise the slot's generation, which is
+ * odd while it is in use.  The objects never move.
  *
  * Objects and books are one lazily touched mapping.  Slots that never were in use are taken in order and only when no
  * used one is free, so the memory costs what the peak needed; of used ones the last given back is taken first.  An
@@ -26,12 +27,9 @@
 /* Objects start at multiples of this, as malloc's do. */
 #define SLOTS_ALIGN_BYTES 16u
 
-/* slot_books.next of a slot in use; below it, it is the next free slot's index plus one, 0 for none. */
-#define SLOTS_IN_USE UINT32_MAX
-
 struct slot_books {
-    uint32_t generation; /* 0 only before the first use */
-    uint32_t next;
+    uint32_t generation; /* odd: in use; so handles of all zero bits mean nothing at all */
+    uint32_t next;       /* of a free slot: the next one's index plus one, 0 for none */
 };
 
 struct slots {
@@ -72,33 +70,29 @@ static inline uint32_t slots_index_of(const struct slots *slots, const void *obj
     return (uint32_t)index;
 }
 
-/* Generation of an object in use. */
-static inline uint32_t slots_generation_of(const struct slots *slots, const void *object)
-{
-    return slots->books[slots_index_of(slots, object)].generation;
-}
-
 /* An object with its index and generation (both may be NULL when not of interest); NULL when all are in use. */
 static inline void *slots_take(struct slots *slots, uint32_t *index, uint32_t *generation)
 {
     uint32_t taken;
-    if (slots->free_first != 0) {
+    struct slot_books *books;
+    if (WEFT_LIKELY(slots->free_first != 0)) {
         taken = slots->free_first - 1;
-        WEFT_ASSERT(slots->books[taken].next != SLOTS_IN_USE);
-        slots->free_first = slots->books[taken].next;
+        books = &slots->books[taken];
+        slots->free_first = books->next;
     } else if (slots->count_touched < slots->count) {
         taken = slots->count_touched++;
-        slots->books[taken].generation = 1;
+        books = &slots->books[taken];
     } else {
         return NULL;
     }
-    slots->books[taken].next = SLOTS_IN_USE;
+    books->generation++;
+    WEFT_ASSERT((books->generation & 1) != 0);
     slots->count_in_use++;
     if (index != NULL) {
         *index = taken;
     }
     if (generation != NULL) {
-        *generation = slots->books[taken].generation;
+        *generation = books->generation;
     }
     void *object = slots_at(slots, taken);
     WEFT_UNPOISON(object, slots->stride);
@@ -110,11 +104,8 @@ static inline void slots_give_back_at(struct slots *slots, void *object, uint32_
 {
     struct slot_books *books = &slots->books[index];
     WEFT_DEBUG_ASSERT(slots_index_of(slots, object) == index);
-    WEFT_ASSERT(books->next == SLOTS_IN_USE);
+    WEFT_ASSERT((books->generation & 1) != 0);
     books->generation++;
-    if (WEFT_UNLIKELY(books->generation == 0)) {
-        books->generation = 1; /* handles of all zero bits mean nothing at all */
-    }
     books->next = slots->free_first;
     slots->free_first = index + 1;
     slots->count_in_use--;
@@ -126,20 +117,13 @@ static inline void slots_give_back(struct slots *slots, void *object)
     slots_give_back_at(slots, object, slots_index_of(slots, object));
 }
 
-/* Of a slot that was taken with this index and generation: is it still in the same hands? */
-static inline bool slots_kept(const struct slots *slots, uint32_t index, uint32_t generation)
-{
-    return slots->books[index].generation == generation;
-}
-
 /* The object that has this index and generation; NULL if it was given back, or if there never was such a slot. */
 static inline void *slots_find(const struct slots *slots, uint32_t index, uint32_t generation)
 {
     if (WEFT_UNLIKELY(index >= slots->count_touched)) {
         return NULL;
     }
-    const struct slot_books *books = &slots->books[index];
-    if (WEFT_UNLIKELY(books->generation != generation || books->next != SLOTS_IN_USE)) {
+    if (WEFT_UNLIKELY(slots->books[index].generation != generation || (generation & 1) == 0)) {
         return NULL;
     }
     return slots_at(slots, index);
@@ -148,7 +132,7 @@ static inline void *slots_find(const struct slots *slots, uint32_t index, uint32
 /* The object in use with this index; NULL if there is none. */
 static inline void *slots_in_use_at(const struct slots *slots, uint32_t index)
 {
-    return index < slots->count_touched && slots->books[index].next == SLOTS_IN_USE ? slots_at(slots, index) : NULL;
+    return index < slots->count_touched && (slots->books[index].generation & 1) != 0 ? slots_at(slots, index) : NULL;
 }
 
 /* The object in use with the lowest index not below this one, for walks over all; NULL when there is none.  Continue

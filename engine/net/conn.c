@@ -41,6 +41,7 @@ void conn_to(struct conn *conn, enum conn_state state)
 {
     WEFT_ASSERT((conn_edges[conn->state] & 1u << state) != 0);
     conn->state = state;
+    conn->place_room = 0; /* messages are taken in one state only */
     if (WEFT_UNLIKELY(conn->handshaking && state != CONN_SECURING)) {
         conn_handshake_over(conn);
     }

@@ -114,6 +114,8 @@ struct conn {
     struct list outbox;              /* struct buf: bytes of the user, not sealed yet */
     struct list sealed;              /* struct buf: wire bytes, ready to send */
     uint32_t outbox_bytes;
+    uint32_t place_room;     /* bytes that small messages may add to the place; 0: there is none */
+    struct buf *place;       /* the last of the outbox */
     uint32_t send_bufs_left; /* of the shard's: what messages on this connection leave to others */
     uint64_t queued_total;   /* bytes ever taken from the user */
     uint64_t handed_total;   /* of these, handed to the record layer or the kernel: they can have reached the peer */
@@ -165,20 +167,16 @@ WEFT_NODISCARD enum weft_err conn_send(struct conn *conn, struct weft_span head,
  * Fill all of it, then say conn_send_placed. */
 static inline struct buf *conn_send_place(const struct conn *conn, uint32_t bytes)
 {
-    if (WEFT_UNLIKELY(list_empty(&conn->outbox)) || conn->state != CONN_OPEN ||
-        (uint64_t)conn->outbox_bytes + bytes > SEND_QUEUE_BYTES_HIGH) {
-        return NULL;
-    }
-    struct buf *tail = WEFT_CONTAINER_OF(conn->outbox.head.prev, struct buf, link);
-    return buf_room(tail) >= bytes ? tail : NULL;
+    return WEFT_LIKELY(bytes <= conn->place_room) ? conn->place : NULL;
 }
 
-static inline void conn_send_placed(struct conn *conn, struct buf *place, uint32_t bytes)
+/* Where something is queued already, the connection is dirty, or will be when its send is done. */
+static inline void conn_send_placed(struct conn *conn, uint32_t bytes)
 {
-    place->end += bytes;
+    conn->place_room -= bytes;
+    conn->place->end += bytes;
     conn->outbox_bytes += bytes;
     conn->queued_total += bytes;
-    shard_mark_dirty(conn->net->shard, &conn->flush);
 }
 
 /* The same as conn_send, with a body by reference, which gets one reference more. */
@@ -250,6 +248,8 @@ static inline bool conn_is_open(const struct conn *conn)
 void conn_to(struct conn *conn, enum conn_state state);
 void conn_opened(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
+/* See where small messages can be written from now on. */
+void conn_place_look(struct conn *conn);
 /* A send was started. */
 void conn_watch_send(struct conn *conn);
 void conn_flush(struct flush_hook *hook);

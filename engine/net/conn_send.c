@@ -29,6 +29,17 @@ void conn_mark_dirty(struct conn *conn)
     shard_mark_dirty(conn_shard(conn), &conn->flush);
 }
 
+void conn_place_look(struct conn *conn)
+{
+    struct list_node *node = list_last(&conn->outbox);
+    conn->place_room = 0;
+    if (node != NULL && conn->state == CONN_OPEN && conn->outbox_bytes < SEND_QUEUE_BYTES_HIGH) {
+        uint32_t most = SEND_QUEUE_BYTES_HIGH - conn->outbox_bytes;
+        conn->place = list_buf(node);
+        conn->place_room = buf_room(conn->place) < most ? buf_room(conn->place) : most;
+    }
+}
+
 static void list_give_back(struct weft_shard *shard, struct list *list)
 {
     struct list_node *node;
@@ -41,6 +52,7 @@ void conn_drop_outbox(struct conn *conn)
 {
     list_give_back(conn_shard(conn), &conn->outbox);
     conn->outbox_bytes = 0;
+    conn->place_room = 0;
 }
 
 void conn_drop_output(struct conn *conn)
@@ -93,6 +105,7 @@ static void outbox_account(struct conn *conn, uint64_t bytes)
     conn->outbox_bytes += (uint32_t)bytes;
     conn->queued_total += bytes;
     conn->above_high |= conn->outbox_bytes > SEND_QUEUE_BYTES_HIGH;
+    conn_place_look(conn);
     conn_mark_dirty(conn);
 }
 
@@ -377,6 +390,7 @@ void conn_flush(struct flush_hook *hook)
         uint64_t handed = conn->handed_total;
         METRIC(conn_shard(conn), send_queue_bytes, conn->queued_total - handed);
         conn_flush_open(conn);
+        conn_place_look(conn);
         if (conn->handed_total != handed) {
             conn->events->handed(conn);
         }

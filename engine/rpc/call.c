@@ -9,8 +9,6 @@
 
 #include "engine/base/error.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-
 /* What a waiting call kept to be sent. */
 static void call_drop_args(struct call *call)
 {
@@ -23,31 +21,19 @@ static void call_drop_args(struct call *call)
 }
 
 /* What calls hold that were not sent at once, so that the slot is as those are. */
-static void call_drop_apart(struct call *call)
+void call_drop_apart(struct call *call)
 {
     call_drop_args(call);
     call->away = NULL;
     call->lent = false;
 }
 
-/* Ends the call: its slot is free before the callback runs, so that the callback can call again. */
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
 {
-    struct rpc *rpc = call->rpc;
-    weft_reply_fn *fn = call->fn;
-    void *ctx = call->ctx;
-    if (WEFT_UNLIKELY(call->apart)) {
+    if (call->apart) {
         call_drop_apart(call);
     }
-    if (WEFT_LIKELY(call->channel != NULL)) {
-        call_leave(call);
-    } else {
-        list_remove(&call->link);
-    }
-    slots_give_back_at(&rpc->calls, call, call->index);
-    if (WEFT_LIKELY(fn != NULL)) {
-        fn(ctx, err, reply);
-    }
+    call_end(call, err, reply);
 }
 
 enum weft_executed call_executed(const struct call *call)
@@ -87,31 +73,14 @@ void call_expire(struct call *call)
     call_tell_failed(call, &why, call_executed(call));
 }
 
-static WEFT_INLINE struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally,
-                                          const struct call_request *request)
+static struct call *call_make(struct rpc *rpc, struct weft_peer_counters *tally, const struct call_request *request)
 {
-    uint32_t index;
-    uint32_t generation;
-    struct call *call = slots_take(&rpc->calls, &index, &generation);
-    if (WEFT_UNLIKELY(call == NULL)) {
-        return NULL;
+    struct call *call = call_take(rpc, tally, request->timeout_ns, request->one_way, request->fn, request->ctx);
+    if (call != NULL) {
+        list_node_init(&call->link);
+        call->channel = NULL;
+        call->patient = request->patient;
     }
-    list_node_init(&call->link);
-    call->rpc = rpc;
-    call->tally = tally;
-    call->channel = NULL;
-    call->fn = request->fn;
-    call->ctx = request->ctx;
-    call->started_ns = rpc->shard->now_ns;
-    call->deadline_ns = call->started_ns + request->timeout_ns;
-    call->index = index;
-    call->generation = generation;
-    call->one_way = request->one_way;
-    call->patient = request->patient;
-    call->cancelled = false;
-    call->apart = false;
-    call_deadline_start(call);
-    TALLY(tally, calls_started);
     return call;
 }
 
@@ -127,20 +96,11 @@ static struct call *call_make_apart(struct rpc *rpc, struct weft_peer_counters *
 }
 
 /* Header and arguments, by copy. */
-static WEFT_INLINE enum weft_err call_put_args(struct conn *conn, bool timeout, const struct wire_request *request,
-                                               struct weft_span args)
+static enum weft_err call_put_args(struct conn *conn, bool timeout, const struct wire_request *request,
+                                   struct weft_span args)
 {
     uint8_t header[FRAME_HEADER_BYTES_MAX];
-    uint32_t bytes = wire_request_bytes(timeout);
-    struct buf *place = conn_send_place(conn, bytes + args.bytes);
-    if (WEFT_LIKELY(place != NULL)) {
-        uint8_t *to = place->data + place->end;
-        wire_request_write(to, timeout, request, args.bytes);
-        bytes_copy(to + bytes, args.data, args.bytes);
-        conn_send_placed(conn, place, bytes + args.bytes);
-        return WEFT_OK;
-    }
-    wire_request_write(header, timeout, request, args.bytes);
+    uint32_t bytes = wire_request_write(header, timeout, request, args.bytes);
     return conn_send(conn, (struct weft_span){header, bytes}, args);
 }
 
@@ -154,8 +114,8 @@ static enum weft_err call_put_payload(struct conn *conn, bool timeout, const str
 
 /* Put the request of a call that is in no list on the wire.  What the peer is told of the time is what is left now,
  * since that happens in this turn. */
-static inline enum weft_err call_put(struct call *call, struct channel *channel, const struct wire_request *request,
-                                     struct weft_span args, struct weft_buf *payload)
+static enum weft_err call_put(struct call *call, struct channel *channel, const struct wire_request *request,
+                              struct weft_span args, struct weft_buf *payload)
 {
     if (WEFT_UNLIKELY(request->timeout_ms == 0)) {
         return WEFT_ERR_TIMEOUT; /* on the wire 0 would mean none at all */
@@ -166,11 +126,7 @@ static inline enum weft_err call_put(struct call *call, struct channel *channel,
     } else {
         WEFT_TRY(call_put_payload(&channel->conn, channel->timeout_negotiated, request, payload));
     }
-    call->begin = begin;
-    call->end = channel->conn.queued_total;
-    call->channel = channel;
-    channel->call_count++;
-    list_push_back(call->one_way ? &channel->one_ways : &channel->calls, &call->link);
+    call_sent(call, channel, begin);
     return WEFT_OK;
 }
 

@@ -9,6 +9,8 @@
 
 #include "engine/rpc/channel.h"
 
+#define NS_PER_MS UINT64_C(1000000)
+
 struct call {
     struct list_node link; /* of the waiting list, or of the channel's calls or one-ways */
     struct rpc *rpc;
@@ -47,6 +49,11 @@ struct call_request {
     weft_call_id *id; /* given iff the call is started; may be NULL */
 };
 
+/* Send a call with small arguments on a channel that is up, where there is a place for it; call_send knows more.
+ *  @return false: it is not as simple as that, and nothing happened */
+static WEFT_INLINE bool call_send_at_once(struct channel *channel, uint64_t verb, struct weft_span args,
+                                          uint32_t timeout_ms, bool one_way, weft_reply_fn *fn, void *ctx,
+                                          weft_call_id *id);
 /* Send on a channel that is up.
  *  @return ok | QUEUE_FULL (slots or send queue) | CLOSED | TIMEOUT (under a millisecond: the wire cannot say it) */
 WEFT_NODISCARD enum weft_err call_send(struct channel *channel, const struct call_request *request);
@@ -113,9 +120,11 @@ static inline void call_leave(struct call *call)
     call->channel = NULL;
 }
 
-weft_call_id call_handle(const struct call *call);
 /* Whether the peer can have run it if it ends now. */
 enum weft_executed call_executed(const struct call *call);
+weft_call_id call_handle(const struct call *call);
+/* What calls hold that were not sent at once. */
+void call_drop_apart(struct call *call);
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply);
 void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed);
 /* The same for an end that is counted otherwise. */
@@ -129,6 +138,86 @@ static inline void call_deadline_start(struct call *call)
     const struct timer *timer = &call->rpc->deadlines[call->index];
     if (WEFT_UNLIKELY(!timer_armed(timer) || timer->deadline_ns > call->deadline_ns)) {
         call_deadline_arm(call);
+    }
+}
+
+/* A slot for a call that begins now; NULL: all are in use. */
+static WEFT_INLINE struct call *call_take(struct rpc *rpc, struct weft_peer_counters *tally, uint64_t timeout_ns,
+                                          bool one_way, weft_reply_fn *fn, void *ctx)
+{
+    uint32_t index;
+    uint32_t generation;
+    struct call *call = slots_take(&rpc->calls, &index, &generation);
+    if (WEFT_UNLIKELY(call == NULL)) {
+        return NULL;
+    }
+    call->rpc = rpc;
+    call->tally = tally;
+    call->fn = fn;
+    call->ctx = ctx;
+    call->started_ns = rpc->shard->now_ns;
+    call->deadline_ns = call->started_ns + timeout_ns;
+    call->index = index;
+    call->generation = generation;
+    call->one_way = one_way;
+    call->cancelled = false;
+    call->apart = false;
+    call_deadline_start(call);
+    TALLY(tally, calls_started);
+    return call;
+}
+
+/* Its request stands in the channel's stream, from `begin` on. */
+static inline void call_sent(struct call *call, struct channel *channel, uint64_t begin)
+{
+    call->begin = begin;
+    call->end = channel->conn.queued_total;
+    call->channel = channel;
+    channel->call_count++;
+    list_push_back(call->one_way ? &channel->one_ways : &channel->calls, &call->link);
+}
+
+static WEFT_INLINE bool call_send_at_once(struct channel *channel, uint64_t verb, struct weft_span args,
+                                          uint32_t timeout_ms, bool one_way, weft_reply_fn *fn, void *ctx,
+                                          weft_call_id *id)
+{
+    struct conn *conn = &channel->conn;
+    uint32_t bytes = wire_request_bytes(channel->timeout_negotiated);
+    struct buf *place = args.bytes <= SEND_BUF_BYTES ? conn_send_place(conn, bytes + args.bytes) : NULL;
+    if (WEFT_UNLIKELY(place == NULL)) {
+        return false;
+    }
+    struct call *call = call_take(channel->rpc, channel->tally, timeout_ms * NS_PER_MS, one_way, fn, ctx);
+    if (WEFT_UNLIKELY(call == NULL)) {
+        return false;
+    }
+    const struct wire_request wire = {timeout_ms, verb, call_id(call)};
+    uint8_t *to = place->data + place->end;
+    wire_request_write(to, channel->timeout_negotiated, &wire, args.bytes);
+    bytes_copy(to + bytes, args.data, args.bytes);
+    uint64_t begin = conn->queued_total;
+    conn_send_placed(conn, bytes + args.bytes);
+    list_node_init(&call->link);
+    call_sent(call, channel, begin);
+    if (WEFT_UNLIKELY(id != NULL)) {
+        *id = call_handle(call);
+    }
+    return true;
+}
+
+/* Ends the call: its slot is free before the callback runs, so that the callback can call again. */
+static WEFT_INLINE void call_end(struct call *call, enum weft_err err, const struct weft_reply *reply)
+{
+    weft_reply_fn *fn = call->fn;
+    void *ctx = call->ctx;
+    if (WEFT_LIKELY(call->channel != NULL)) {
+        call_leave(call);
+    } else {
+        list_remove(&call->link);
+    }
+    slots_give_back_at(&call->rpc->calls, call, call->index);
+    if (WEFT_LIKELY(fn != NULL)) {
+        fn(ctx, err, reply);
     }
 }
 

@@ -4,17 +4,18 @@
 
 #include "engine/base/error.h"
 #include "engine/rpc/call.h"
+#include "engine/rpc/channel_take.h"
 
 /* An exception, as the caller sees it; false if it is cut short. */
-static bool call_exception(const struct frame *frame, struct weft_error *why, enum weft_executed *executed)
+static bool call_exception(struct weft_span payload, struct weft_error *why, enum weft_executed *executed)
 {
-    if (frame->payload.bytes < WIRE_EXCEPTION_BYTES) {
+    if (payload.bytes < WIRE_EXCEPTION_BYTES) {
         return false;
     }
-    uint32_t type = bytes_load32(frame->payload.data);
-    uint32_t bytes = bytes_load32(frame->payload.data + 4);
-    const uint8_t *data = frame->payload.data + WIRE_EXCEPTION_BYTES;
-    if (bytes > frame->payload.bytes - WIRE_EXCEPTION_BYTES) {
+    uint32_t type = bytes_load32(payload.data);
+    uint32_t bytes = bytes_load32(payload.data + 4);
+    const uint8_t *data = payload.data + WIRE_EXCEPTION_BYTES;
+    if (bytes > payload.bytes - WIRE_EXCEPTION_BYTES) {
         return false;
     }
     *executed = WEFT_EXECUTED_NO;
@@ -43,51 +44,60 @@ static bool call_exception(const struct frame *frame, struct weft_error *why, en
     }
 }
 
-static bool call_failed_remotely(struct call *call, const struct frame *frame, bool exception)
+static bool call_failed_remotely(struct call *call, struct weft_span payload, bool skipped, bool exception)
 {
     struct weft_error why = {0};
     enum weft_executed executed = exception ? WEFT_EXECUTED_MAYBE : WEFT_EXECUTED_YES;
-    if (frame->skipped) { /* which exception it was, and with it whether the request ran, went with its bytes */
-        weft_error_set(&why, WEFT_ERR_NO_MEMORY, "no memory left for an answer of %u bytes", frame->payload.bytes);
-    } else if (!call_exception(frame, &why, &executed)) {
+    if (skipped) { /* which exception it was, and with it whether the request ran, went with its bytes */
+        weft_error_set(&why, WEFT_ERR_NO_MEMORY, "no memory left for an answer of %u bytes", payload.bytes);
+    } else if (!call_exception(payload, &why, &executed)) {
         weft_error_set_reason(&call->channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME,
-                              "an exception of %u bytes that holds less than it says, or more", frame->payload.bytes);
+                              "an exception of %u bytes that holds less than it says, or more", payload.bytes);
         return false;
     }
     call_fail(call, &why, executed);
     return true;
 }
 
-static bool call_answered(struct channel *channel, const struct frame *frame)
+static WEFT_INLINE bool call_answered(struct channel *channel, const uint8_t *header, struct weft_span payload,
+                                      bool skipped)
 {
     struct rpc *rpc = channel->rpc;
-    struct wire_response response = wire_response_read(frame->header, channel->duration_negotiated);
+    struct wire_response response = wire_response_read(header, channel->duration_negotiated);
     struct call *call = call_find(rpc, response.id);
     if (WEFT_UNLIKELY(call == NULL || call->channel != channel || call->one_way)) {
         COUNT(rpc->shard, late_replies);
         return true;
     }
-    if (WEFT_UNLIKELY(response.exception || frame->skipped)) {
-        return call_failed_remotely(call, frame, response.exception);
+    if (WEFT_UNLIKELY(response.exception || skipped)) {
+        return call_failed_remotely(call, payload, skipped, response.exception);
     }
     struct weft_reply *reply = &rpc->reply;
     WEFT_DEBUG_ASSERT(reply->error.code == WEFT_OK); /* failures clean up behind themselves */
-    reply->payload = frame->payload;
+    reply->payload = payload;
     reply->executed = WEFT_EXECUTED_YES;
     reply->handler_us = response.handler_us;
     TALLY(call->tally, calls_answered);
     metric_run_add(&rpc->shard->calls_run[channel->lane], &rpc->shard->metrics.call_ns[channel->lane],
                    rpc->shard->now_ns - call->started_ns);
-    call_finish(call, WEFT_OK, reply);
+    if (WEFT_UNLIKELY(call->apart)) {
+        call_drop_apart(call);
+    }
+    call_end(call, WEFT_OK, reply);
     return true;
 }
 
-bool call_reply_received(struct channel *channel, const struct frame *frame)
+bool call_reply_received(struct channel *channel, const uint8_t *header, struct weft_span payload, bool skipped)
 {
-    channel->rpc->answering = channel;
-    bool fine = call_answered(channel, frame);
-    channel->rpc->answering = NULL;
-    return fine;
+    return call_answered(channel, header, payload, skipped);
+}
+
+void call_replies_take(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
+{
+    struct rpc *rpc = channel->rpc;
+    rpc->answering = channel;
+    channel_take(channel, bytes, arrived_ns, call_answered);
+    rpc->answering = NULL;
 }
 
 weft_buf *weft_reply_take_payload(const struct weft_reply *reply)

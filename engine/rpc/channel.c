@@ -22,19 +22,12 @@ static bool channel_landed_received(struct channel *channel, struct frame *frame
     struct rpc *rpc = channel->rpc;
     channel_frame_ended(channel);
     rpc->landed = frame;
-    bool fine = channel->conn.accepted ? serve_request_received(channel, frame) : call_reply_received(channel, frame);
+    bool fine = channel->conn.accepted ? serve_request_received(channel, frame->header, frame->payload, frame->skipped)
+                                       : call_reply_received(channel, frame->header, frame->payload, frame->skipped);
     rpc->landed = NULL;
     if (frame->landing != NULL) {
         arena_give_back(&rpc->shard->arena, frame->landing);
     }
-    return fine;
-}
-
-static bool channel_frame_received(struct channel *channel, struct frame *frame)
-{
-    bool fine = WEFT_UNLIKELY(frame->landing != NULL) ? channel_landed_received(channel, frame)
-                : channel->conn.accepted              ? serve_request_received(channel, frame)
-                                                      : call_reply_received(channel, frame);
     if (!fine) {
         conn_abort(&channel->conn, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME);
     }
@@ -97,14 +90,16 @@ static bool channel_had_its_share(struct channel *channel)
     return channel_must_wait(channel);
 }
 
-/* May another frame be taken now? */
-static inline bool channel_may_go_on(struct channel *channel)
+bool channel_may_go_on_after_all(struct channel *channel)
 {
-    if (WEFT_UNLIKELY(channel->turn_frames % TURN_CLOCK_FRAMES == 0 && channel_had_its_share(channel))) {
+    if (channel->conn.state != CONN_OPEN || channel->state != CHANNEL_UP || channel->stalled) {
+        return false;
+    }
+    if (channel->turn_frames % TURN_CLOCK_FRAMES == 0 && channel_had_its_share(channel)) {
         channel_stall(channel, CHANNEL_STALL_TURN);
         return false;
     }
-    if (WEFT_UNLIKELY(channel->conn.accepted && !serve_has_room(channel))) {
+    if (channel->conn.accepted && !serve_has_room(channel)) {
         channel_stall(channel, CHANNEL_STALL_MEMORY);
         return false;
     }
@@ -112,13 +107,27 @@ static inline bool channel_may_go_on(struct channel *channel)
     return true;
 }
 
-/* A step that brought no frame.  @return whether to go on */
-static bool channel_frame_stepped(struct channel *channel, enum frame_step step, uint32_t bytes, uint32_t here_bytes)
+bool channel_part_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
 {
-    if (step == FRAME_TOO_LARGE) {
+    struct frame frame;
+    switch (frame_reader_next_part(&channel->reader, bytes, &frame)) {
+    case FRAME_WHOLE:
+        if (!channel_landed_received(channel, &frame)) {
+            return false;
+        }
+        channel->used = true;
+        channel->pass_over = false;
+        channel->frame_ns = arrived_ns;
+        return true;
+    case FRAME_LAND:
+        return channel_land(channel, frame.payload.bytes, bytes->bytes);
+    case FRAME_TOO_LARGE:
         conn_abort(&channel->conn, WEFT_ERR_TOO_LARGE, WEFT_REASON_FRAME_TOO_LARGE);
+        return false;
+    case FRAME_MORE:
+        break;
     }
-    return step == FRAME_LAND && channel_land(channel, bytes, here_bytes);
+    return false;
 }
 
 static void channel_begin_share(struct channel *channel, uint32_t bytes)
@@ -134,25 +143,6 @@ static void channel_begin_share(struct channel *channel, uint32_t bytes)
     }
 }
 
-static void channel_frames_take(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
-{
-    struct frame frame;
-    while (channel->conn.state == CONN_OPEN && channel->state == CHANNEL_UP && !channel->stalled &&
-           channel_may_go_on(channel)) {
-        enum frame_step step = frame_reader_next(&channel->reader, bytes, &frame);
-        if (WEFT_LIKELY(step == FRAME_WHOLE)) {
-            if (!channel_frame_received(channel, &frame)) {
-                return;
-            }
-            channel->pass_over = false;
-            channel->used = true;
-            channel->frame_ns = arrived_ns;
-        } else if (!channel_frame_stepped(channel, step, frame.payload.bytes, bytes->bytes)) {
-            return;
-        }
-    }
-}
-
 void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
 {
     struct weft_shard *shard = channel_shard(channel);
@@ -162,7 +152,11 @@ void channel_frames_received(struct channel *channel, struct weft_span *bytes, u
     }
     uint32_t frames = channel->turn_frames;
     channel->arrived_ns = arrived_ns;
-    channel_frames_take(channel, bytes, arrived_ns);
+    if (channel->conn.accepted) {
+        serve_requests_take(channel, bytes, arrived_ns);
+    } else {
+        call_replies_take(channel, bytes, arrived_ns);
+    }
     shard->turn_frames += channel->turn_frames - frames;
     if (WEFT_UNLIKELY(shard->turn_frames >= TURN_CLOCK_FRAMES)) {
         shard->turn_frames = 0;

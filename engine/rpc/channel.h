@@ -102,8 +102,8 @@ struct channel {
     struct list kept;       /* struct weft_request: unanswered when their handlers returned */
     uint64_t idle_since_ns; /* while the node stops, or it is to close; 0: not idle */
     uint32_t call_count;
-    uint32_t request_count; /* unanswered */
-    uint8_t source;         /* in whose share they count, beyond their handlers; request_share.c */
+    uint32_t request_count; /* unanswered by their handlers */
+    uint8_t source;         /* in whose share they count; request_share.c */
     uint64_t torn_end;      /* where the last request ends that lost its caller when it was handed over in part */
 };
 
@@ -133,12 +133,15 @@ static inline struct channel *channel_of(struct conn *conn)
 void channel_greet_opened(struct channel *channel);
 void channel_greet_received(struct channel *channel, struct weft_span *bytes);
 void channel_greet_end(struct channel *channel);
-/* A whole reply; false: the channel must end for bad_frame. */
-bool call_reply_received(struct channel *channel, const struct frame *frame);
+/* Take replies from what arrived, until the channel must not go on. */
+void call_replies_take(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns);
+/* A whole reply, skipped where there was no memory for its payload; false: the channel must end for bad_frame. */
+bool call_reply_received(struct channel *channel, const uint8_t *header, struct weft_span payload, bool skipped);
 void call_fail_all(struct channel *channel);
 void request_abort_all(struct channel *channel);
-/* A whole request; false: the channel must end for bad_frame. */
-bool serve_request_received(struct channel *channel, const struct frame *frame);
+/* The same for requests. */
+void serve_requests_take(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns);
+bool serve_request_received(struct channel *channel, const uint8_t *header, struct weft_span payload, bool skipped);
 /* Is there room for whatever the next request may need at once? */
 static inline bool serve_has_room(const struct channel *channel)
 {
@@ -152,6 +155,11 @@ static inline bool serve_has_room(const struct channel *channel)
 bool serve_must_wait(struct channel *channel, uint32_t bytes);
 void serve_send_owed(struct channel *channel);
 void serve_drop_owed(struct channel *channel);
+/* For channel_take.h.  May another frame be taken, in the rare cases: the channel has ended, is stalled, or must be
+ * asked more. */
+bool channel_may_go_on_after_all(struct channel *channel);
+/* A frame that does not lie whole in what arrived: a step towards it, or the whole of it.  @return whether to go on */
+bool channel_part_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns);
 /* Cut frames and act on them, until the channel stalls or ends or the bytes are used up. */
 void channel_frames_received(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns);
 /* channel_share.c: may its source have another block for a frame; it has one; it has none any more. */

@@ -45,24 +45,30 @@ struct frame_reader {
 };
 
 void frame_reader_init(struct frame_reader *reader, uint32_t header_bytes, uint32_t length_at);
-/* For frame_reader_next: a frame that does not lie whole in the input. */
+/* A frame that lies whole in the input, taken out of it; false: the next one does not. */
+static inline bool frame_reader_view(const struct frame_reader *reader, struct weft_span *in, const uint8_t **header,
+                                     struct weft_span *payload)
+{
+    if (WEFT_UNLIKELY(reader->header_used != 0 || in->bytes < reader->header_bytes)) {
+        return false;
+    }
+    uint32_t payload_bytes = bytes_load32(in->data + reader->length_at);
+    if (WEFT_UNLIKELY(payload_bytes > FRAME_BYTES_MAX || in->bytes - reader->header_bytes < payload_bytes)) {
+        return false;
+    }
+    *header = in->data;
+    *payload = (struct weft_span){in->data + reader->header_bytes, payload_bytes};
+    in->data += reader->header_bytes + payload_bytes;
+    in->bytes -= reader->header_bytes + payload_bytes;
+    return true;
+}
+/* The next frame, where that is no view: in parts, or too large. */
 enum frame_step frame_reader_next_part(struct frame_reader *reader, struct weft_span *in, struct frame *frame);
 static inline enum frame_step frame_reader_next(struct frame_reader *reader, struct weft_span *in, struct frame *frame)
 {
-    if (WEFT_LIKELY(reader->header_used == 0 && in->bytes >= reader->header_bytes)) {
-        uint32_t payload_bytes = bytes_load32(in->data + reader->length_at);
-        if (WEFT_UNLIKELY(payload_bytes > FRAME_BYTES_MAX)) {
-            return FRAME_TOO_LARGE;
-        }
-        uint32_t bytes = reader->header_bytes + payload_bytes;
-        if (WEFT_LIKELY(in->bytes >= bytes)) {
-            *frame = (struct frame){.header = in->data, .payload = {in->data + reader->header_bytes, payload_bytes}};
-            in->data += bytes;
-            in->bytes -= bytes;
-            return FRAME_WHOLE;
-        }
-    }
-    return frame_reader_next_part(reader, in, frame);
+    *frame = (struct frame){0};
+    return frame_reader_view(reader, in, &frame->header, &frame->payload) ? FRAME_WHOLE
+                                                                          : frame_reader_next_part(reader, in, frame);
 }
 void frame_reader_land(struct frame_reader *reader, uint8_t *landing);
 /* Where the rest of the payload goes that is being assembled, and how much it is; NULL: there is none. */

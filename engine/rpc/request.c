@@ -14,6 +14,8 @@
 #include "engine/rpc/serve.h"
 
 #define NS_PER_US UINT64_C(1000)
+/* What may fit the place of small messages: a send buffer. */
+#define ANSWER_AT_ONCE_BYTES_MAX SEND_BUF_BYTES
 
 static const struct weft_span nothing = {NULL, 0};
 static const char text_too_large[] = "the answer is over the frame limit";
@@ -47,8 +49,9 @@ static uint32_t *kept_head(struct rpc *rpc, uint32_t conn_index, int64_t id)
 void request_keep(struct channel *channel, struct weft_request *request)
 {
     uint32_t *head = kept_head(request->rpc, request->conn_index, request->id);
-    request->kept = REQUEST_LISTED;
+    request->kept = REQUEST_LISTED | REQUEST_COUNTED;
     request_share_take(request, channel->source);
+    channel->request_count++;
     request->chain = *head;
     *head = request->index + 1;
     list_node_init(&request->link);
@@ -179,13 +182,14 @@ uint64_t weft_request_remaining_ns(const weft_request *request)
     return request->deadline_ns > now_ns ? request->deadline_ns - now_ns : 0;
 }
 
-static WEFT_INLINE struct channel *request_asker(const struct weft_request *request, enum weft_err *err)
+struct channel *request_channel(struct weft_request *request, enum weft_err *err)
 {
     struct rpc *rpc = request->rpc;
     struct channel *channel = slots_find(&rpc->net->conns, request->conn_index, request->conn_generation);
     *err = WEFT_OK;
-    if (channel != NULL) {
+    if (channel != NULL && (request->kept & REQUEST_COUNTED) != 0) {
         channel->request_count--;
+        request->kept &= (uint8_t)~REQUEST_COUNTED;
     }
     if (request->one_way) {
         TALLY(request->tally, requests_one_way);
@@ -204,11 +208,6 @@ static WEFT_INLINE struct channel *request_asker(const struct weft_request *requ
     return channel;
 }
 
-struct channel *request_channel(const struct weft_request *request, enum weft_err *err)
-{
-    return request_asker(request, err);
-}
-
 static inline uint32_t request_handler_us(const struct weft_request *request)
 {
     uint64_t ns = request->rpc->shard->now_ns - request->started_ns;
@@ -219,18 +218,17 @@ static inline uint32_t request_handler_us(const struct weft_request *request)
     return us < WIRE_DURATION_NONE ? (uint32_t)us : WIRE_DURATION_NONE;
 }
 
-static WEFT_INLINE void request_free(struct weft_request *request)
-{
-    if (WEFT_UNLIKELY(request->kept != 0 || request->on_abort != NULL)) {
-        request_let_go(request);
-        request_share_drop(request);
-    }
-    slots_give_back_at(&request->rpc->requests, request, request->index);
-}
-
 enum weft_err request_end(struct weft_request *request, enum weft_err err)
 {
-    request_free(request);
+    struct rpc *rpc = request->rpc;
+    request_let_go(request);
+    request_share_drop(request);
+    if (request == rpc->handling) {
+        rpc->handling = NULL; /* the slot is the next one's */
+    } else {
+        WEFT_ASSERT(request != rpc->hand);
+        slots_give_back_at(&rpc->requests, request, request->index);
+    }
     return err;
 }
 
@@ -290,15 +288,18 @@ static enum weft_err guest_reply(weft_request *request, struct weft_span payload
     return serve_guest_answer(request, false, payload);
 }
 
-/* A small answer goes behind what is queued already, without a detour; false: it does not go there. */
-static inline bool request_put_small(struct channel *channel, const struct weft_request *request,
-                                     struct weft_span payload)
+/* The answer of a request whose handler runs: by the channel at hand, in no time, and to a place behind what is queued
+ * already.  @return false: it is not as simple as that */
+static inline bool request_answer_at_once(struct weft_request *request, struct weft_span payload)
 {
-    const struct wire_response response = {.id = request->id, .handler_us = request_handler_us(request)};
-    uint32_t bytes = wire_response_bytes(channel->duration_negotiated);
-    if (WEFT_UNLIKELY(!list_empty(&channel->owed))) {
+    struct rpc *rpc = request->rpc;
+    struct channel *channel = rpc->serving;
+    if (WEFT_UNLIKELY(request != rpc->handling || request->one_way || request->on_abort != NULL ||
+                      payload.bytes > ANSWER_AT_ONCE_BYTES_MAX || !list_empty(&channel->owed))) {
         return false;
     }
+    const struct wire_response response = {.id = request->id, .handler_us = 0};
+    uint32_t bytes = wire_response_bytes(channel->duration_negotiated);
     struct buf *place = conn_send_place(&channel->conn, bytes + payload.bytes);
     if (WEFT_UNLIKELY(place == NULL)) {
         return false;
@@ -306,28 +307,28 @@ static inline bool request_put_small(struct channel *channel, const struct weft_
     uint8_t *to = place->data + place->end;
     wire_response_write(to, channel->duration_negotiated, &response, payload.bytes);
     bytes_copy(to + bytes, payload.data, payload.bytes);
-    conn_send_placed(&channel->conn, place, bytes + payload.bytes);
+    conn_send_placed(&channel->conn, bytes + payload.bytes);
     serve_count_answered(channel, request->tally, response.handler_us);
+    rpc->handling = NULL;
     return true;
 }
 
 enum weft_err weft_reply(weft_request *request, struct weft_span payload)
 {
     enum weft_err err;
-    if (WEFT_UNLIKELY(request->hop != NULL)) {
+    if (WEFT_LIKELY(request_answer_at_once(request, payload))) {
+        return WEFT_OK;
+    }
+    if (request->hop != NULL) {
         return guest_reply(request, payload);
     }
-    struct channel *channel = request_asker(request, &err);
+    struct channel *channel = request_channel(request, &err);
     if (channel == NULL) {
         return request_end(request, err);
     }
-    if (WEFT_UNLIKELY(payload.bytes > FRAME_BYTES_MAX)) {
+    if (payload.bytes > FRAME_BYTES_MAX) {
         err = request_answer(channel, request, true, weft_span_of(text_too_large));
         return err == WEFT_OK ? WEFT_ERR_TOO_LARGE : err;
-    }
-    if (WEFT_LIKELY(request_put_small(channel, request, payload))) {
-        request_free(request);
-        return WEFT_OK;
     }
     return request_answer(channel, request, false, payload);
 }

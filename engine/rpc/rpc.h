@@ -27,6 +27,10 @@ struct rpc {
     uint32_t *kept; /* heads of chains of kept requests, by connection and id: index plus one, 0 for none */
     uint32_t kept_bits;
     uint64_t kept_salt;
+    struct weft_request *hand;       /* the slot for the next request of the channel that is served; NULL: none yet */
+    struct weft_request *handling;   /* the same, while its handler runs and has not answered; else NULL */
+    struct channel *serving;         /* whose hand it is */
+    const struct verb *verb_at_hand; /* the last one that was asked for; NULL: none, or there is no such verb */
     const struct verb_table *verbs;
     struct weft_peer_counters *tally; /* of connections whose owner names no other, and of calls that are lent */
     struct weft_peer_counters own_tally;

@@ -11,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/reactor/engine.h"
+#include "engine/rpc/channel_take.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 /* Longer timeouts, and 0, mean that there is no deadline: three centuries, so that the sum with a clock's nanoseconds
@@ -64,7 +65,7 @@ static void serve_exception(struct channel *channel, int64_t id, enum wire_excep
     WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL);
 }
 
-static void serve_unknown_verb(struct channel *channel, int64_t id, uint64_t number)
+static __attribute__((noinline)) void serve_unknown_verb(struct channel *channel, int64_t id, uint64_t number)
 {
     uint8_t verb[8];
     bytes_store64(verb, number);
@@ -73,7 +74,7 @@ static void serve_unknown_verb(struct channel *channel, int64_t id, uint64_t num
 }
 
 /* Only weft peers know the word; others are not read from while there is no room. */
-static void serve_busy(struct channel *channel, int64_t id)
+static __attribute__((noinline)) void serve_busy(struct channel *channel, int64_t id)
 {
     WEFT_ASSERT(channel->peer_hello);
     TALLY(channel->tally, requests_busy);
@@ -108,7 +109,7 @@ static void serve_forbidden(struct channel *channel, const struct verb *verb, in
 }
 
 /* Too late before its handler ran: nobody waits for it. */
-static void serve_expired(struct channel *channel, int64_t id)
+static __attribute__((noinline)) void serve_expired(struct channel *channel, int64_t id)
 {
     TALLY(channel->tally, requests_expired);
     if (channel->peer_hello) {
@@ -140,6 +141,9 @@ static bool serve_waited_too_long(const struct channel *channel, const struct wi
 /* A request that no handler may run any more. */
 static bool serve_turned_away(struct channel *channel, const struct wire_request *wire)
 {
+    if (!channel->rpc->picky) {
+        return false;
+    }
     if (channel->rpc->draining) {
         serve_busy_for(channel, wire->id, "busy: this node is stopping");
         return true;
@@ -173,9 +177,9 @@ static void serve_goodbye(struct channel *channel)
     }
 }
 
-static void serve_ping(struct channel *channel, int64_t id, const struct frame *frame)
+static void serve_ping(struct channel *channel, int64_t id, struct weft_span payload)
 {
-    if (frame->payload.bytes != 8) {
+    if (payload.bytes != 8) {
         TALLY(channel->tally, requests_failed);
         serve_exception(channel, id, WIRE_EXCEPTION_USER, weft_span_of("a ping carries 8 bytes"));
         return;
@@ -183,17 +187,17 @@ static void serve_ping(struct channel *channel, int64_t id, const struct frame *
     const struct wire_response response = {.id = id};
     COUNT(channel->rpc->shard, heartbeats_answered);
     TALLY(channel->tally, requests_own);
-    enum weft_err err = serve_put(channel, &response, nothing, frame->payload);
+    enum weft_err err = serve_put(channel, &response, nothing, payload);
     WEFT_ASSERT(err != WEFT_ERR_QUEUE_FULL); /* serve_has_room */
 }
 
 /* weft's own verbs, for peers that said hello. */
-static void serve_own_verb(struct channel *channel, int64_t id, uint64_t number, const struct frame *frame)
+static void serve_own_verb(struct channel *channel, int64_t id, uint64_t number, struct weft_span payload)
 {
     if (channel->peer_hello && number == WIRE_VERB_PING) {
-        serve_ping(channel, id, frame);
+        serve_ping(channel, id, payload);
     } else if (channel->peer_hello && number == WIRE_VERB_CANCEL) {
-        serve_cancel(channel, frame->payload);
+        serve_cancel(channel, payload);
     } else if (channel->peer_hello && number == WIRE_VERB_GOODBYE) {
         serve_goodbye(channel);
     } else {
@@ -234,62 +238,139 @@ static uint32_t serve_owner(const struct channel *channel, const struct verb *ve
 }
 
 /* The shard that owns it could not be told. */
-static void serve_no_way(struct channel *channel, struct weft_request *request)
+static void serve_no_way(struct channel *channel, int64_t id)
 {
-    int64_t id = request->id;
-    channel->request_count--;
-    slots_give_back(&channel->rpc->requests, request);
     serve_busy_for(channel, id, "busy: no way to the shard of this request");
+}
+
+/* The slot for the next request.  One that is answered by its handler leaves it to the next, and those of a channel
+ * have much in common. */
+static struct weft_request *serve_take_hand(struct channel *channel)
+{
+    uint32_t index;
+    struct rpc *rpc = channel->rpc;
+    struct weft_request *request = slots_take(&rpc->requests, &index, NULL);
+    if (request != NULL) {
+        request->rpc = rpc;
+        request->tally = channel->tally;
+        request->hop = NULL;
+        request->on_abort = NULL;
+        request->conn_index = channel->conn.index;
+        request->conn_generation = channel->conn.generation;
+        request->index = index;
+        request->aborted = WEFT_OK;
+        request->answered = false;
+        request->kept = 0;
+    }
+    rpc->hand = request;
+    rpc->serving = channel;
+    return request;
+}
+
+static void serve_put_hand_back(struct rpc *rpc)
+{
+    WEFT_ASSERT(rpc->handling == NULL);
+    if (rpc->hand != NULL) {
+        slots_give_back_at(&rpc->requests, rpc->hand, rpc->hand->index);
+        rpc->hand = NULL;
+    }
+}
+
+/* Its handler did not end it: its answer comes later, or has been given and waits for room. */
+static __attribute__((noinline)) void serve_handled_later(struct channel *channel, struct weft_request *request)
+{
+    channel->rpc->handling = NULL;
+    channel->rpc->hand = NULL;
+    if (!request->answered) {
+        request_keep(channel, request);
+    }
+}
+
+static __attribute__((noinline)) void serve_elsewhere(struct channel *channel, const struct verb *verb,
+                                                      struct weft_request *request, uint32_t owner)
+{
+    if (serve_hop(channel, verb, request, owner)) {
+        channel->rpc->hand = NULL;
+    } else {
+        serve_no_way(channel, request->id);
+    }
 }
 
 static inline void serve_run(struct channel *channel, const struct verb *verb, int64_t id, struct weft_span payload,
                              uint64_t deadline_ns)
 {
-    uint32_t index;
-    uint32_t generation;
     struct rpc *rpc = channel->rpc;
-    uint32_t owner = serve_owner(channel, verb, payload);
-    struct weft_request *request = slots_take(&rpc->requests, &index, &generation);
-    if (WEFT_UNLIKELY(request == NULL)) {
+    struct weft_request *request = rpc->hand;
+    if (WEFT_UNLIKELY(request == NULL) && (request = serve_take_hand(channel)) == NULL) {
         serve_busy(channel, id);
         return;
     }
-    request->rpc = rpc;
-    request->tally = channel->tally;
-    request->hop = NULL;
-    request->on_abort = NULL;
-    request->conn_index = channel->conn.index;
-    request->conn_generation = channel->conn.generation;
     request->id = id;
     request->started_ns = rpc->shard->now_ns;
     request->deadline_ns = deadline_ns;
     request->payload = payload;
-    request->index = index;
-    request->aborted = WEFT_OK;
-    request->answered = false;
-    request->kept = 0;
     request->one_way = verb->one_way;
-    channel->request_count++;
+    uint32_t owner = serve_owner(channel, verb, payload);
     if (WEFT_UNLIKELY(owner != rpc->shard->index)) {
-        if (!serve_hop(channel, verb, request, owner)) {
-            serve_no_way(channel, request);
-        }
+        serve_elsewhere(channel, verb, request, owner);
         return;
     }
+    rpc->handling = request;
     verb->fn(verb->ctx, request);
-    if (slots_kept(&rpc->requests, index, generation) && !request->answered) { /* its answer comes later */
-        request_keep(channel, request);
+    if (WEFT_UNLIKELY(rpc->handling != NULL)) {
+        serve_handled_later(channel, request);
     }
 }
 
-bool serve_request_received(struct channel *channel, const struct frame *frame)
+/* Requests in a row are mostly of one verb. */
+static inline const struct verb *serve_verb(struct rpc *rpc, uint64_t number)
 {
-    const struct wire_request wire = wire_request_read(frame->header, channel->timeout_negotiated);
+    if (WEFT_UNLIKELY(rpc->verb_at_hand == NULL || rpc->verb_at_hand->number != number)) {
+        rpc->verb_at_hand = verb_table_find(rpc->verbs, number);
+    }
+    return rpc->verb_at_hand;
+}
+
+/* A request that may not be for a handler.  @return false: it is for one */
+static __attribute__((noinline)) bool serve_odd(struct channel *channel, const uint8_t *header,
+                                                struct weft_span payload, bool skipped)
+{
+    const struct wire_request wire = wire_request_read(header, channel->timeout_negotiated);
+    if (skipped) { /* who knows no BUSY comes here only with what this shard can never hold */
+        serve_busy_for(channel, wire.id, "busy: the request is more than this node's memory_per_shard can hold");
+        return true;
+    }
+    if (wire.verb >= WEFT_VERB_RESERVED) {
+        serve_own_verb(channel, wire.id, wire.verb, payload);
+        return true;
+    }
+    return serve_turned_away(channel, &wire);
+}
+
+static __attribute__((noinline)) bool serve_bad_id(struct channel *channel, int64_t id)
+{
+    weft_error_set_reason(&channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME,
+                          "a request with the id %lld; ids are from 1 up", (long long)id);
+    return false;
+}
+
+/* Its sender may have it run?  If not, it has been told. */
+static __attribute__((noinline)) bool serve_authorized(struct channel *channel, const struct verb *verb, int64_t id)
+{
+    if (channel->events->authorize(channel, verb->number)) {
+        return true;
+    }
+    serve_forbidden(channel, verb, id);
+    return false;
+}
+
+static WEFT_INLINE bool serve_request(struct channel *channel, const uint8_t *header, struct weft_span payload,
+                                      bool skipped)
+{
+    const struct wire_request wire = wire_request_read(header, channel->timeout_negotiated);
     struct rpc *rpc = channel->rpc;
     if (WEFT_UNLIKELY(wire.id <= 0)) {
-        weft_error_set_reason(&channel->conn.error, WEFT_ERR_PROTOCOL, WEFT_REASON_BAD_FRAME,
-                              "a request with the id %lld; ids are from 1 up", (long long)wire.id);
-        return false;
+        return serve_bad_id(channel, wire.id);
     }
     TALLY(channel->tally, requests_received);
     uint64_t deadline_ns = serve_deadline(channel->frame_ns, wire.timeout_ms);
@@ -297,27 +378,27 @@ bool serve_request_received(struct channel *channel, const struct frame *frame)
         serve_expired(channel, wire.id);
         return true;
     }
-    if (WEFT_UNLIKELY(frame->skipped)) {
-        /* Who knows no BUSY comes here only with what this shard can never hold. */
-        serve_busy_for(channel, wire.id, "busy: the request is more than this node's memory_per_shard can hold");
+    if (WEFT_UNLIKELY(skipped || wire.verb >= WEFT_VERB_RESERVED || rpc->picky) &&
+        serve_odd(channel, header, payload, skipped)) {
         return true;
     }
-    if (WEFT_UNLIKELY(wire.verb >= WEFT_VERB_RESERVED)) {
-        serve_own_verb(channel, wire.id, wire.verb, frame);
-        return true;
-    }
-    if (WEFT_UNLIKELY(rpc->picky) && serve_turned_away(channel, &wire)) {
-        return true;
-    }
-    const struct verb *verb = verb_table_find(rpc->verbs, wire.verb);
+    const struct verb *verb = serve_verb(rpc, wire.verb);
     if (WEFT_UNLIKELY(verb == NULL)) {
         serve_unknown_verb(channel, wire.id, wire.verb);
-        return true;
+    } else if (WEFT_LIKELY(!rpc->authorizes || serve_authorized(channel, verb, wire.id))) {
+        serve_run(channel, verb, wire.id, payload, deadline_ns);
     }
-    if (WEFT_UNLIKELY(rpc->authorizes) && !channel->events->authorize(channel, wire.verb)) {
-        serve_forbidden(channel, verb, wire.id);
-        return true;
-    }
-    serve_run(channel, verb, wire.id, frame->payload, deadline_ns);
     return true;
+}
+
+bool serve_request_received(struct channel *channel, const uint8_t *header, struct weft_span payload, bool skipped)
+{
+    return serve_request(channel, header, payload, skipped);
+}
+
+void serve_requests_take(struct channel *channel, struct weft_span *bytes, uint64_t arrived_ns)
+{
+    struct rpc *rpc = channel->rpc;
+    channel_take(channel, bytes, arrived_ns, serve_request);
+    serve_put_hand_back(rpc);
 }

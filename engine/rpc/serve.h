@@ -18,8 +18,9 @@ struct owed_answer {
 struct serve_hop;
 
 /* Flags of a kept request. */
-#define REQUEST_LISTED 1u /* by its channel, and found by its id */
-#define REQUEST_SHARED 2u /* counts in the share of its source, until its slot is free */
+#define REQUEST_LISTED 1u  /* by its channel, and found by its id */
+#define REQUEST_SHARED 2u  /* counts in the share of its source, until its slot is free */
+#define REQUEST_COUNTED 4u /* in its channel's request_count, until it is answered */
 
 struct weft_request {
     struct rpc *rpc;
@@ -80,7 +81,7 @@ void request_share_take(struct weft_request *request, uint8_t source);
 void request_share_drop(struct weft_request *request);
 bool request_over_share(const struct channel *channel);
 /* The channel that still waits for this answer; NULL with the reason in err. */
-struct channel *request_channel(const struct weft_request *request, enum weft_err *err);
+struct channel *request_channel(struct weft_request *request, enum weft_err *err);
 enum weft_err request_answer(struct channel *channel, struct weft_request *request, bool exception,
                              struct weft_span payload);
 enum weft_err request_end(struct weft_request *request, enum weft_err err);

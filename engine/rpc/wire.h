@@ -56,13 +56,11 @@ static inline uint32_t wire_response_bytes(bool duration)
     return WIRE_RESPONSE_BYTES + (duration ? WIRE_DURATION_BYTES : 0);
 }
 
+/* @param bytes of the payload   @return bytes written */
 static inline uint32_t wire_request_write(uint8_t *to, bool timeout, const struct wire_request *request, uint32_t bytes)
 {
-    uint32_t at = 0;
-    if (timeout) {
-        bytes_store64(to, request->timeout_ms);
-        at = WIRE_TIMEOUT_BYTES;
-    }
+    uint32_t at = timeout ? WIRE_TIMEOUT_BYTES : 0;
+    bytes_store64(to, request->timeout_ms); /* where there is none, the verb comes over it */
     bytes_store64(to + at, request->verb);
     bytes_store64(to + at + 8, (uint64_t)request->id);
     bytes_store32(to + at + 16, bytes);

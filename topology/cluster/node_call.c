@@ -88,13 +88,46 @@ static inline enum weft_err call_options(const struct weft_call_options **option
     return WEFT_OK;
 }
 
-enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
-                        const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
+static __attribute__((noinline)) enum weft_err call_in_general(struct node_shard *share, weft_peer_id to, uint64_t verb,
+                                                               struct weft_span args,
+                                                               const struct weft_call_options *options,
+                                                               weft_reply_fn *fn, void *ctx)
 {
     struct weft_call_options known;
     struct call_request request = {.verb = verb, .args = args, .fn = fn, .ctx = ctx};
     WEFT_TRY(call_options(&options, &known));
-    return share_call(node_shard_of(shard), to, options, &request);
+    return share_call(share, to, options, &request);
+}
+
+/* A small call on the normal lane, by a connection that is up and the only one to ask.  @return false: it is none */
+static WEFT_INLINE bool call_at_once(struct node_shard *share, weft_peer_id to, uint64_t verb, struct weft_span args,
+                                     const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
+{
+    struct peer_links *links = node_peer_links(share, to);
+    struct link *sole = WEFT_LIKELY(links != NULL) ? peer_links_sole(links) : NULL;
+    if (WEFT_UNLIKELY(sole == NULL || sole->state != LINK_UP || verb >= WEFT_VERB_RESERVED)) {
+        return false;
+    }
+    sole->used = true;
+    if (options == NULL) {
+        return call_send_at_once(sole->channel, verb, args, WEFT_CALL_TIMEOUT_MS_DEFAULT, false, fn, ctx, NULL);
+    }
+    if (WEFT_UNLIKELY(options->size != sizeof *options || options->lane != WEFT_LANE_NORMAL ||
+                      options->remote_shard != 0)) {
+        return false;
+    }
+    uint32_t timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : WEFT_CALL_TIMEOUT_MS_DEFAULT;
+    return call_send_at_once(sole->channel, verb, args, timeout_ms, options->one_way, fn, ctx, options->id);
+}
+
+enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
+                        const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
+{
+    struct node_shard *share = node_shard_of(shard);
+    if (WEFT_LIKELY(call_at_once(share, to, verb, args, options, fn, ctx))) {
+        return WEFT_OK;
+    }
+    return call_in_general(share, to, verb, args, options, fn, ctx);
 }
 
 enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, weft_buf *args,

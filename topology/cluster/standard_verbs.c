@@ -31,16 +31,22 @@ static void reply_taken(weft_request *request, weft_buf *payload)
     }
 }
 
-/* What arrived in several pieces goes back as it is; a view would be copied twice. */
+/* What arrived in several pieces goes back as it is; a view would be copied twice.  @return false: there is no memory
+ * to do that */
+static __attribute__((noinline)) bool echo_assembled(weft_request *request)
+{
+    weft_buf *taken = weft_request_take_payload(request);
+    if (taken != NULL) {
+        reply_taken(request, taken);
+    }
+    return taken != NULL;
+}
+
 static void verb_echo(void *ctx, weft_request *request)
 {
     struct weft_span payload = weft_request_payload(request);
-    bool assembled = payload.bytes > RECV_BUF_BYTES;
-    weft_buf *taken = assembled ? weft_request_take_payload(request) : NULL;
     (void)ctx;
-    if (taken != NULL) {
-        reply_taken(request, taken);
-    } else {
+    if (WEFT_LIKELY(payload.bytes <= RECV_BUF_BYTES) || !echo_assembled(request)) {
         (void)weft_reply(request, payload);
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Goal: whatever is wrong with a configuration is told in one line that points at the place and says what would be
- * right; nothing that is wrong starts.
- * Method: a table of files, each with one fault, and the line that it must give, exactly up to the key; files are
- * decoded from memory, with a resolver and a file system made of a few names. */
+/* Goal: every fault of a configuration is one line at its place that says what is wrong and what would be right, and so
+ * is every doubt.
+ *
+ * Method: tables of texts with one fault or one doubt each, with fakes for resolver, files and interfaces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,70 +13,7 @@
 
 #include <cmocka.h>
 
-#include "config/config.h"
-#include "engine/base/error.h"
-
-#define SEO "server_encryption_options:\n"
-#define NAMED "cluster_name: c\n"
-
-/* Names that exist. */
-static enum weft_err fake_resolve(void *ctx, const char *name, struct address *address, struct weft_error *why)
-{
-    (void)ctx;
-    if (strcmp(name, "localhost") == 0) {
-        return address_parse(address, "127.0.0.1", 0);
-    }
-    if (strcmp(name, "host1") == 0) {
-        return address_parse(address, "10.0.0.1", 0);
-    }
-    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "cannot resolve \"%s\": no such name", name);
-}
-
-/* Every file exists but those that are called missing. */
-static enum weft_err fake_check_file(void *ctx, const char *path, uint32_t *mode, struct weft_error *why)
-{
-    (void)ctx;
-    *mode = strstr(path, "open") != NULL ? 0644 : 0600;
-    if (strstr(path, "missing") != NULL) {
-        return weft_error_set(why, WEFT_ERR_SYSTEM, "cannot open %s: no such file", path);
-    }
-    return WEFT_OK;
-}
-
-/* eth0 has an address of each family; nothing else exists. */
-static enum weft_err fake_interface(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
-                                    struct weft_error *why)
-{
-    (void)ctx;
-    if (strcmp(name, "eth0") == 0) {
-        return address_parse(address, prefer_ipv6 ? "2001:db8::1" : "10.0.0.1", 0);
-    }
-    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%s\" is no network interface of this machine", name);
-}
-
-/* ctx: the text of every file, or NULL. */
-static enum weft_err fake_read_file(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why)
-{
-    if (ctx == NULL) {
-        return weft_error_set(why, WEFT_ERR_SYSTEM, "cannot open %s: no such file", path);
-    }
-    *text = strdup(ctx);
-    *bytes = strlen(ctx);
-    return WEFT_OK;
-}
-
-static enum weft_err decode(struct config **config, const char *text, size_t bytes, const char *directory,
-                            const char *rackdc, struct config_report *report)
-{
-    struct config_surroundings surroundings = {.ctx = (void *)(uintptr_t)rackdc,
-                                               .directory = directory,
-                                               .resolve = fake_resolve,
-                                               .interface_address = fake_interface,
-                                               .check_file = fake_check_file,
-                                               .read_file = fake_read_file};
-    memset(report, 0, sizeof *report);
-    return config_decode(config, "w.yaml", text, bytes, &surroundings, report);
-}
+#include "tests/unit/config_fakes.h"
 
 struct fault {
     const char *yaml;
@@ -307,7 +244,7 @@ static void config__one_fault__one_line_at_its_place(void **state)
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         const struct fault *fault = &faults[i];
         struct config *config = NULL;
-        enum weft_err err = decode(&config, fault->yaml, strlen(fault->yaml), "/etc/weft", NULL, report);
+        enum weft_err err = config_decode_faked(&config, fault->yaml, strlen(fault->yaml), "/etc/weft", NULL, report);
         if (err != WEFT_ERR_CONFIG || config != NULL || report->errors.count != 1 ||
             strncmp(report->errors.lines[0], fault->place, strlen(fault->place)) != 0 ||
             strstr(report->errors.lines[0], fault->says) == NULL) {
@@ -383,7 +320,7 @@ static void config__one_doubt__starts_with_one_warning(void **state)
     for (size_t i = 0; i < sizeof doubts / sizeof doubts[0]; i++) {
         const struct fault *doubt = &doubts[i];
         struct config *config = NULL;
-        enum weft_err err = decode(&config, doubt->yaml, strlen(doubt->yaml), "/etc/weft", NULL, report);
+        enum weft_err err = config_decode_faked(&config, doubt->yaml, strlen(doubt->yaml), "/etc/weft", NULL, report);
         if (err != WEFT_OK || config == NULL || report->errors.count != 0 || report->warnings.count != 1 ||
             strncmp(report->warnings.lines[0], doubt->place, strlen(doubt->place)) != 0 ||
             strstr(report->warnings.lines[0], doubt->says) == NULL) {
@@ -406,7 +343,7 @@ static void config__several_faults__all_in_one_go(void **state)
     struct config *config = NULL;
     (void)state;
     assert_non_null(report);
-    assert_int_equal(decode(&config, yaml, strlen(yaml), "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
+    assert_int_equal(config_decode_faked(&config, yaml, strlen(yaml), "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
     assert_int_equal(report->errors.count, 5);
     static const char *const places[] = {
         "w.yaml:2:1: ", "w.yaml:3:15: ", "w.yaml:5:27: ", "w.yaml:6:5: ", "w.yaml:7:20: "};
@@ -416,145 +353,12 @@ static void config__several_faults__all_in_one_go(void **state)
     free(report);
 }
 
-static void config__default_files_missing__names_both_paths(void **state)
-{
-    static const char yaml[] = NAMED SEO "    internode_encryption: all\n";
-    struct config_report *report = calloc(1, sizeof *report);
-    struct config *config = NULL;
-    (void)state;
-    assert_non_null(report);
-    assert_int_equal(decode(&config, yaml, strlen(yaml), "/missing", NULL, report), WEFT_ERR_CONFIG);
-    assert_int_equal(report->errors.count, 2);
-    assert_string_equal(report->errors.lines[0],
-                        "w.yaml:3:27: certificate: cannot open /missing/scylla.crt: no such file; "
-                        "internode_encryption: all needs a readable file");
-    assert_non_null(strstr(report->errors.lines[1], "w.yaml:3:27: keyfile: cannot open /missing/scylla.key"));
-    free(report);
-}
-
-static void config__snitch_file_differs__error_at_the_yaml(void **state)
-{
-    static const char yaml[] =
-        NAMED "endpoint_snitch: org.apache.cassandra.locator.GossipingPropertyFileSnitch\nweft: { dc: d2, rack: r1 }\n";
-    struct config_report *report = calloc(1, sizeof *report);
-    struct config *config = NULL;
-    (void)state;
-    assert_non_null(report);
-    assert_int_equal(decode(&config, yaml, strlen(yaml), "/etc/weft", "dc=d1\nrack=r1\n", report), WEFT_ERR_CONFIG);
-    assert_int_equal(report->errors.count, 1);
-    assert_string_equal(report->errors.lines[0],
-                        "w.yaml:3:13: dc: \"d2\", but cassandra-rackdc.properties says \"d1\"; make them equal, or "
-                        "remove one");
-    assert_int_equal(decode(&config, yaml, strlen(yaml), "/etc/weft", "dc=d1\n", report), WEFT_ERR_CONFIG);
-    assert_int_equal(report->errors.count, 1);
-    assert_non_null(strstr(report->errors.lines[0], "cassandra-rackdc.properties:1:1: rack: is missing"));
-    free(report);
-}
-
-/* Both spellings: one value is one list, two values are a question. */
-static void config__both_spellings_of_the_revocation_list__must_agree(void **state)
-{
-    static const char same[] =
-        NAMED SEO "    certficate_revocation_list: a.crl\n    certificate_revocation_list: a.crl\n";
-    static const char other[] =
-        NAMED SEO "    certficate_revocation_list: a.crl\n    certificate_revocation_list: b.crl\n";
-    struct config_report *report = calloc(1, sizeof *report);
-    struct config *config = NULL;
-    (void)state;
-    assert_non_null(report);
-    assert_int_equal(decode(&config, same, strlen(same), "/etc/weft", NULL, report), WEFT_OK);
-    assert_string_equal(config->options.certificate_revocation_list, "/etc/weft/a.crl");
-    config_destroy(config);
-    assert_int_equal(decode(&config, other, strlen(other), "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
-    assert_int_equal(report->errors.count, 1);
-    assert_string_equal(report->errors.lines[0],
-                        "w.yaml:4:34: certificate_revocation_list: \"b.crl\", but certficate_revocation_list in line 3 "
-                        "says \"a.crl\"; keep one of them");
-    free(report);
-}
-
-static char *repeated(const char *unit, size_t count, size_t *bytes)
-{
-    size_t unit_bytes = strlen(unit);
-    char *text = calloc(1, unit_bytes * count + 1);
-    assert_non_null(text);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(text + i * unit_bytes, unit, unit_bytes);
-    }
-    *bytes = unit_bytes * count;
-    return text;
-}
-
-static void config__endless_nesting_or_lists__refused_at_the_limit(void **state)
-{
-    static const struct {
-        const char *unit;
-        size_t count;
-        const char *says;
-    } floods[] = {{"[", 50000, "w.yaml:1:17: yaml: nested too deep"},
-                  {"- ", 50000, "yaml: nested too deep"},
-                  {"{a: ", 50000, "yaml: nested too deep"},
-                  {"- a\n", 70000, "w.yaml:65536:3: yaml: too many values"},
-                  {"# 4567890123456\n", 70000, "w.yaml:1:1: yaml: larger than 1 MiB"}};
-    struct config_report *report = calloc(1, sizeof *report);
-    (void)state;
-    assert_non_null(report);
-    for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
-        struct config *config = NULL;
-        size_t bytes;
-        char *text = repeated(floods[i].unit, floods[i].count, &bytes);
-        assert_int_equal(decode(&config, text, bytes, "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
-        assert_int_equal(report->errors.count, 1);
-        assert_non_null(strstr(report->errors.lines[0], floods[i].says));
-        free(text);
-    }
-    free(report);
-}
-
-static void report__more_lines_than_kept__counts_them(void **state)
-{
-    struct config_report *report = calloc(1, sizeof *report);
-    struct config *config = NULL;
-    char yaml[4096] = "weft:\n";
-    size_t used = strlen(yaml);
-    (void)state;
-    assert_non_null(report);
-    for (int i = 0; i < 100; i++) {
-        used += (size_t)snprintf(yaml + used, sizeof yaml - used, "  unknown_%d: 1\n", i);
-    }
-    assert_int_equal(decode(&config, yaml, used, "/etc/weft", NULL, report), WEFT_ERR_CONFIG);
-    assert_int_equal(report->errors.count, 100);
-    assert_int_equal(config_report_kept(&report->errors), CONFIG_REPORT_LINES_MAX);
-    assert_non_null(strstr(report->errors.lines[CONFIG_REPORT_LINES_MAX - 1], "unknown_63"));
-    free(report);
-}
-
-static void report__control_characters__cannot_forge_a_line(void **state)
-{
-    static const char yaml[] = "\"k\\n2026 ERROR \\e[31m\": 1\ncluster_name: c\n";
-    struct config_report *report = calloc(1, sizeof *report);
-    struct config *config = NULL;
-    (void)state;
-    assert_non_null(report);
-    assert_int_equal(decode(&config, yaml, strlen(yaml), "/etc/weft", NULL, report), WEFT_OK);
-    assert_int_equal(report->warnings.count, 1);
-    assert_non_null(strstr(report->warnings.lines[0], "k\\x0a2026 ERROR \\x1b[31m"));
-    config_destroy(config);
-    free(report);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config__one_fault__one_line_at_its_place),
         cmocka_unit_test(config__one_doubt__starts_with_one_warning),
         cmocka_unit_test(config__several_faults__all_in_one_go),
-        cmocka_unit_test(config__default_files_missing__names_both_paths),
-        cmocka_unit_test(config__both_spellings_of_the_revocation_list__must_agree),
-        cmocka_unit_test(config__snitch_file_differs__error_at_the_yaml),
-        cmocka_unit_test(config__endless_nesting_or_lists__refused_at_the_limit),
-        cmocka_unit_test(report__more_lines_than_kept__counts_them),
-        cmocka_unit_test(report__control_characters__cannot_forge_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,19 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/told.h"
 #include "topology/cluster/rackdc.h"
-
-/* All lines, each with a newline. */
-struct told {
-    char text[8192];
-};
-
-static void tell(void *ctx, const char *line)
-{
-    struct told *told = ctx;
-    size_t used = strlen(told->text);
-    snprintf(told->text + used, sizeof told->text - used, "%s\n", line);
-}
 
 static enum weft_err parse(struct rackdc *rackdc, const char *text, size_t bytes, struct told *told)
 {

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "config/config.h"
 #include "engine/base/error.h"
+#include "tests/unit/config_fakes.h"
 
 #define SNITCH(name) "cluster_name: c\nlisten_address: 10.1.2.3\nendpoint_snitch: " name "\n"
 #define RACK "server_encryption_options: { internode_encryption: rack }\n"
@@ -31,25 +31,6 @@ static enum weft_err fake_resolve(void *ctx, const char *name, struct address *a
         return address_parse(address, "10.1.2.9", 0);
     }
     return weft_error_set(why, WEFT_ERR_NOT_FOUND, "cannot resolve \"%s\"", name);
-}
-
-static enum weft_err fake_check_file(void *ctx, const char *path, uint32_t *mode, struct weft_error *why)
-{
-    (void)ctx;
-    *mode = strstr(path, "open") != NULL ? 0644 : 0600;
-    (void)why;
-    return WEFT_OK;
-}
-
-/* eth0 has an address of each family; nothing else exists. */
-static enum weft_err fake_interface(void *ctx, const char *name, bool prefer_ipv6, struct address *address,
-                                    struct weft_error *why)
-{
-    (void)ctx;
-    if (strcmp(name, "eth0") == 0) {
-        return address_parse(address, prefer_ipv6 ? "2001:db8::1" : "10.0.0.1", 0);
-    }
-    return weft_error_set(why, WEFT_ERR_NOT_FOUND, "\"%s\" is no network interface of this machine", name);
 }
 
 static enum weft_err fake_read_file(void *ctx, const char *path, char **text, size_t *bytes, struct weft_error *why)

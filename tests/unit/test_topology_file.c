@@ -15,18 +15,8 @@
 
 #include <weft/node.h>
 
+#include "tests/unit/told.h"
 #include "topology/cluster/topology_file.h"
-
-struct told {
-    char text[8192];
-};
-
-static void tell(void *ctx, const char *line)
-{
-    struct told *told = ctx;
-    size_t used = strlen(told->text);
-    snprintf(told->text + used, sizeof told->text - used, "%s\n", line);
-}
 
 static enum weft_err parse(struct topology_file *topology, const char *text, size_t bytes, struct told *told)
 {

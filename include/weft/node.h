@@ -93,7 +93,8 @@ struct weft_tls_options {
 typedef void weft_log_fn(void *ctx, char level, const char *line);
 
 /** A clock of the host's, in nanoseconds: for tests, and for hosts with a time of their own.  Called on every shard,
- * some times in each turn; must not block, and the monotonic one must not go back. */
+ * some times in each turn; must not block, and the monotonic one must neither go back nor stand still for long:
+ * deadlines follow it, the one that ends a drain among them. */
 typedef uint64_t weft_clock_fn(void *ctx);
 
 /** Everything a node can be told.  Zero means the default.  Strings are borrowed and copied by weft_node_create. */

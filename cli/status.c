@@ -198,15 +198,15 @@ enum weft_err status_write(const struct status *status, struct weft_error *why)
     weft_node_links(status->node, status_add_link, links);
     const char *address = status->options->listen_address;
     json_t *peers = status_peers(status, links);
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "node",
-                  address != NULL ? address : "127.0.0.1", "dc", status->options->dc != NULL ? status->options->dc : "",
-                  "rack", status->options->rack != NULL ? status->options->rack : "", "scope",
-                  weft_encryption_name(weft_node_encryption(status->node)), "backend", weft_node_backend(status->node),
-                  "shards", (int)weft_node_shard_count(status->node), "peers", peers, "links", links, "counters",
-                  status_counters(&counters), "in_use", status_in_use(&counters), "log_lines_lost",
-                  (json_int_t)atomic_load(&status->log->lost), "metrics", status_metrics(status), "following",
-                  status_following(status));
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:I}", "node",
+        address != NULL ? address : "127.0.0.1", "dc", status->options->dc != NULL ? status->options->dc : "", "rack",
+        status->options->rack != NULL ? status->options->rack : "", "scope",
+        weft_encryption_name(weft_node_encryption(status->node)), "backend", weft_node_backend(status->node), "shards",
+        (int)weft_node_shard_count(status->node), "peers", peers, "links", links, "counters",
+        status_counters(&counters), "in_use", status_in_use(&counters), "log_lines_lost",
+        (json_int_t)atomic_load(&status->log->lost), "metrics", status_metrics(status), "following",
+        status_following(status), "certificate_not_after", (json_int_t)weft_node_certificate_not_after_s(status->node));
     if (object == NULL) {
         return weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the status");
     }

@@ -248,6 +248,12 @@ const struct tls_description *tls_credentials_leaf(const struct tls_credentials 
     return credentials_have_certificate(credentials) ? &credentials->leaf : NULL;
 }
 
+const char *tls_credentials_path(const struct tls_credentials *credentials)
+{
+    WEFT_ASSERT(credentials_have_certificate(credentials));
+    return credentials->certificate.path;
+}
+
 bool tls_credentials_trust_system(const struct tls_credentials *credentials)
 {
     return credentials->trust_system;

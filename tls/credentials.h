@@ -32,8 +32,13 @@ WEFT_NODISCARD enum weft_err tls_credentials_check_replacement(const struct tls_
                                                                const struct tls_credentials *in_use,
                                                                struct weft_error *why);
 
+/* The days before its end in which the own certificate is warned of. */
+#define TLS_EXPIRY_WARNING_DAYS 30
+
 /* The own certificate, NULL if there is none. */
 const struct tls_description *tls_credentials_leaf(const struct tls_credentials *credentials);
+/* The file that it came from; there is one. */
+const char *tls_credentials_path(const struct tls_credentials *credentials);
 /* One line for the start table: the certificate (subject, issuer, names, notAfter), the trust store, and how many
  * revocation lists there are. */
 void tls_credentials_describe(const struct tls_credentials *credentials, char *text, uint32_t bytes);

@@ -17,9 +17,6 @@
 #include "tls/openssl_describe.h"
 #include "tls/openssl_library.h"
 
-/* The days before notAfter in which a start warns. */
-#define EXPIRY_WARNING_DAYS 30
-
 void credentials_warn(struct tls_credentials *credentials, const char *format, ...)
 {
     WEFT_ASSERT(credentials->warning_count < CREDENTIALS_WARNINGS_MAX);
@@ -62,7 +59,7 @@ static void credentials_check_dates(struct tls_credentials *credentials)
     } else if (leaf->not_yet_valid) {
         credentials_warn(credentials, "certificate %s: not valid before %s; peers will refuse it until then", path,
                          leaf->not_before);
-    } else if (leaf->days_left < EXPIRY_WARNING_DAYS) {
+    } else if (leaf->days_left < TLS_EXPIRY_WARNING_DAYS) {
         credentials_warn(credentials, "certificate %s: expires at %s, in %d days", path, leaf->not_after,
                          leaf->days_left);
     }

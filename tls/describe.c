@@ -58,12 +58,19 @@ static void describe_time(const ASN1_TIME *time, char text[24])
     }
 }
 
+int64_t describe_not_after_s(const X509 *certificate)
+{
+    struct tm parts;
+    return certificate != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) == 1 ? timegm(&parts) : 0;
+}
+
 static void describe_validity(struct tls_description *description, const X509 *certificate)
 {
     const ASN1_TIME *before = X509_get0_notBefore(certificate);
     const ASN1_TIME *after = X509_get0_notAfter(certificate);
     describe_time(before, description->not_before);
     describe_time(after, description->not_after);
+    description->not_after_s = describe_not_after_s(certificate);
     description->not_yet_valid = X509_cmp_current_time(before) > 0;
     description->expired = X509_cmp_current_time(after) < 0;
     int days = 0;

@@ -27,6 +27,7 @@ struct tls_description {
     char signature[64];   /* "ecdsa-with-SHA256" */
     char fingerprint[65]; /* SHA-256 of the certificate */
     int32_t days_left;    /* negative once it has expired */
+    int64_t not_after_s;  /* since 1970; 0: not in a way that weft takes */
     bool expired;
     bool not_yet_valid;
     bool is_ca;

@@ -18,4 +18,7 @@ void describe_name(const GENERAL_NAME *name, char *text, uint32_t bytes);
 /* A distinguished name as one printable line. */
 void describe_distinguished_name(const X509_NAME *name, char *text, uint32_t bytes);
 
+/* When it ends, in seconds since 1970; 0: no certificate, or not in a way that weft takes. */
+int64_t describe_not_after_s(const X509 *certificate);
+
 #endif

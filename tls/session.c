@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 
 #include "engine/base/error.h"
+#include "tls/openssl_describe.h"
 #include "tls/openssl_session.h"
 #include "tls/openssl_verify.h"
 #include "tls/reason.h"
@@ -277,13 +278,6 @@ static enum secure_step session_shut(struct secure *secure, struct secure_out *o
     return session_end(session, step == SECURE_MORE ? SECURE_DONE : step);
 }
 
-/* 0: no certificate, or not in a way that weft takes. */
-static int64_t leaf_not_after_s(const X509 *leaf)
-{
-    struct tm parts;
-    return leaf != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &parts) == 1 ? timegm(&parts) : 0;
-}
-
 static void session_facts(const struct secure *secure, struct secure_facts *facts)
 {
     const struct session *session = WEFT_CONTAINER_OF(secure, const struct session, secure);
@@ -293,8 +287,8 @@ static void session_facts(const struct secure *secure, struct secure_facts *fact
     facts->peer_verified =
         SSL_get0_peer_certificate(session->ssl) != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK;
     facts->crl_expired = session->verdict.crl_expired;
-    facts->own_not_after_s = leaf_not_after_s(SSL_get_certificate(session->ssl));
-    facts->peer_not_after_s = leaf_not_after_s(SSL_get0_peer_certificate(session->ssl));
+    facts->own_not_after_s = describe_not_after_s(SSL_get_certificate(session->ssl));
+    facts->peer_not_after_s = describe_not_after_s(SSL_get0_peer_certificate(session->ssl));
 }
 
 /* A session without a peer's certificate names nobody. */

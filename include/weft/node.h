@@ -251,6 +251,10 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_relocate(weft_node *node, const 
 WEFT_API WEFT_NODISCARD enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption scope,
                                                                struct weft_error *why);
 
+/** When the certificate ends that new connections show, in seconds since 1970; 0: there is none.  From 30 days ahead of
+ *  that on the log says so once a day, and certificate_notices counts it.  @shard any */
+WEFT_API int64_t weft_node_certificate_not_after_s(weft_node *node);
+
 /** The scope in use.  @shard control */
 WEFT_API enum weft_encryption weft_node_encryption(const weft_node *node);
 
@@ -423,7 +427,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(credentials_refused)                                                                                             \
     X(credentials_cut_off)                                                                                             \
     X(credentials_outlived)                                                                                            \
-    X(requests_over_share)
+    X(requests_over_share)                                                                                             \
+    X(certificate_notices)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -70,15 +71,27 @@ static int pair_drop(void **state)
     return 0;
 }
 
-/* A node's certificate and key are others from now on: by the same CA, or another one. */
-static void renew(const struct pair *pair, const char *name, const char *ca)
+/* A node's certificate and key are others from now on: by the same CA, or another one.  @param days 0: two years */
+static void renew_until(const struct pair *pair, const char *name, const char *ca, int64_t days)
 {
     char path[HOST_PATH_BYTES];
+    const struct tls_node_options options = {
+        .name = name,
+        .cluster = "test",
+        .addresses = {"127.0.0.1"},
+        .address_count = 1,
+        .validity = {.from_s = days == 0 ? 0 : -300, .until_s = days * 86400},
+    };
     snprintf(path, sizeof path, "%s/%s.crt", pair->authority.directory, name);
     assert_int_equal(unlink(path), 0);
     snprintf(path, sizeof path, "%s/%s.key", pair->authority.directory, name);
     assert_int_equal(unlink(path), 0);
-    authority_node(&pair->authority, name, ca);
+    authority_node_with(&pair->authority, &options, ca);
+}
+
+static void renew(const struct pair *pair, const char *name, const char *ca)
+{
+    renew_until(pair, name, ca, 0);
 }
 
 static void overwrite(const char *path, const char *text)
@@ -251,9 +264,14 @@ static void credentials__wrong_in_any_way__what_was_stays_in_use(void **state)
     struct answer answer = host_call_patient(&pair->b, VERB_ECHO, 1000);
     assert_int_equal(answer.err, WEFT_OK);
     /* And the next good set is taken. */
-    renew(pair, "a", "ca");
+    int64_t not_after_s = weft_node_certificate_not_after_s(pair->a.node);
+    assert_true(not_after_s > time(NULL));
+    renew_until(pair, "a", "ca", 3);
     reload(&pair->a);
     assert_int_equal(counter(&pair->a, REPLACED), 1);
+    assert_true(weft_node_certificate_not_after_s(pair->a.node) < time(NULL) + 4 * 86400);
+    assert_true(not_after_s > time(NULL) + 4 * 86400);
+    host_until_logged(&pair->a, "a.crt: expires at ");
 }
 
 int main(void)

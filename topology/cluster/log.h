@@ -21,6 +21,7 @@ enum log_kind {
     LOG_LINK_DOWN,
     LOG_STOP,
     LOG_CRL_EXPIRED,
+    LOG_CERTIFICATE,
     LOG_KIND_COUNT
 };
 

@@ -54,6 +54,7 @@ static enum weft_err node_init(struct weft_node *node, const struct weft_node_op
     if (node_uses_tls(node)) {
         WEFT_TRY(tls_crypto_describe(node->settings.crypto, &node->crypto, node->crypto_text, why));
         WEFT_TRY(tls_credentials_load(&node->credentials, options, why));
+        node_expiry_set(node);
     }
     return WEFT_OK;
 }

@@ -7,7 +7,8 @@
  * peers), node_drain.c (the end), node_query.c (links and counters), node_topology.c (peers come, go and move),
  * node_adopt.c (and a shard takes that over), node_part.c (connections that must go), node_stand_in.c (for shards that
  * are not run), node_hosted.c (shards on threads of the host's), node_foreign.c (threads that are no shards),
- * node_guard.c (what the host is asked), node_identity.c (whom certificates name), node_metrics.c. */
+ * node_guard.c (what the host is asked), node_identity.c (whom certificates name), node_expiry.c (when ours
+ * ends), node_metrics.c. */
 #ifndef TOPOLOGY_CLUSTER_NODE_H
 #define TOPOLOGY_CLUSTER_NODE_H
 
@@ -37,6 +38,14 @@ enum node_state { NODE_CREATED = 0, NODE_STARTED, NODE_STOPPED };
 struct stand_in {
     struct listener listeners[NODE_PORTS];
     bool standing;
+};
+
+/* The certificate that new connections show, and when its end was told last. */
+struct certificate_end {
+    int64_t not_after_s; /* since 1970; 0: there is none */
+    int64_t told_s;      /* 0: by who read it, and by no shard yet */
+    char not_after[24];
+    char path[256];
 };
 
 /* One shard's share of a node. */
@@ -72,6 +81,7 @@ struct node_shard {
     bool drained;                           /* and counted in node->drained */
     struct tls_contexts tls;                /* zeroed: no credentials */
     _Atomic(struct tls_context *) tls_next; /* what the control thread left here, to be taken; NULL: nothing */
+    struct timer expiry_timer;              /* of the first shard: node_expiry.c */
     struct timer review_timer;              /* while connections are looked at again; node_credentials.c */
 };
 
@@ -85,6 +95,7 @@ struct weft_node {
     atomic_uint slots_used;     /* of peers */
     struct peer_shared *shared; /* peers_max, by the peer's slot */
     struct tls_credentials *credentials;
+    struct certificate_end certificate_end; /* under the lock of the topology */
     atomic_uint_fast64_t credentials_replaced;
     atomic_uint_fast64_t credentials_refused;
     enum weft_crypto crypto; /* with credentials: who encrypts, and why */
@@ -251,6 +262,9 @@ void node_greet(struct node_shard *share, uint32_t peer);
 WEFT_NODISCARD enum weft_err node_make_context(const struct weft_node *node, const struct tls_credentials *credentials,
                                                struct tls_context **context, struct weft_error *why);
 void node_credentials_adopt(struct node_shard *share);
+/* node_expiry.c: the node's credentials are others; a shard begins, or has others. */
+void node_expiry_set(struct weft_node *node);
+void node_expiry_watch(struct node_shard *share);
 void node_credentials_end(struct node_shard *share);
 void node_credentials_forget(struct weft_node *node);
 /* Have a connection close when its calls, or requests, have ended: by the drain timeout at the latest.  Ours has no

@@ -110,6 +110,7 @@ void node_credentials_adopt(struct node_shard *share)
         return;
     }
     tls_contexts_replace(&share->tls, next);
+    node_expiry_watch(share);
     timer_wheel_stop(&share->shard->wheel, &share->review_timer);
     share->review_timer = (struct timer){.fn = review_look, .ctx = share};
     review_look(&share->review_timer, share);
@@ -211,6 +212,7 @@ static enum weft_err replace_credentials(struct weft_node *node, const struct we
     }
     tls_credentials_destroy(node->credentials);
     node->credentials = fresh;
+    node_expiry_set(node);
     atomic_fetch_add(&node->credentials_replaced, 1);
     for (uint32_t i = 0; i < tls_credentials_warning_count(fresh); i++) {
         log_event(&node->log, 0, LOG_START, 'W', "%s", tls_credentials_warning(fresh, i));

@@ -119,6 +119,7 @@ void node_shard_start(void *ctx, struct weft_shard *shard)
     (void)ctx;
     node_ports_adopt(share);
     node_stand_in_start(share);
+    node_expiry_watch(share);
     share->begun = true;
     node_adopt(share);
     for (uint32_t p = 0; p < share->topology->slot_count; p++) {

@@ -423,6 +423,9 @@ static int check_dial(const struct check_arguments *arguments, struct config_rep
     if (err == WEFT_OK) {
         err = config_state_look(config);
     }
+    if (err != WEFT_OK) { /* what is on stderr already, for programs */
+        check_dial_undialed(&dial, err, report->errors.lines[0]);
+    }
     int code = err == WEFT_OK ? check_dial_run(config, &dial) : 1;
     config_destroy(config);
     return code;

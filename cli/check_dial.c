@@ -158,6 +158,20 @@ static bool dial_print_json(const char *where, bool tls, const struct trial_resu
     return ok;
 }
 
+void check_dial_undialed(const struct check_dial *dial, enum weft_err err, const char *text)
+{
+    if (!dial->json) {
+        return;
+    }
+    json_t *failure = json_pack("{s:s, s:o, s:s, s:s, s:n}", "reason", weft_err_name(err), "text", name_text_json(text),
+                                "said_by", "self", "change_on", "here", "change");
+    json_t *object = json_pack("{s:b, s:o, s:n, s:o, s:n, s:n}", "reached", 0, "address", name_text_json(dial->to),
+                               "security", "failure", failure, "tls", "peer");
+    (void)json_dumpf(object, stdout, JSON_PRESERVE_ORDER);
+    json_decref(object);
+    putchar('\n');
+}
+
 int check_dial_run(const struct config *config, const struct check_dial *dial)
 {
     struct weft_error why = {0};
@@ -168,16 +182,14 @@ int check_dial_run(const struct config *config, const struct check_dial *dial)
     if (err == WEFT_OK) {
         err = dial_security(config, dial, &trial.to, &trial.tls, &why);
     }
-    if (err == WEFT_ERR_INVALID) {
-        fprintf(stderr, "weft check: --dial: %s\n", why.text);
-        return 2;
-    }
+    int code = err == WEFT_ERR_INVALID ? 2 : 1;
     if (err == WEFT_OK) {
         err = trial_run(&config->options, &trial, &result, &why);
     }
     if (err != WEFT_OK) {
+        check_dial_undialed(dial, err, why.text);
         fprintf(stderr, "weft check: --dial: %s\n", why.text);
-        return 1;
+        return code;
     }
     address_print(&trial.to, where);
     bool written = true;

@@ -13,6 +13,8 @@ struct check_dial {
     bool json;
 };
 
+/* Nothing could be dialed: the JSON object that says why; nothing without --json. */
+void check_dial_undialed(const struct check_dial *dial, enum weft_err err, const char *text);
 /* @return the exit code: 0 reached, 1 not, 2 usage */
 int check_dial_run(const struct config *config, const struct check_dial *dial);
 

@@ -26,8 +26,7 @@ struct explain_arguments {
     const char *dc;
     const char *rack;
     bool unknown;
-    enum explain_direction direction;
-    enum weft_lane lane;
+    struct explain_rows which; /* the link's direction and lane; with matrix, the rows that were asked for */
     const char *own_dc;
     const char *own_rack;
     bool matrix;
@@ -53,7 +52,8 @@ static const struct argp_option explain_options[] = {
     {"dc", KEY_DC, "DC", 0, "A node in this data centre", 1},
     {"rack", KEY_RACK, "RACK", 0, "... and in this rack of it", 1},
     {"unknown", KEY_UNKNOWN, NULL, 0, "A node whose location is not known", 1},
-    {"matrix", KEY_MATRIX, NULL, 0, "Every kind of peer, on every lane and in every direction", 1},
+    {"matrix", KEY_MATRIX, NULL, 0,
+     "Every kind of peer, on every lane and in every direction, or those of --lane and --direction", 1},
     {NULL, 0, NULL, 0, "Which connection:", 2},
     {"direction", KEY_DIRECTION, "out|in-plain|in-tls", 0,
      "out: this node dials (default); in-plain, in-tls: the peer has dialed the plain or the TLS port", 2},
@@ -127,14 +127,16 @@ static error_t explain_parse(int key, char *argument, struct argp_state *state)
         arguments->unknown = true;
         return 0;
     case KEY_DIRECTION:
-        if (!explain_direction_parse(argument, &arguments->direction)) {
+        if (!explain_direction_parse(argument, &arguments->which.direction)) {
             argp_error(state, "--direction: \"%s\" is none of out, in-plain, in-tls", argument);
         }
+        arguments->which.one_direction = true;
         return 0;
     case KEY_LANE:
-        if (!lane_parse(argument, &arguments->lane)) {
+        if (!lane_parse(argument, &arguments->which.lane)) {
             argp_error(state, "--lane: \"%s\" is none of normal, control, bulk", argument);
         }
+        arguments->which.one_lane = true;
         return 0;
     case KEY_OWN_DC:
         arguments->own_dc = argument;
@@ -183,8 +185,8 @@ static struct location explain_own(const struct config *config, const struct exp
 static struct explain_link explain_link_of(const struct config *config, const struct peer *peers,
                                            const struct explain_arguments *arguments)
 {
-    struct explain_link link = {.direction = arguments->direction,
-                                .lane = arguments->lane,
+    struct explain_link link = {.direction = arguments->which.direction,
+                                .lane = arguments->which.lane,
                                 .own = explain_own(config, arguments),
                                 .peer = {arguments->dc, arguments->rack}};
     if (arguments->peer != NULL) {
@@ -285,9 +287,9 @@ static bool explain_matrix(const struct config *config, const struct explain_arg
 {
     struct location own = explain_own(config, arguments);
     if (arguments->json) {
-        return explain_matrix_print_json(config, &own);
+        return explain_matrix_print_json(config, &own, &arguments->which);
     }
-    explain_matrix_print(config, &own);
+    explain_matrix_print(config, &own, &arguments->which);
     return true;
 }
 
@@ -325,7 +327,7 @@ int cli_explain(int argc, char **argv)
 {
     static const struct argp argp = {
         .options = explain_options, .parser = explain_parse, .args_doc = "FILE", .doc = explain_doc};
-    struct explain_arguments arguments = {.direction = DIRECTION_OUT, .lane = WEFT_LANE_NORMAL};
+    struct explain_arguments arguments = {.which = {.direction = DIRECTION_OUT, .lane = WEFT_LANE_NORMAL}};
     argp_err_exit_status = 2;
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0) {
         return 2;

@@ -13,11 +13,17 @@
 typedef void matrix_fn(void *ctx, const struct explain_link *link, enum policy_kind kind,
                        const struct explain_answer *answer);
 
-static void matrix_visit(const struct config *config, const struct location *own, matrix_fn *fn, void *ctx)
+static bool rows_hold(const struct explain_rows *rows, int direction, int lane)
+{
+    return (!rows->one_direction || direction == (int)rows->direction) && (!rows->one_lane || lane == (int)rows->lane);
+}
+
+static void matrix_visit(const struct config *config, const struct location *own, const struct explain_rows *rows,
+                         matrix_fn *fn, void *ctx)
 {
     for (int direction = 0; direction < EXPLAIN_DIRECTIONS; direction++) {
         for (int lane = 0; lane < WEFT_LANE_COUNT; lane++) {
-            for (int kind = 0; kind < POLICY_KINDS; kind++) {
+            for (int kind = 0; kind < POLICY_KINDS && rows_hold(rows, direction, lane); kind++) {
                 const struct explain_link link = {.direction = (enum explain_direction)direction,
                                                   .lane = (enum weft_lane)lane,
                                                   .own = *own,
@@ -52,14 +58,14 @@ static void cell_print(void *ctx, const struct explain_link *link, enum policy_k
     cell_end(kind, cell);
 }
 
-void explain_matrix_print(const struct config *config, const struct location *own)
+void explain_matrix_print(const struct config *config, const struct location *own, const struct explain_rows *rows)
 {
     printf("scope %s, ports %u plain, %u tls\n%-10s %-8s", weft_encryption_name(config->options.encryption),
            config_storage_port(config), config_ssl_storage_port(config), "direction", "lane");
     for (int kind = 0; kind < POLICY_KINDS; kind++) {
         cell_end((enum policy_kind)kind, policy_kind_words((enum policy_kind)kind));
     }
-    matrix_visit(config, own, cell_print, NULL);
+    matrix_visit(config, own, rows, cell_print, NULL);
 }
 
 static void cell_add(void *ctx, const struct explain_link *link, enum policy_kind kind,
@@ -73,10 +79,10 @@ static void cell_add(void *ctx, const struct explain_link *link, enum policy_kin
                                     "reason", weft_reason_name(answer->decision.reason), "port", port));
 }
 
-bool explain_matrix_print_json(const struct config *config, const struct location *own)
+bool explain_matrix_print_json(const struct config *config, const struct location *own, const struct explain_rows *rows)
 {
     json_t *decisions = json_array();
-    matrix_visit(config, own, cell_add, decisions);
+    matrix_visit(config, own, rows, cell_add, decisions);
     json_t *object =
         json_pack("{s:s, s:o}", "scope", weft_encryption_name(config->options.encryption), "decisions", decisions);
     bool ok = object != NULL && json_dumpf(object, stdout, JSON_PRESERVE_ORDER) == 0;

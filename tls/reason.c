@@ -133,6 +133,12 @@ static void reason_explain_verify(const struct tls_failure *failure, struct weft
     weft_error_set_reason(error, WEFT_ERR_TLS, failure->verdict->reason, "%s", failure->verdict->text);
 }
 
+/* What the handshake settles: an alert that comes after it is about something else. */
+static bool reason_is_agreed(enum weft_reason reason)
+{
+    return reason == WEFT_REASON_TLS_NO_SHARED_CIPHER || reason == WEFT_REASON_TLS_VERSION;
+}
+
 static void reason_explain_alert(const struct tls_failure *failure, int alert, struct weft_error *error)
 {
     /* TLS 1.2 has no alert of its own for a missing certificate, nor has any version one for a certificate that is
@@ -152,7 +158,12 @@ static void reason_explain_alert(const struct tls_failure *failure, int alert, s
         return;
     }
     const struct reason_row *row = REASON_FIND(alert_rows, alert);
-    if (row != NULL) {
+    if (row != NULL && failure->handshake_done && reason_is_agreed(row->reason)) {
+        weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_TLS_FAILED,
+                              "the peer ended the connection after the handshake by the TLS alert %d (%s), though TLS "
+                              "version and cipher suite had been agreed: only its log says why",
+                              alert, SSL_alert_desc_string_long(alert));
+    } else if (row != NULL) {
         weft_error_set_reason(error, WEFT_ERR_TLS, row->reason, "%s", row->text);
     } else {
         weft_error_set_reason(error, WEFT_ERR_TLS, WEFT_REASON_TLS_FAILED, "the peer sent the TLS alert %d (%s)", alert,

@@ -161,6 +161,16 @@ class PolicyCommands(unittest.TestCase):
             for entry, words in zip(said["decisions"][:4], text[2].split()[2::2]):
                 self.assertEqual(entry["decision"], words)
 
+    def test_explain__matrix_of_one_lane_or_direction__those_rows(self):
+        everything = self.object("explain", self.path("rack"), "--matrix")["decisions"]
+        for words, keys in ((["--lane", "bulk"], {"lane": "bulk"}),
+                            (["--direction", "in-tls"], {"direction": "in-tls"}),
+                            (["--lane", "normal", "--direction", "out"], {"lane": "normal", "direction": "out"})):
+            said = self.object("explain", self.path("rack"), "--matrix", *words)["decisions"]
+            self.assertEqual(said, [entry for entry in everything if all(entry[k] == keys[k] for k in keys)])
+            text = run("explain", self.path("rack"), "--matrix", *words).stdout.splitlines()
+            self.assertEqual(len(text), 2 + len(said) // len(KINDS))
+
     def test_explain__wrong_command_line__usage(self):
         for arguments in ([], [self.path("dc")], [self.path("dc"), "--matrix", "--unknown"],
                           [self.path("dc"), "--rack", "r1"], [self.path("dc"), "--peer", "host"],

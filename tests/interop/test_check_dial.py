@@ -82,8 +82,8 @@ class Dialing(unittest.TestCase):
         ca = self.both if name == "strange" else self.ca.path("crt")
         return block(scope, self.pair(name), ca, more)
 
-    def write(self, text):
-        path = os.path.join(self.folder, f"{self._testMethodName}.yaml")
+    def write(self, text, name=""):
+        path = os.path.join(self.folder, f"{self._testMethodName}{name}.yaml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
@@ -275,6 +275,27 @@ class Dialing(unittest.TestCase):
                                       timeout=20)
                 self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
                 self.assertTrue(done.stderr)
+
+    def test_json__nothing_could_be_dialed__one_object_says_so(self):
+        good = self.write(config(HERE, 7000, 7001, block("none")), "-good")
+        bad = self.write("internode_encryption: 7\n", "-bad")
+        rows = ((good, "nowhere", 2, "invalid", "is not HOST:PORT"), (good, f"{THERE}:9999", 2, "invalid", "neither"),
+                (good, "no.such.name.invalid:7000", 1, None, "no.such.name.invalid"),
+                (good, f"{THERE}:7001", 1, "config", "set certificate"),
+                (bad, f"{THERE}:7000", 1, "config", "-bad.yaml"))
+        for path, to, code, reason, text in rows:
+            with self.subTest(to=to, path=path):
+                done = subprocess.run([WEFT, "check", path, "--dial", to, "--json"], capture_output=True, text=True,
+                                      check=False, timeout=60)
+                self.assertEqual(done.returncode, code, done.stderr)
+                said = json.loads(done.stdout)
+                self.assertEqual((said["reached"], said["address"], said["security"], said["peer"]),
+                                 (False, to, None, None))
+                failure = said["failure"]
+                self.assertEqual((failure["said_by"], failure["change_on"], failure["change"]), ("self", "here", None))
+                self.assertIn(text, failure["text"])
+                self.assertIn(failure["text"].split(": ")[-1], done.stderr)
+                self.assertIn(failure["reason"], (reason,) if reason else ("not_found", "system", "timeout"))
 
     def test_tls__without_a_certificate__said(self):
         path = self.write(config(HERE, 7000, 7001, block("none")))

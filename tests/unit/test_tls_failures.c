@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include "engine/base/prng.h"
+#include "tls/reason.h"
 #include "tls_pair.h"
 
 struct refusal_row {
@@ -366,6 +369,35 @@ static void open__record_over_the_limit__fails(void **state)
     pair_close(pair);
 }
 
+static void alert__after_the_handshake__not_about_what_was_agreed(void **state)
+{
+    static const struct {
+        int alert;
+        bool asked; /* for a certificate, which we have none of */
+        enum weft_reason during;
+        enum weft_reason after;
+    } rows[] = {
+        {SSL_AD_HANDSHAKE_FAILURE, false, WEFT_REASON_TLS_NO_SHARED_CIPHER, WEFT_REASON_TLS_FAILED},
+        {SSL_AD_HANDSHAKE_FAILURE, true, WEFT_REASON_CERT_MISSING, WEFT_REASON_CERT_MISSING},
+        {SSL_AD_INSUFFICIENT_SECURITY, false, WEFT_REASON_TLS_NO_SHARED_CIPHER, WEFT_REASON_TLS_FAILED},
+        {SSL_AD_PROTOCOL_VERSION, false, WEFT_REASON_TLS_VERSION, WEFT_REASON_TLS_FAILED},
+        {SSL_AD_UNKNOWN_CA, false, WEFT_REASON_CERT_UNTRUSTED, WEFT_REASON_CERT_UNTRUSTED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int done = 0; done < 2; done++) {
+            struct weft_error error = {0};
+            const struct tls_failure failure = {.code = ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + rows[i].alert),
+                                                .handshake_done = done == 1,
+                                                .certificate_asked = rows[i].asked};
+            tls_reason_explain(&failure, &error);
+            assert_int_equal(error.reason, done == 1 ? rows[i].after : rows[i].during);
+            assert_int_equal(strstr(error.text, "after the handshake") != NULL,
+                             done == 1 && rows[i].after == WEFT_REASON_TLS_FAILED);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +407,7 @@ int main(void)
         cmocka_unit_test(server__hello_without_good_cipher__tls_no_shared_cipher),
         cmocka_unit_test(session__plaintext__told_by_the_first_byte),
         cmocka_unit_test(session__alert_instead_of_answer__named),
+        cmocka_unit_test(alert__after_the_handshake__not_about_what_was_agreed),
         cmocka_unit_test(session__closed_in_handshake__tls_failed),
         cmocka_unit_test(server__random_garbage__fails_or_waits_and_never_crashes),
         cmocka_unit_test(server__mutated_hello__fails_or_waits_and_never_crashes),

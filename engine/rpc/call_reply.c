@@ -37,6 +37,14 @@ static bool call_exception(struct weft_span payload, struct weft_error *why, enu
     case WIRE_EXCEPTION_FORBIDDEN:
         weft_error_set(why, WEFT_ERR_REFUSED, "the peer does not let this node call this verb");
         return true;
+    case WIRE_EXCEPTION_OVERSIZED:
+        if (bytes != 4) {
+            return false;
+        }
+        weft_error_set(why, WEFT_ERR_TOO_LARGE,
+                       "the peer can hold at most %u bytes of a request: raise its memory_per_shard, or send less",
+                       bytes_load32(data));
+        return true;
     default:
         *executed = WEFT_EXECUTED_MAYBE;
         weft_error_set(why, WEFT_ERR_REMOTE, "exception of unknown type %u", type);
@@ -102,6 +110,9 @@ void call_replies_take(struct channel *channel, struct weft_span *bytes, uint64_
 
 weft_buf *weft_reply_take_payload(const struct weft_reply *reply)
 {
+    if (reply == NULL) {
+        return NULL;
+    }
     return rpc_take_payload(WEFT_CONTAINER_OF(reply, struct rpc, reply), reply->payload);
 }
 

@@ -90,11 +90,16 @@ static inline uint8_t *rpc_memory_take(struct rpc *rpc, uint32_t bytes)
     uint64_t most = arena->bytes - arena->bytes / ARENA_RESERVE_PARTS + rpc->held_bytes;
     return arena_used(arena) + bytes <= most ? arena_take(arena, bytes) : NULL;
 }
-/* Whether that many bytes can be had at all, if not now: where not, waiting for them would never end. */
-static inline bool rpc_memory_possible(const struct rpc *rpc, uint32_t bytes)
+/* The most bytes that can be had at all, when nobody else has any. */
+static inline uint64_t rpc_memory_most(const struct rpc *rpc)
 {
     const struct arena *arena = &rpc->shard->arena;
-    return bytes <= arena->bytes - arena->bytes / ARENA_RESERVE_PARTS;
+    return arena->bytes - arena->bytes / ARENA_RESERVE_PARTS;
+}
+/* Whether that many bytes can be had, if not now: where not, waiting for them would never end. */
+static inline bool rpc_memory_possible(const struct rpc *rpc, uint32_t bytes)
+{
+    return bytes <= rpc_memory_most(rpc);
 }
 
 #endif

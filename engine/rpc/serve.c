@@ -7,6 +7,7 @@
  * from the first byte of the request that was read. */
 #include "engine/rpc/serve.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/error.h"
@@ -89,6 +90,24 @@ static void serve_busy_for(struct channel *channel, int64_t id, const char *text
         return;
     }
     TALLY(channel->tally, requests_busy);
+    serve_exception(channel, id, WIRE_EXCEPTION_USER, weft_span_of(text));
+}
+
+/* More than this shard can ever hold: it was passed over, as every other one of its size will be. */
+static void serve_oversized(struct channel *channel, int64_t id, uint32_t bytes)
+{
+    uint8_t most[4];
+    char text[EXCEPTION_TEXT_BYTES_MAX + 1];
+    uint32_t limit = (uint32_t)rpc_memory_most(channel->rpc); /* below `bytes`, so it fits */
+    COUNT(channel->rpc->shard, requests_oversized);
+    TALLY(channel->tally, requests_failed);
+    if (channel->peer_hello) {
+        bytes_store32(most, limit);
+        serve_exception(channel, id, WIRE_EXCEPTION_OVERSIZED, (struct weft_span){most, sizeof most});
+        return;
+    }
+    snprintf(text, sizeof text, "oversized: %u bytes, and by its memory_per_shard this node can hold %u of a request",
+             bytes, limit);
     serve_exception(channel, id, WIRE_EXCEPTION_USER, weft_span_of(text));
 }
 
@@ -336,8 +355,12 @@ static __attribute__((noinline)) bool serve_odd(struct channel *channel, const u
                                                 struct weft_span payload, bool skipped)
 {
     const struct wire_request wire = wire_request_read(header, channel->timeout_negotiated);
+    if (skipped && rpc_memory_possible(channel->rpc, payload.bytes)) { /* at some other time */
+        serve_busy(channel, wire.id);
+        return true;
+    }
     if (skipped) { /* who knows no BUSY comes here only with what this shard can never hold */
-        serve_busy_for(channel, wire.id, "busy: the request is more than this node's memory_per_shard can hold");
+        serve_oversized(channel, wire.id, payload.bytes);
         return true;
     }
     if (wire.verb >= WEFT_VERB_RESERVED) {

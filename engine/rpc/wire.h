@@ -31,7 +31,8 @@ enum wire_exception {
     WIRE_EXCEPTION_UNKNOWN_VERB = 1,
     WIRE_EXCEPTION_BUSY = 0x57454601,
     WIRE_EXCEPTION_EXPIRED = 0x57454602,
-    WIRE_EXCEPTION_FORBIDDEN = 0x57454603
+    WIRE_EXCEPTION_FORBIDDEN = 0x57454603,
+    WIRE_EXCEPTION_OVERSIZED = 0x57454604 /* its data: u32, the most bytes that the payload of a request may have */
 };
 
 struct wire_request {

@@ -65,8 +65,8 @@ struct weft_call_options {
  *  @param fn       called exactly once if this returned ok, never if it failed; NULL: nobody is told
  *  @return ok | QUEUE_FULL (wait for replies; also where a call that must wait for its connection finds no memory, and
  *          where every connection that the peer may have is in use) | UNREACHABLE (the peer is down; see wait_for_peer)
- * | TOO_LARGE | NOT_FOUND (no such peer, or it has no such shard) | INVALID (a reserved verb, a foreign size) | TOO_NEW
- * | DRAINING
+ * | TOO_LARGE (the callback may say so too: what the peer can never hold) | NOT_FOUND (no such peer, or it has no such
+ * shard) | INVALID (a reserved verb, a foreign size, NULL) | TOO_NEW | DRAINING
  *  @shard owner (asserted)   @allocates never   @calls_back never from inside */
 WEFT_API WEFT_NODISCARD enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb,
                                                 struct weft_span args, const struct weft_call_options *options,
@@ -74,7 +74,8 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_call(weft_shard *shard, weft_peer_id 
 
 /** The same with arguments by reference: from WEFT_BUF_REFERENCE_BYTES_MIN bytes on they are not copied.
  *  @param args     taken if this returned ok, still the caller's if not; of the same shard
- *  @return as weft_call; QUEUE_FULL also when the shard has as many bytes by reference under way as it may
+ *  @return as weft_call; INVALID also for a buffer of another shard; QUEUE_FULL also when the shard has as many bytes
+ * by reference under way as it may
  *  @shard owner (asserted)   @allocates never   @calls_back never from inside, but args may be released */
 WEFT_API WEFT_NODISCARD enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb,
                                                     WEFT_TAKE weft_buf *args, const struct weft_call_options *options,
@@ -83,12 +84,12 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_call_buf(weft_shard *shard, weft_peer
 /** Take over the payload of a reply, to keep it beyond the callback.  A payload that was received in several pieces
  *  is handed over as it is, any other is copied.
  *  @param reply the one that the callback was given, not a copy of it
- *  @return given; NULL: no memory for it now, or nothing in it   @shard owner   @allocates never */
+ *  @return given; NULL: no memory for it now, nothing in it, or NULL   @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_reply_take_payload(const struct weft_reply *reply);
 /** End a call before its time.  Its callback runs soon, once, with CANCELLED and `executed` no or maybe; a request
  *  that has not left yet never leaves, and a peer that speaks weft is told to stop (see weft_request_on_abort).
  *  @param id from weft_call_options
- *  @return ok | NOT_FOUND (it has ended or was cancelled already, or is another shard's)
+ *  @return ok | NOT_FOUND (it has ended or was cancelled already, or is another shard's) | INVALID (NULL)
  *  @shard owner   @allocates never   @calls_back never from inside */
 WEFT_API WEFT_NODISCARD enum weft_err weft_cancel(weft_shard *shard, weft_call_id id);
 
@@ -101,7 +102,8 @@ typedef void weft_handler_fn(void *ctx, weft_request *request);
  *  shard where the request landed, on several at a time: it reads the payload and what never changes. */
 typedef uint32_t weft_shard_of_fn(void *ctx, struct weft_span payload);
 
-/** The payload of a request.  @return borrowed: valid until the handler returns   @shard owner */
+/** The payload of a request.  @return borrowed: valid until the handler returns; nothing for NULL
+ *  @shard owner */
 WEFT_API struct weft_span weft_request_payload(const weft_request *request);
 
 /** Take over the payload of a request, to keep it beyond the handler.  A payload that was received in several pieces is
@@ -109,10 +111,10 @@ WEFT_API struct weft_span weft_request_payload(const weft_request *request);
  *  @return given; NULL: no memory for it now, or nothing in it   @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_request_take_payload(weft_request *request);
 
-/** The shard that runs a request.  @return borrowed   @shard owner */
+/** The shard that runs a request.  @return borrowed; NULL for NULL   @shard owner */
 WEFT_API weft_shard *weft_request_shard(const weft_request *request);
 
-/** Nanoseconds left until the caller gives up, UINT64_MAX if it named no timeout.  @shard owner */
+/** Nanoseconds left until the caller gives up, UINT64_MAX if it named no timeout; 0 for NULL.  @shard owner */
 WEFT_API uint64_t weft_request_remaining_ns(const weft_request *request);
 
 /** Runs once when nobody waits for an answer any more: the caller's connection ended (CLOSED), the caller
@@ -121,27 +123,28 @@ typedef void weft_abort_fn(void *ctx, weft_request *request, enum weft_err why);
 
 /** Be told when work on a request became useless.  Once at most, and never after its end.
  *  @param fn runs on the owner shard; replaces an earlier one; NULL: none
- *  @return ok | CLOSED, CANCELLED or EXPIRED: nobody waits already, and fn will not run
+ *  @return ok | CLOSED, CANCELLED or EXPIRED: nobody waits already, and fn will not run | INVALID (NULL)
  *  @shard owner   @allocates never   @calls_back never from inside */
 WEFT_API WEFT_NODISCARD enum weft_err weft_request_on_abort(weft_request *request, weft_abort_fn *fn, void *ctx);
 
-/** Whether anybody still waits for the answer.  @return ok: yes | CLOSED, CANCELLED or EXPIRED: no   @shard owner */
+/** Whether anybody still waits for the answer.  @return ok: yes | CLOSED, CANCELLED or EXPIRED: no | INVALID (NULL)
+ *  @shard owner */
 WEFT_API WEFT_NODISCARD enum weft_err weft_request_aborted(const weft_request *request);
 
 /** Answer a request and end it.  An answer for which the connection's queue has no room waits for it.
- *  @param request taken in every case   @param payload borrowed and copied
- *  @return ok | CLOSED (the connection is gone) | CANCELLED or EXPIRED (the caller gave up; nothing is sent) |
- *          TOO_LARGE (the caller gets a failure) | NO_MEMORY (none to wait in; the caller gets a failure)
+ *  @param request taken in every case but INVALID   @param payload borrowed and copied
+ *  @return ok | INVALID (NULL) | CLOSED (the connection is gone) | CANCELLED or EXPIRED (the caller gave up; nothing is
+ * sent) | TOO_LARGE (the caller gets a failure) | NO_MEMORY (none to wait in; the caller gets a failure)
  *  @shard owner   @allocates never */
 WEFT_API enum weft_err weft_reply(WEFT_TAKE weft_request *request, struct weft_span payload);
 
 /** Answer a request by reference: from WEFT_BUF_REFERENCE_BYTES_MIN bytes on they are not copied.
- *  @param request taken in every case   @param payload taken if this returned ok, still the caller's if not
- *  @return as weft_reply   @shard owner   @allocates never */
+ *  @param request taken in every case but INVALID   @param payload taken if this returned ok, still the caller's if not
+ *  @return as weft_reply; INVALID also for a buffer of another shard   @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD enum weft_err weft_reply_buf(WEFT_TAKE weft_request *request, WEFT_TAKE weft_buf *payload);
 
 /** Fail a request and end it; the caller gets WEFT_ERR_REMOTE with this text.
- *  @param request taken in every case   @param text borrowed, cut at 255 bytes; NULL: ""
+ *  @param request taken in every case but INVALID   @param text borrowed, cut at 255 bytes; NULL: ""
  *  @return as weft_reply   @shard owner   @allocates never */
 WEFT_API enum weft_err weft_fail(WEFT_TAKE weft_request *request, const char *text);
 

@@ -5,9 +5,8 @@
  *  After fork the child must not use a node; it may exec or _exit.
  *
  *  Life: create, register handlers, start, (drain,) stop, destroy.  Control functions may be called from
- *  any one thread at a time that is not a shard's.
- *
- *  NULL for a node is INVALID where a function returns an error, and does nothing elsewhere.
+ *  any one thread at a time that is not a shard's; on a shard's thread they say STATE.  What else is treated how that
+ *  is called wrongly: weft.h.
  */
 #ifndef WEFT_NODE_H
 #define WEFT_NODE_H
@@ -255,7 +254,7 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_encryption_set(weft_node *node, 
  *  that on the log says so once a day, and certificate_notices counts it.  @shard any */
 WEFT_API int64_t weft_node_certificate_not_after_s(weft_node *node);
 
-/** The scope in use.  @shard control */
+/** The scope in use; none for NULL.  @shard control */
 WEFT_API enum weft_encryption weft_node_encryption(const weft_node *node);
 
 /** Where everybody is.  Strings are borrowed and copied. */
@@ -317,11 +316,13 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_node_start(weft_node *node, weft_task
  *  handler or any thread; returns at once, and weft_node_wait returns when it is done.  NULL is fine.  @shard any */
 WEFT_API void weft_node_drain(weft_node *node);
 
-/** Wait until the node has stopped.  @return 0 if it drained, 1 if the drain timeout cut something off; 0 for NULL
+/** Wait until the node has stopped.  @return 0 if it drained, 1 if the drain timeout cut something off; 0 for NULL; -1
+ * on a thread of one of the node's shards, where waiting would never end, and in the log
  *  @shard control   @blocks */
 WEFT_API int weft_node_wait(weft_node *node);
 
-/** Drain, wait and free.  NULL is fine.  @shard control   @blocks */
+/** Drain, wait and free.  NULL is fine.  On a thread of one of the node's shards nothing happens but a line of the log.
+ *  @shard control   @blocks */
 WEFT_API void weft_node_destroy(WEFT_TAKE weft_node *node);
 
 /** How many shards a peer has, as it said when a connection came up; 0: not known yet, or it did not say.
@@ -358,7 +359,8 @@ struct weft_link {
 };
 typedef void weft_link_fn(void *ctx, const struct weft_link *link);
 
-/** Visit a snapshot of every live connection, and of what waits to be dialed again.
+/** Visit a snapshot of every live connection, and of what waits to be dialed again.  On a thread of one of the node's
+ *  shards nobody is visited, and the log says so.
  *  @param fn runs on the calling thread; NULL: nobody is told   @shard control   @blocks */
 WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
 
@@ -428,7 +430,8 @@ WEFT_API void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx);
     X(credentials_cut_off)                                                                                             \
     X(credentials_outlived)                                                                                            \
     X(requests_over_share)                                                                                             \
-    X(certificate_notices)
+    X(certificate_notices)                                                                                             \
+    X(requests_oversized)
 /* clang-format on */
 
 /** What one shard holds at the moment, as of the end of its last turn: connections in any state, calls not answered

@@ -619,9 +619,16 @@ class Stopping(WeftCase):
         refused = client.finish(client.start(rpc.VERB_ECHO, bytes(3_000_000)))
         self.assertTrue(refused.failed)
         self.assertEqual(rpc.exception_parse(refused.payload).type, rpc.EXCEPTION_USER)
+        self.assertTrue(refused.payload[8:].startswith(b"oversized: 3000000 bytes"), refused.payload)
         self.assertIn(b"memory_per_shard", refused.payload)
         self.assertEqual(client.echo(b"the stream is in step"), b"the stream is in step")
         self.assertEqual(client.held, {})
+        friend = self.dial(NEAR, offer_of(hello_from(NEAR)), to=node.plain)
+        refused = rpc.exception_parse(friend.finish(friend.start(rpc.VERB_ECHO, bytes(3_000_000))).payload)
+        self.assertEqual((refused.type, len(refused.data)), (rpc.EXCEPTION_OVERSIZED, 4))
+        most, = struct.unpack("<I", refused.data)
+        self.assertTrue(200_000 < most < 3_000_000, most)
+        self.assertEqual(friend.echo(b"in step, too"), b"in step, too")
 
     def test_cancel__of_a_running_request__it_is_never_answered(self):
         client = self.dial(NEAR, offer_of(hello_from(NEAR)))

@@ -281,6 +281,38 @@ static void large_pair(struct channel_pair *pair, uint64_t seed, uint8_t *reques
     assert_true(pair->sides[ACCEPTOR].channels[1]->conn.paused);
 }
 
+static void memory__never_enough_for_a_request__told_with_the_limit(void **state)
+{
+    (void)state;
+    for (int hello = 0; hello < 2; hello++) {
+        struct channel_pair pair;
+        struct outcome outcome = {0};
+        channel_pair_init(&pair, 719);
+        pair.options.arena_bytes = 512u << 10;
+        pair.sides[DIALER].hello = hello == 1;
+        channel_pair_open(&pair);
+        channel_pair_connect(&pair);
+        channel_pair_call(&pair, VERB_ECHO, 500000, 10 * SECOND, &outcome);
+        assert_int_equal(outcome.count, 1);
+        if (hello == 1) { /* final: whoever tries again after BUSY would try for ever */
+            assert_int_equal(outcome.err, WEFT_ERR_TOO_LARGE);
+            assert_int_equal(outcome.executed, WEFT_EXECUTED_NO);
+            assert_non_null(strstr(outcome.error.text, "at most 393216 bytes"));
+        } else {
+            assert_int_equal(outcome.err, WEFT_ERR_REMOTE);
+            assert_non_null(strstr(outcome.error.text, "oversized: 500000 bytes"));
+            assert_non_null(strstr(outcome.error.text, "393216"));
+        }
+        assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_oversized), 1);
+        assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_failed), 1);
+        assert_int_equal(COUNTER(&pair, ACCEPTOR, requests_busy), 0);
+        outcome = (struct outcome){0};
+        channel_pair_call(&pair, VERB_ECHO, 1000, SECOND, &outcome);
+        assert_int_equal(outcome.err, WEFT_OK);
+        channel_pair_close(&pair);
+    }
+}
+
 static void memory__none_for_a_seastar_request__read_when_there_is(void **state)
 {
     (void)state;
@@ -391,6 +423,7 @@ int main(void)
         cmocka_unit_test(answers__callers_gave_up_while_they_wait__dropped),
         cmocka_unit_test(deadline__body_arrives_too_late__expired_and_never_run),
         cmocka_unit_test(deadline__passes_while_requests_are_held__expired_and_never_run),
+        cmocka_unit_test(memory__never_enough_for_a_request__told_with_the_limit),
         cmocka_unit_test(memory__none_for_a_seastar_request__read_when_there_is),
         cmocka_unit_test(memory__none_until_the_deadline__dropped_and_the_next_one_runs),
         cmocka_unit_test(memory__found_in_time__the_next_large_request_runs_too),

@@ -216,7 +216,7 @@ static void requests__slots_used_up__busy_or_they_wait(void **state)
     }
 }
 
-static void memory__no_room_for_a_request__busy(void **state)
+static void memory__no_room_for_a_request__too_large(void **state)
 {
     (void)state;
     struct channel_pair pair;
@@ -226,7 +226,7 @@ static void memory__no_room_for_a_request__busy(void **state)
     channel_pair_open(&pair);
     channel_pair_connect(&pair);
     channel_pair_call(&pair, VERB_ECHO, 200000, SECOND, &outcome);
-    assert_int_equal(outcome.err, WEFT_ERR_BUSY);
+    assert_int_equal(outcome.err, WEFT_ERR_TOO_LARGE); /* there never will be */
     assert_int_equal(outcome.executed, WEFT_EXECUTED_NO);
     channel_pair_call(&pair, VERB_ECHO, 1000, SECOND, &outcome); /* the stream is in step again */
     assert_int_equal(outcome.err, WEFT_OK);
@@ -387,7 +387,7 @@ int main(void)
         cmocka_unit_test(calls__send_queue_full__refused_and_no_callback),
         cmocka_unit_test(request__its_verb_forbidden__refused_without_running),
         cmocka_unit_test(requests__slots_used_up__busy_or_they_wait),
-        cmocka_unit_test(memory__no_room_for_a_request__busy),
+        cmocka_unit_test(memory__no_room_for_a_request__too_large),
         cmocka_unit_test(memory__no_room_for_an_answer__no_memory_and_executed),
         cmocka_unit_test(one_way__handed_over__told_once),
         cmocka_unit_test(channel__ends_with_calls__honest_about_execution),

@@ -196,13 +196,14 @@ static void caller_check(const struct caller *caller, uint32_t answered[3])
         } else if (outcome->err == WEFT_ERR_UNKNOWN_VERB) {
             assert_int_equal(caller->verbs[i], VERB_NOBODY);
             answered[1]++;
-        } else if (outcome->err == WEFT_ERR_REMOTE && strstr(outcome->error.text, "busy") == NULL) {
+        } else if (outcome->err == WEFT_ERR_REMOTE && strstr(outcome->error.text, "busy") == NULL &&
+                   strstr(outcome->error.text, "oversized") == NULL) {
             assert_int_equal(caller->verbs[i], VERB_FAIL);
             answered[1]++;
         } else if (outcome->err != WEFT_OK) {
             assert_true(outcome->err == WEFT_ERR_TIMEOUT || outcome->err == WEFT_ERR_CLOSED ||
-                        outcome->err == WEFT_ERR_BUSY || outcome->err == WEFT_ERR_NO_MEMORY ||
-                        outcome->err == WEFT_ERR_REMOTE);
+                        outcome->err == WEFT_ERR_BUSY || outcome->err == WEFT_ERR_TOO_LARGE ||
+                        outcome->err == WEFT_ERR_NO_MEMORY || outcome->err == WEFT_ERR_REMOTE);
             answered[2]++;
         }
     }

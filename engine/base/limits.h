@@ -96,6 +96,8 @@
  * record, and opening goes on until there is data.  So many, and one more for so many records of data. */
 #define TLS_MESSAGES_MAX 64u
 #define TLS_MESSAGE_RECORDS 1024u
+/* Certificates that are compared with a changed topology in one turn: a millisecond or two. */
+#define TURN_JUDGEMENTS_MAX 32u
 /* What one connection may have of a turn: so many frames, which are so many handlers, and so many bytes, which is more
  * than the kernel gives for one socket at a time.  What arrived beyond that waits for the next turn. */
 #define TURN_CONN_FRAMES_MAX 256u

@@ -13,7 +13,7 @@ void metric_run_end(struct metric_run *run, struct weft_histogram *histogram)
 uint64_t weft_histogram_count(const struct weft_histogram *histogram)
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < WEFT_HISTOGRAM_BUCKETS; i++) {
+    for (uint32_t i = 0; histogram != NULL && i < WEFT_HISTOGRAM_BUCKETS; i++) {
         count += histogram->buckets[i];
     }
     return count;

@@ -28,6 +28,9 @@ enum weft_err options_take(void *known, size_t known_bytes, const void *given, c
 
 void options_give(void *to, size_t to_bytes, const void *known, size_t known_bytes)
 {
+    if (to == NULL) {
+        return;
+    }
     size_t common = to_bytes < known_bytes ? to_bytes : known_bytes;
     memcpy(to, known, common);
     memset((uint8_t *)to + common, 0, to_bytes - common);

@@ -209,16 +209,19 @@ void payload_drop(struct buf *buf)
 
 uint8_t *weft_buf_data(weft_buf *buf)
 {
-    return buf->data;
+    return buf != NULL ? buf->data : NULL;
 }
 
 uint32_t weft_buf_bytes(const weft_buf *buf)
 {
-    return buf->bytes;
+    return buf != NULL ? buf->bytes : 0;
 }
 
 weft_buf *weft_buf_ref(weft_buf *buf)
 {
+    if (buf == NULL) {
+        return NULL;
+    }
     WEFT_ASSERT(buf->refs > 0);
     buf->refs++;
     payload_settle(buf);

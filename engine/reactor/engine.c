@@ -55,6 +55,7 @@ void engine_end_shard(struct engine *engine, struct weft_shard *shard)
     engine->options.on_close(engine->options.ctx, shard);
     pthread_mutex_lock(&engine->lock);
     shard->ended = true;
+    shard->owned = false;
     pthread_cond_broadcast(&engine->changed);
     pthread_mutex_unlock(&engine->lock);
     sem_post(&engine->hosted_changed);
@@ -67,7 +68,14 @@ static void *engine_thread(void *argument)
     if (engine->options.pin != NULL) {
         engine->options.pin(engine->options.ctx, shard->index);
     }
+    pthread_mutex_lock(&engine->lock);
+    shard->owner = pthread_self();
+    shard->owned = true;
+    pthread_mutex_unlock(&engine->lock);
     if (engine_open_shard(engine, shard, NULL) != WEFT_OK) {
+        pthread_mutex_lock(&engine->lock);
+        shard->owned = false;
+        pthread_mutex_unlock(&engine->lock);
         return NULL;
     }
     while (!shard->stop_asked) {
@@ -291,6 +299,20 @@ static void engine_run_errand(void *ctx, struct weft_shard *shard)
     errand->done = true;
     pthread_cond_broadcast(&engine->changed);
     pthread_mutex_unlock(&engine->lock);
+}
+
+bool engine_is_inside(struct engine *engine)
+{
+    bool inside = false;
+    pthread_mutex_lock(&engine->lock);
+    for (uint32_t i = 0; i < engine->options.shard_count && !inside; i++) {
+        const struct weft_shard *shard = engine->shards[i];
+        /* Of another thread's shard `running` is not read. */
+        inside =
+            shard->owned && pthread_equal(shard->owner, pthread_self()) && (!engine->options.hosted || shard->running);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return inside;
 }
 
 bool engine_run(struct engine *engine, uint32_t index, weft_task_fn *fn, void *ctx)

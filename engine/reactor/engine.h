@@ -49,6 +49,9 @@ void engine_join(struct engine *engine);
 /* Every shard must have ended; driven shards that have not are closed here. */
 void engine_destroy(struct engine *engine);
 
+/* Is the calling thread one of the engine's, or a host's that is inside of a turn? */
+bool engine_is_inside(struct engine *engine);
+
 /* Run fn on a shard, from any thread that is not one of the engine's.  @return ok | QUEUE_FULL */
 WEFT_NODISCARD enum weft_err engine_post(struct engine *engine, uint32_t shard, weft_task_fn *fn, void *ctx);
 /* The same, and wait until it ran.  false if the shard no longer runs. */

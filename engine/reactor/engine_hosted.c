@@ -4,6 +4,9 @@
  * The engine waits by a semaphore, since what it waits for may be announced in a signal handler. */
 #include "engine/reactor/engine.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "engine/base/error.h"
 
 /* Turns of one run at most: what a turn queued is handed to the system in the next, and then the host has its thread
@@ -15,6 +18,15 @@
 static bool hosted_is_own(const struct weft_shard *shard)
 {
     return shard->attached && pthread_equal(shard->owner, pthread_self());
+}
+
+void shard_check_owner(const struct weft_shard *shard)
+{
+    if (!pthread_equal(shard->owner, pthread_self())) {
+        fprintf(stderr, "weft: shard %u was used on a thread that does not run it; other threads call by way of %s\n",
+                shard->index, "weft_foreign_create (weft/foreign.h)");
+        abort();
+    }
 }
 
 bool engine_is_owner(struct engine *engine, uint32_t index)
@@ -37,6 +49,7 @@ static enum weft_err hosted_claim(struct engine *engine, struct weft_shard *shar
     } else {
         shard->owner = pthread_self();
         shard->attached = true;
+        shard->owned = true;
     }
     pthread_mutex_unlock(&engine->lock);
     return err;
@@ -52,6 +65,7 @@ enum weft_err engine_attach(struct engine *engine, uint32_t index, struct weft_e
         shard_close(shard);
         pthread_mutex_lock(&engine->lock);
         shard->attached = false;
+        shard->owned = false;
         pthread_mutex_unlock(&engine->lock);
         sem_post(&engine->hosted_changed);
         return err;

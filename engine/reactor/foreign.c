@@ -130,8 +130,10 @@ void foreign_destroy(struct weft_foreign *foreign)
         return;
     }
     struct engine *engine = foreign->engine;
-    bool left = true;
-    for (uint32_t i = 0; i < engine->options.shard_count; i++) {
+    /* On a thread of the engine's, where waiting would never end, the registration stays, as below. */
+    bool inside = engine_is_inside(engine);
+    bool left = !inside;
+    for (uint32_t i = 0; i < engine->options.shard_count && !inside; i++) {
         left = engine_run(engine, i, foreign_leave, foreign) && left;
     }
     pthread_mutex_lock(&engine->lock);
@@ -190,9 +192,10 @@ void foreign_answer(struct weft_shard *shard, struct weft_foreign *foreign, weft
 
 enum weft_err weft_foreign_notify(weft_foreign *foreign, weft_shard *shard, weft_foreign_fn *fn, void *ctx)
 {
-    if (foreign == NULL || shard == NULL || fn == NULL) {
+    if (foreign == NULL || shard == NULL || fn == NULL || shard->engine != foreign->engine) {
         return WEFT_ERR_INVALID;
     }
+    shard_check_thread(shard);
     if (spsc_used(&foreign->lines[shard->index].from) >= FOREIGN_NOTES_MAX) {
         return WEFT_ERR_QUEUE_FULL;
     }

@@ -79,21 +79,29 @@ void shard_close(struct weft_shard *shard)
 
 uint32_t weft_shard_index(const weft_shard *shard)
 {
-    return shard->index;
+    return shard != NULL ? shard->index : 0;
 }
 
 uint64_t weft_shard_now_ns(const weft_shard *shard)
 {
-    return shard->now_ns;
+    return shard != NULL ? shard->now_ns : 0;
 }
 
 weft_buf *weft_buf_take(weft_shard *shard, uint32_t bytes)
 {
+    if (shard == NULL) {
+        return NULL;
+    }
+    shard_check_thread(shard);
     return payload_take(&shard->payloads, bytes);
 }
 
 weft_buf *weft_buf_wrap(weft_shard *shard, void *data, uint32_t bytes, weft_buf_release_fn *release, void *ctx)
 {
+    if (shard == NULL || data == NULL) {
+        return NULL;
+    }
+    shard_check_thread(shard);
     return payload_wrap(&shard->payloads, data, bytes, release, ctx);
 }
 
@@ -113,18 +121,38 @@ static void public_timer_fired(struct timer *timer, void *ctx)
     public->fn(public->ctx, ctx);
 }
 
-void weft_timer_start(weft_shard *shard, struct weft_timer *timer, uint64_t delay_ns, weft_task_fn *fn, void *ctx)
+/* The timer, if it may be moved here: an armed one stands in the wheel of its shard. */
+static struct public_timer *public_timer_on(struct weft_shard *shard, struct weft_timer *timer)
 {
     struct public_timer *public = (struct public_timer *)(void *)timer;
+    if (shard == NULL || timer == NULL) {
+        return NULL;
+    }
+    shard_check_thread(shard);
+    return !timer_armed(&public->timer) || public->timer.ctx == shard ? public : NULL;
+}
+
+enum weft_err weft_timer_start(weft_shard *shard, struct weft_timer *timer, uint64_t delay_ns, weft_task_fn *fn,
+                               void *ctx)
+{
+    struct public_timer *public = public_timer_on(shard, timer);
+    if (public == NULL || fn == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     timer_wheel_stop(&shard->wheel, &public->timer);
     public->timer = (struct timer){.fn = public_timer_fired, .ctx = shard};
     public->fn = fn;
     public->ctx = ctx;
     shard_timer_start(shard, &public->timer, delay_ns);
+    return WEFT_OK;
 }
 
-void weft_timer_stop(weft_shard *shard, struct weft_timer *timer)
+enum weft_err weft_timer_stop(weft_shard *shard, struct weft_timer *timer)
 {
-    struct public_timer *public = (struct public_timer *)(void *)timer;
+    struct public_timer *public = public_timer_on(shard, timer);
+    if (public == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     timer_wheel_stop(&shard->wheel, &public->timer);
+    return WEFT_OK;
 }

@@ -83,6 +83,7 @@ struct weft_shard {
     bool running;        /* hosted: inside of a turn */
     uint64_t due_ns;     /* hosted: when the next turn was due at the latest; UINT64_MAX: no timer asks for one */
     pthread_t owner;
+    bool owned;               /* guarded by the engine's lock, but for owner: only it may touch the shard */
     atomic_bool sleeping;     /* other threads read and clear it */
     atomic_bool taking;       /* foreign threads may post; they read it */
     atomic_uint foreign_mask; /* whose rings to look at; set by them, cleared by the owner */
@@ -145,9 +146,24 @@ static inline bool shard_is_dirty(const struct weft_shard *shard)
            !list_empty(&shard->dirty[FLUSH_BULK]);
 }
 
+/* engine_hosted.c.  Aborts with one line if the calling thread is not the owner. */
+void shard_check_owner(const struct weft_shard *shard);
+
+/* What a shard holds has no locks: on another thread every step would break it.  Shards that nobody runs, before and
+ * after their loop and in the simulator, are anybody's. */
+static inline void shard_check_thread(const struct weft_shard *shard)
+{
+    if (shard->owned) {
+        shard_check_owner(shard);
+    }
+}
+
+/* The first thing that is queued for a connection in a turn: often enough to notice a wrong thread, and no cost of a
+ * call. */
 static inline void shard_mark_dirty(struct weft_shard *shard, struct flush_hook *hook)
 {
     if (!list_node_linked(&hook->link)) {
+        shard_check_thread(shard);
         list_push_back(&shard->dirty[hook->rank], &hook->link);
     }
 }

@@ -78,6 +78,7 @@ struct channel {
     bool counted;                 /* the owner's: an accepted connection in its peer's budget */
     enum weft_reason part_reason; /* the owner's: it closes when it is idle, for this; NONE: it stays */
     uint64_t part_deadline_ns;    /* or by then */
+    bool judge;                   /* the owner's: its certificate is to be looked at again */
     uint32_t serving_shard;       /* of an acceptor: that runs its requests, where the verb does not say */
     struct channel_greeting *greeting;
     struct frame_reader reader;

@@ -125,6 +125,9 @@ static void request_deadline_passed(struct timer *timer, void *ctx)
 
 enum weft_err weft_request_aborted(const weft_request *request)
 {
+    if (request == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     struct rpc *rpc = request->rpc;
     if (request->aborted != WEFT_OK) {
         return request->aborted;
@@ -165,16 +168,19 @@ struct weft_span weft_request_payload(const weft_request *request)
 
 weft_buf *weft_request_take_payload(weft_request *request)
 {
-    return rpc_take_payload(request->rpc, request->payload);
+    return request != NULL ? rpc_take_payload(request->rpc, request->payload) : NULL;
 }
 
 weft_shard *weft_request_shard(const weft_request *request)
 {
-    return request->rpc->shard;
+    return request != NULL ? request->rpc->shard : NULL;
 }
 
 uint64_t weft_request_remaining_ns(const weft_request *request)
 {
+    if (request == NULL) {
+        return 0;
+    }
     uint64_t now_ns = request->rpc->shard->now_ns;
     if (request->deadline_ns == UINT64_MAX) {
         return UINT64_MAX;
@@ -316,8 +322,11 @@ static inline bool request_answer_at_once(struct weft_request *request, struct w
 enum weft_err weft_reply(weft_request *request, struct weft_span payload)
 {
     enum weft_err err;
-    if (WEFT_LIKELY(request_answer_at_once(request, payload))) {
+    if (WEFT_LIKELY(request != NULL && request_answer_at_once(request, payload))) {
         return WEFT_OK;
+    }
+    if (request == NULL) {
+        return WEFT_ERR_INVALID;
     }
     if (request->hop != NULL) {
         return guest_reply(request, payload);
@@ -344,6 +353,9 @@ static enum weft_err request_answer_buf(struct channel *channel, struct weft_req
 enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
 {
     enum weft_err err;
+    if (request == NULL || payload == NULL || payload->pool != &request->rpc->shard->payloads) {
+        return WEFT_ERR_INVALID;
+    }
     if (payload->bytes < WEFT_BUF_REFERENCE_BYTES_MIN || request->hop != NULL) {
         err = weft_reply(request, (struct weft_span){payload->data, payload->bytes});
     } else {
@@ -359,6 +371,9 @@ enum weft_err weft_reply_buf(weft_request *request, weft_buf *payload)
 enum weft_err weft_fail(weft_request *request, const char *text)
 {
     enum weft_err err;
+    if (request == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     struct weft_span span = weft_span_of(text != NULL ? text : "");
     span.bytes = span.bytes < EXCEPTION_TEXT_BYTES_MAX ? span.bytes : EXCEPTION_TEXT_BYTES_MAX;
     if (request->hop != NULL) {

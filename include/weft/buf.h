@@ -26,24 +26,25 @@ typedef void weft_buf_release_fn(void *ctx, void *data, uint32_t bytes);
 
 /** Take a buffer out of the shard's memory (half of its arena at most is in such buffers).  Its bytes are not zeroed.
  *  @param bytes 1..WEFT_PAYLOAD_BYTES_MAX
- *  @return given, with one reference; NULL: no memory for it now, or an impossible size
+ *  @return given, with one reference; NULL: no memory for it now, an impossible size, or no shard
  *  @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_buf_take(weft_shard *shard, uint32_t bytes);
 
 /** Make a buffer of memory of the caller's, which stays as it is until release runs.
  *  @param data 1..WEFT_PAYLOAD_BYTES_MAX bytes, not written by weft   @param release may be NULL: nobody needs to know
- *  @return given, with one reference; NULL: the shard has no room for another buffer now, or an impossible size
+ *  @return given, with one reference; NULL: the shard has no room for another buffer now, an impossible size, or no
+ * data
  *  @shard owner   @allocates never */
 WEFT_API WEFT_NODISCARD WEFT_GIVE weft_buf *weft_buf_wrap(weft_shard *shard, void *data, uint32_t bytes,
                                                           weft_buf_release_fn *release, void *ctx);
 
-/** The bytes.  @return borrowed: valid as long as the reference   @shard owner */
+/** The bytes.  @return borrowed: valid as long as the reference; NULL for NULL   @shard owner */
 WEFT_API uint8_t *weft_buf_data(weft_buf *buf);
 
-/** How many.  @shard owner */
+/** How many; 0 for NULL.  @shard owner */
 WEFT_API uint32_t weft_buf_bytes(const weft_buf *buf);
 
-/** One more reference.  @return buf, for chaining   @shard owner */
+/** One more reference; NULL has none.  @return buf, for chaining   @shard owner */
 WEFT_API WEFT_REF weft_buf *weft_buf_ref(weft_buf *buf);
 
 /** Drop a reference; the last one ends the buffer.  NULL is fine.  @shard owner */

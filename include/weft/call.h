@@ -102,7 +102,7 @@ typedef void weft_handler_fn(void *ctx, weft_request *request);
  *  shard where the request landed, on several at a time: it reads the payload and what never changes. */
 typedef uint32_t weft_shard_of_fn(void *ctx, struct weft_span payload);
 
-/** The payload of a request.  @return borrowed: valid until the handler returns; nothing for NULL
+/** The payload of a request.  @return borrowed: valid until the handler returns   @param request not NULL
  *  @shard owner */
 WEFT_API struct weft_span weft_request_payload(const weft_request *request);
 

@@ -47,7 +47,8 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_foreign_create(weft_node *node, const
                                                           WEFT_GIVE weft_foreign **foreign, struct weft_error *why);
 
 /** Take the registration back, before the node is destroyed: what was posted has run on return, what would still come
- *  back is dropped.  No shard may notify it any more.  NULL is fine.   @shard any: the handle's thread   @blocks for a
+ *  back is dropped.  No shard may notify it any more.  NULL is fine.  On a thread of a
+ *  shard the registration stays until the node goes.   @shard any: the handle's thread   @blocks for a
  * turn of each shard
  */
 WEFT_API void weft_foreign_destroy(WEFT_TAKE weft_foreign *foreign);

@@ -51,13 +51,14 @@ WEFT_API WEFT_NODISCARD enum weft_err weft_shard_attach(weft_node *node, uint32_
 /** Do what there is to do; sleep for it at most timeout_ns, 0 not at all, WEFT_TIMEOUT_NEVER without end.
  *  Bounded: what is left makes weft_shard_fd readable at once.
  *  @return ok | CLOSED (the shard has ended, and runs no more) |
- *          STATE (not hosted, attached to another thread, or called from inside of a callback)
+ *          STATE (not hosted, attached to another thread, or called from inside of a callback) |
+ *          INVALID (NULL)
  *  @shard owner   @blocks for timeout_ns at most */
 WEFT_API WEFT_NODISCARD enum weft_err weft_shard_run_once(weft_shard *shard, uint64_t timeout_ns);
 
 /** The descriptor to watch: readable while there is something for weft_shard_run_once to do, be it from the network,
  *  from another thread or by the clock.  Only to be watched for input, level-triggered; weft's own, not to be read.
- *  @return the same for the life of the shard; -1 if the shard is not hosted   @shard owner */
+ *  @return the same for the life of the shard; -1 if the shard is not hosted, or NULL   @shard owner */
 WEFT_API int weft_shard_fd(const weft_shard *shard);
 
 #ifdef __cplusplus

@@ -42,11 +42,12 @@ struct weft_metrics {
  *  @param out 20 KiB   @param bytes sizeof *out; what this library does not measure is 0   @shard any */
 WEFT_API void weft_metrics_snapshot(const weft_node *node, struct weft_metrics *out, size_t bytes);
 
-/** How many values a histogram holds.  @shard any */
+/** How many values a histogram holds; 0 for NULL.  @shard any */
 WEFT_API uint64_t weft_histogram_count(const struct weft_histogram *histogram);
 
 /** The value below or at which a share of the values lie, such as 0.99; an eighth too high at most.
- *  @param share from 0 to 1   @return the largest value of the bucket it lies in; 0 for an empty histogram   @shard any
+ *  @param share from 0 to 1   @return the largest value of the bucket it lies in; 0 for an empty histogram, or NULL
+ * @shard any
  */
 WEFT_API uint64_t weft_histogram_quantile(const struct weft_histogram *histogram, double share);
 

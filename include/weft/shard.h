@@ -12,10 +12,11 @@
 extern "C" {
 #endif
 
-/** The shard's number in its node, from 0.  @shard owner */
+/** The shard's number in its node, from 0; 0 for NULL.  @shard owner */
 WEFT_API uint32_t weft_shard_index(const weft_shard *shard);
 
-/** Monotonic time of the current turn, in nanoseconds: cheap, and constant within a turn.  @shard owner */
+/** Monotonic time of the current turn, in nanoseconds: cheap, and constant within a turn; 0 for NULL.
+ *  @shard owner */
 WEFT_API uint64_t weft_shard_now_ns(const weft_shard *shard);
 
 /** Runs once on a shard. */
@@ -28,12 +29,13 @@ struct weft_timer {
 
 /** Run fn on this shard once delay_ns have passed, never earlier; at most one tick (262 us) and one turn later.
  *  @param timer borrowed until it ran or was stopped; starting an armed one moves it
- *  @shard owner   @allocates never   @calls_back never from inside */
-WEFT_API void weft_timer_start(weft_shard *shard, struct weft_timer *timer, uint64_t delay_ns, weft_task_fn *fn,
-                               void *ctx);
+ *  @return ok | INVALID (NULL, or armed on another shard)   @shard owner   @allocates never
+ *  @calls_back never from inside */
+WEFT_API enum weft_err weft_timer_start(weft_shard *shard, struct weft_timer *timer, uint64_t delay_ns,
+                                        weft_task_fn *fn, void *ctx);
 
-/** Stop a timer; nothing happens if it is not armed.  @shard owner */
-WEFT_API void weft_timer_stop(weft_shard *shard, struct weft_timer *timer);
+/** Stop a timer; nothing happens if it is not armed.  @return ok | INVALID (as weft_timer_start)   @shard owner */
+WEFT_API enum weft_err weft_timer_stop(weft_shard *shard, struct weft_timer *timer);
 
 #ifdef __cplusplus
 }

@@ -77,6 +77,8 @@ void link_remove(struct link *link);
 /* link_review.c.  Locations or the scope changed, as `why` says: if the policy now decides otherwise, or for another
  * reason, act on it. */
 void link_review(struct link *link, enum weft_reason why);
+/* Its peer's certificate against the topology, when its turn has come. */
+void link_judge(struct link *link);
 /* Make its connection again; the former one ends with its last call, for this reason. */
 void link_renew(struct link *link, enum weft_reason reason);
 

@@ -49,15 +49,22 @@ void link_review(struct link *link, enum weft_reason why)
             link_move_to(link, &now, why);
             return;
         }
-        enum weft_reason unproven = link->state == LINK_UP
-                                        ? node_check_identity(link->share, link->channel, NULL, link->peer, NULL)
-                                        : WEFT_REASON_NONE;
-        if (unproven != WEFT_REASON_NONE) {
-            link_distrust(link, unproven);
-            return;
-        }
         link->decision = now;
         link->channel->decision = now.reason;
+        if (link->state == LINK_UP) {
+            (void)node_judge(link->share, link->channel);
+        }
+    }
+}
+
+void link_judge(struct link *link)
+{
+    if (link->state != LINK_UP) {
+        return;
+    }
+    enum weft_reason unproven = node_check_identity(link->share, link->channel, NULL, link->peer, NULL);
+    if (unproven != WEFT_REASON_NONE) {
+        link_distrust(link, unproven);
     }
 }
 

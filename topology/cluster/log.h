@@ -20,6 +20,7 @@ enum log_kind {
     LOG_LINK_UP,
     LOG_LINK_DOWN,
     LOG_STOP,
+    LOG_MISUSE, /* the host called what it must not call there */
     LOG_CRL_EXPIRED,
     LOG_CERTIFICATE,
     LOG_KIND_COUNT

@@ -95,6 +95,11 @@ void weft_node_destroy(weft_node *node)
     if (node == NULL) {
         return;
     }
+    struct weft_error why = {0};
+    if (node_check_control(node, "destroying the node", &why) != WEFT_OK) {
+        log_event(&node->log, LOG_UNLIMITED, LOG_MISUSE, 'E', "%s", why.text);
+        return;
+    }
     if (node->state == NODE_STARTED) {
         weft_node_drain(node);
         (void)weft_node_wait(node);
@@ -109,9 +114,33 @@ enum weft_err node_check_given(const struct weft_node *node, const char *what, s
                         : weft_error_set(why, WEFT_ERR_INVALID, "%s: the node is NULL; create one first", what);
 }
 
-static enum weft_err node_check_created(const struct weft_node *node, const char *what, struct weft_error *why)
+enum weft_err node_check_control(const struct weft_node *node, const char *what, struct weft_error *why)
 {
     WEFT_TRY(node_check_given(node, what, why));
+    if (node->engine != NULL && engine_is_inside(node->engine)) {
+        return weft_error_set(why, WEFT_ERR_STATE, "%s: from inside of one of the node's shards; %s", what,
+                              "have another thread do it, as weft_foreign_notify can");
+    }
+    return WEFT_OK;
+}
+
+enum weft_err node_control_begin(struct weft_node *node, const char *what, struct weft_error *why)
+{
+    WEFT_TRY(node_check_control(node, what, why));
+    if (atomic_flag_test_and_set_explicit(&node->changing, memory_order_acquire)) {
+        return weft_error_set(why, WEFT_ERR_STATE, "%s: another change of this node has not returned yet", what);
+    }
+    return WEFT_OK;
+}
+
+void node_control_end(struct weft_node *node)
+{
+    atomic_flag_clear_explicit(&node->changing, memory_order_release);
+}
+
+static enum weft_err node_check_created(const struct weft_node *node, const char *what, struct weft_error *why)
+{
+    WEFT_TRY(node_check_control(node, what, why));
     if (node->state != NODE_CREATED) {
         return weft_error_set(why, WEFT_ERR_STATE, "%s: the node was started already; do this before weft_node_start",
                               what);

@@ -82,6 +82,7 @@ struct node_shard {
     struct tls_contexts tls;                /* zeroed: no credentials */
     _Atomic(struct tls_context *) tls_next; /* what the control thread left here, to be taken; NULL: nothing */
     struct timer expiry_timer;              /* of the first shard: node_expiry.c */
+    struct timer judge_timer;               /* while certificates are; node_judge.c */
     struct timer review_timer;              /* while connections are looked at again; node_credentials.c */
 };
 
@@ -92,6 +93,7 @@ struct weft_node {
     struct verb_table verbs;
     struct topology *topology; /* the newest, of a list; shards read it under the lock */
     atomic_flag topology_lock;
+    atomic_flag changing;       /* by the control thread: topology or credentials */
     atomic_uint slots_used;     /* of peers */
     struct peer_shared *shared; /* peers_max, by the peer's slot */
     struct tls_credentials *credentials;
@@ -189,6 +191,13 @@ static inline struct node_shard *node_shard_of(struct weft_shard *shard)
 /* Does this node need TLS at all? */
 /* @return ok | INVALID: NULL, where `what` was asked for */
 WEFT_NODISCARD enum weft_err node_check_given(const struct weft_node *node, const char *what, struct weft_error *why);
+/* The same for what belongs to the control thread.  @return ok | INVALID | STATE: called from inside of a shard's turn,
+ * where it would wait for itself */
+WEFT_NODISCARD enum weft_err node_check_control(const struct weft_node *node, const char *what, struct weft_error *why);
+/* The same, and nothing else of that kind begins before node_control_end: a log hook of the first must not come in
+ * between.  @return STATE also: another one is under way */
+WEFT_NODISCARD enum weft_err node_control_begin(struct weft_node *node, const char *what, struct weft_error *why);
+void node_control_end(struct weft_node *node);
 bool node_uses_tls(const struct weft_node *node);
 
 /* The engine's events, one shard's share. */
@@ -230,6 +239,10 @@ bool node_ask_authorize(struct node_shard *share, const struct channel *channel,
 weft_peer_id node_peer_of(const struct node_shard *share, const struct channel *channel);
 /* After the topology changed: may it stay, and whose is it? */
 void node_review_accepted(struct node_shard *share, struct channel *channel);
+/* The same for its certificate alone. */
+void node_judge_accepted(struct node_shard *share, struct channel *channel);
+/* node_judge.c.  Have it compared with the topology again, soon.  @return false: no certificate is to be looked at */
+bool node_judge(struct node_shard *share, struct channel *channel);
 /* Somebody spoke as this peer, from its address alone or by a certificate of its id; node_fence.c. */
 void node_fence_note(struct node_shard *share, uint32_t peer, const struct hello *hello, bool certified);
 /* Close what former lives of peers left on this shard. */

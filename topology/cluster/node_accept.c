@@ -243,6 +243,26 @@ static void accept_rebind(struct channel *channel, uint32_t peer)
     }
 }
 
+/* Whatever it was to go for. */
+static void accept_may_stay(struct channel *channel)
+{
+    if (channel->part_reason != WEFT_REASON_CREDENTIALS_REPLACED) {
+        channel->part_reason = WEFT_REASON_NONE;
+    }
+}
+
+void node_judge_accepted(struct node_shard *share, struct channel *channel)
+{
+    struct peer_match match = accept_match(channel);
+    /* What the hello said was found right, and is the same. */
+    enum weft_reason reason = node_check_identity(share, channel, NULL, match.only, NULL);
+    if (reason != WEFT_REASON_NONE) {
+        node_part(share, channel, reason);
+    } else {
+        accept_may_stay(channel);
+    }
+}
+
 void node_review_accepted(struct node_shard *share, struct channel *channel)
 {
     if (channel->peer != 0 && share->topology->peers[channel->peer - 1].removed) {
@@ -256,16 +276,13 @@ void node_review_accepted(struct node_shard *share, struct channel *channel)
     if (reason == WEFT_REASON_NONE && other) {
         reason = WEFT_REASON_WRONG_NODE;
     }
-    if (reason == WEFT_REASON_NONE) { /* what the hello said was found right, and is the same */
-        reason = node_check_identity(share, channel, NULL, match.only, NULL);
-    }
     if (reason != WEFT_REASON_NONE) {
         node_part(share, channel, reason);
         return;
     }
     uint32_t peer = match.only != NULL ? (uint32_t)(match.only - share->topology->peers) + 1 : 0;
-    if (channel->part_reason != WEFT_REASON_CREDENTIALS_REPLACED) {
-        channel->part_reason = WEFT_REASON_NONE; /* it may stay after all */
+    if (!node_judge(share, channel)) {
+        accept_may_stay(channel);
     }
     if (peer != channel->peer) {
         accept_rebind(channel, peer);

@@ -72,6 +72,9 @@ static __attribute__((noinline)) enum weft_err share_call_unmet(struct node_shar
                                                                 const struct weft_call_options *options,
                                                                 struct call_request *request)
 {
+    if (share->node == NULL) { /* the shard has ended */
+        return WEFT_ERR_DRAINING;
+    }
     return node_meet(share, to) ? share_call(share, to, options, request) : WEFT_ERR_NOT_FOUND;
 }
 
@@ -88,15 +91,18 @@ static inline enum weft_err call_options(const struct weft_call_options **option
     return WEFT_OK;
 }
 
-static __attribute__((noinline)) enum weft_err call_in_general(struct node_shard *share, weft_peer_id to, uint64_t verb,
+static __attribute__((noinline)) enum weft_err call_in_general(weft_shard *shard, weft_peer_id to, uint64_t verb,
                                                                struct weft_span args,
                                                                const struct weft_call_options *options,
                                                                weft_reply_fn *fn, void *ctx)
 {
     struct weft_call_options known;
     struct call_request request = {.verb = verb, .args = args, .fn = fn, .ctx = ctx};
+    if (shard == NULL) {
+        return WEFT_ERR_INVALID;
+    }
     WEFT_TRY(call_options(&options, &known));
-    return share_call(share, to, options, &request);
+    return share_call(node_shard_of(shard), to, options, &request);
 }
 
 /* A small call on the normal lane, by a connection that is up and the only one to ask.  @return false: it is none */
@@ -123,17 +129,19 @@ static WEFT_INLINE bool call_at_once(struct node_shard *share, weft_peer_id to, 
 enum weft_err weft_call(weft_shard *shard, weft_peer_id to, uint64_t verb, struct weft_span args,
                         const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
 {
-    struct node_shard *share = node_shard_of(shard);
-    if (WEFT_LIKELY(call_at_once(share, to, verb, args, options, fn, ctx))) {
+    if (WEFT_LIKELY(shard != NULL && call_at_once(node_shard_of(shard), to, verb, args, options, fn, ctx))) {
         return WEFT_OK;
     }
-    return call_in_general(share, to, verb, args, options, fn, ctx);
+    return call_in_general(shard, to, verb, args, options, fn, ctx);
 }
 
 enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, weft_buf *args,
                             const struct weft_call_options *options, weft_reply_fn *fn, void *ctx)
 {
     struct weft_call_options known;
+    if (shard == NULL || args == NULL || args->pool != &shard->payloads) {
+        return WEFT_ERR_INVALID;
+    }
     struct call_request request = {
         .verb = verb,
         .args = {args->data, args->bytes},
@@ -141,7 +149,6 @@ enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, w
         .fn = fn,
         .ctx = ctx,
     };
-    WEFT_ASSERT(args->pool == &shard->payloads);
     WEFT_TRY(call_options(&options, &known));
     WEFT_TRY(share_call(node_shard_of(shard), to, options, &request));
     weft_buf_unref(args);
@@ -150,15 +157,16 @@ enum weft_err weft_call_buf(weft_shard *shard, weft_peer_id to, uint64_t verb, w
 
 weft_peer_id weft_peer_find(const weft_shard *shard, const char *text)
 {
-    const struct node_shard *share = shard->user;
-    return weft_node_peer_find(share->node, text);
+    const struct node_shard *share = shard != NULL ? shard->user : NULL;
+    return weft_node_peer_find(share != NULL ? share->node : NULL, text);
 }
 
 uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer)
 {
-    const struct node_shard *share = shard->user;
+    const struct node_shard *share = shard != NULL ? shard->user : NULL;
     uint32_t slot = peer_slot_of(peer);
-    if (slot >= share->node->settings.peers_max || atomic_load(&share->node->shared[slot].id) != peer.bits) {
+    if (share == NULL || share->node == NULL || slot >= share->node->settings.peers_max ||
+        atomic_load(&share->node->shared[slot].id) != peer.bits) {
         return 0;
     }
     return atomic_load_explicit(&share->node->shared[slot].shards, memory_order_relaxed);
@@ -166,7 +174,14 @@ uint32_t weft_peer_shards(const weft_shard *shard, weft_peer_id peer)
 
 enum weft_err weft_cancel(weft_shard *shard, weft_call_id id)
 {
-    struct node_shard *share = node_shard_of(shard);
+    struct node_shard *share = shard != NULL ? node_shard_of(shard) : NULL;
+    if (share == NULL) {
+        return WEFT_ERR_INVALID;
+    }
+    shard_check_thread(shard);
+    if (share->node == NULL) { /* the shard has ended, and every call with it */
+        return WEFT_ERR_NOT_FOUND;
+    }
     void *hop = call_lent_to(&share->rpc, id);
     if (hop != NULL) {
         call_hop_cancel(share, hop);

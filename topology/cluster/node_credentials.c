@@ -232,6 +232,7 @@ enum weft_err weft_node_credentials_reload(weft_node *node, const struct weft_no
     }
     WEFT_TRY(node_check_given(node, "credentials", why));
     WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_node_options", why));
+    WEFT_TRY(node_control_begin(node, "credentials", why));
     options.require_endpoint_verification = node->settings.endpoint_verification; /* takes a restart */
     enum weft_err err = replace_credentials(node, &options, &fault);
     if (err != WEFT_OK) {
@@ -241,5 +242,6 @@ enum weft_err weft_node_credentials_reload(weft_node *node, const struct weft_no
             *why = fault;
         }
     }
+    node_control_end(node);
     return err;
 }

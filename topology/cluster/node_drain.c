@@ -168,6 +168,7 @@ void node_shard_signal(void *ctx, struct weft_shard *shard)
     timer_wheel_stop(&shard->wheel, &share->part_timer);
     timer_wheel_stop(&shard->wheel, &share->review_timer);
     timer_wheel_stop(&shard->wheel, &share->expiry_timer);
+    timer_wheel_stop(&shard->wheel, &share->judge_timer);
     node_ports_freeze(share);
     rpc_set_draining(&share->rpc);
     share->drain_deadline_ns = shard->now_ns + node->settings.drain_timeout_ns;

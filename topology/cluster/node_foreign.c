@@ -83,7 +83,7 @@ enum weft_err weft_foreign_create(weft_node *node, const struct weft_foreign_opt
     if (given != NULL) {
         WEFT_TRY(options_take(&options, sizeof options, given, "struct weft_foreign_options", why));
     }
-    WEFT_TRY(node_check_given(node, "foreign thread", why));
+    WEFT_TRY(node_check_control(node, "foreign thread", why));
     if (foreign == NULL) {
         return weft_error_set(why, WEFT_ERR_INVALID, "foreign thread: no place to put it; foreign is NULL");
     }

@@ -8,7 +8,7 @@
 
 enum weft_err weft_node_admit(weft_node *node, weft_admit_fn *fn, void *ctx)
 {
-    WEFT_TRY(node_check_given(node, "admission", NULL));
+    WEFT_TRY(node_check_control(node, "admission", NULL));
     if (node->state != NODE_CREATED) {
         return WEFT_ERR_STATE;
     }
@@ -19,7 +19,7 @@ enum weft_err weft_node_admit(weft_node *node, weft_admit_fn *fn, void *ctx)
 
 enum weft_err weft_node_authorize(weft_node *node, weft_authorize_fn *fn, void *ctx)
 {
-    WEFT_TRY(node_check_given(node, "authorization", NULL));
+    WEFT_TRY(node_check_control(node, "authorization", NULL));
     if (node->state != NODE_CREATED) {
         return WEFT_ERR_STATE;
     }

@@ -14,7 +14,7 @@ enum weft_err weft_node_start_hosted(weft_node *node, weft_task_fn *on_ready, vo
     if (why != NULL) {
         memset(why, 0, sizeof *why);
     }
-    WEFT_TRY(node_check_given(node, "starting", why));
+    WEFT_TRY(node_check_control(node, "starting", why));
     WEFT_TRY(node_place(node, &placement, why));
     placement.pinned = false;
     placement.hosted = true;
@@ -48,10 +48,10 @@ enum weft_err weft_shard_attach(weft_node *node, uint32_t index, weft_shard **sh
 
 enum weft_err weft_shard_run_once(weft_shard *shard, uint64_t timeout_ns)
 {
-    return engine_run_once(shard, timeout_ns);
+    return shard != NULL ? engine_run_once(shard, timeout_ns) : WEFT_ERR_INVALID;
 }
 
 int weft_shard_fd(const weft_shard *shard)
 {
-    return shard->io->backend->pollable(shard->io);
+    return shard == NULL || shard->io == NULL ? -1 : shard->io->backend->pollable(shard->io);
 }

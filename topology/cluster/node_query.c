@@ -87,7 +87,12 @@ static void link_collect(void *ctx, struct weft_shard *shard)
 
 void weft_node_links(weft_node *node, weft_link_fn *fn, void *ctx)
 {
+    struct weft_error why = {0};
     bool visits = node != NULL && fn != NULL && node->state == NODE_STARTED;
+    if (visits && node_check_control(node, "visiting links", &why) != WEFT_OK) {
+        log_event(&node->log, LOG_UNLIMITED, LOG_MISUSE, 'E', "%s", why.text);
+        return;
+    }
     for (uint32_t i = 0; visits && i < node->shard_count; i++) {
         struct link_snapshot snapshot = {0};
         if (engine_run(node->engine, i, link_collect, &snapshot)) {

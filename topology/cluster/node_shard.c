@@ -144,6 +144,9 @@ enum weft_err node_shard_open(void *ctx, struct weft_shard *shard, struct weft_e
     return share_open(share, why);
 }
 
+/* Where a call that comes after the end looks for its peer: there is none. */
+static const struct peer_links ended_links = {.id = {UINT64_MAX}};
+
 void node_shard_close(void *ctx, struct weft_shard *shard)
 {
     struct weft_node *node = ctx;
@@ -162,5 +165,7 @@ void node_shard_close(void *ctx, struct weft_shard *shard)
     node_adopt_end(share);
     mapping_drop(node->allocator, share->peers, ((uint64_t)share->peers_mask + 1) * sizeof *share->peers);
     heap_drop(node->allocator, share->stand_ins, node->shard_count * sizeof *share->stand_ins);
+    share->peers = (struct peer_links *)(uintptr_t)&ended_links; /* only ever compared */
+    share->peers_mask = 0;
     share->node = NULL;
 }

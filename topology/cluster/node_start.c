@@ -325,7 +325,7 @@ enum weft_err weft_node_start(weft_node *node, weft_task_fn *on_ready, void *ctx
     if (why != NULL) {
         memset(why, 0, sizeof *why);
     }
-    WEFT_TRY(node_check_given(node, "starting", why));
+    WEFT_TRY(node_check_control(node, "starting", why));
     WEFT_TRY(node_place(node, &placement, why));
     struct weft_error refusal = {0};
     enum weft_err err = node_start_on(node, &placement, on_ready, ctx, &refusal);
@@ -348,6 +348,11 @@ int weft_node_wait(weft_node *node)
 {
     if (node == NULL) {
         return 0;
+    }
+    struct weft_error why = {0};
+    if (node_check_control(node, "waiting for the end", &why) != WEFT_OK) {
+        log_event(&node->log, LOG_UNLIMITED, LOG_MISUSE, 'E', "%s", why.text);
+        return -1;
     }
     if (node->state == NODE_STARTED) {
         engine_join(node->engine);

@@ -36,10 +36,8 @@ static uint32_t topology_free_old(struct weft_node *node)
     return count;
 }
 
-/* What a change begins with. */
-static enum weft_err topology_begin(struct weft_node *node, struct topology **draft, struct weft_error *why)
+static enum weft_err topology_draft(struct weft_node *node, struct topology **draft, struct weft_error *why)
 {
-    WEFT_TRY(node_check_given(node, "changing the topology", why));
     if (node->state == NODE_STOPPED || atomic_load(&node->drain_asked)) {
         return weft_error_set(why, WEFT_ERR_DRAINING, "changing the topology: the node is stopping");
     }
@@ -53,6 +51,17 @@ static enum weft_err topology_begin(struct weft_node *node, struct topology **dr
     }
     *draft = topology_new(node->allocator, node->topology, node->settings.peers_max);
     return *draft != NULL ? WEFT_OK : weft_error_set(why, WEFT_ERR_NO_MEMORY, "no memory for the topology");
+}
+
+/* What a change begins with, and topology_end ends. */
+static enum weft_err topology_begin(struct weft_node *node, struct topology **draft, struct weft_error *why)
+{
+    WEFT_TRY(node_control_begin(node, "changing the topology", why));
+    enum weft_err err = topology_draft(node, draft, why);
+    if (err != WEFT_OK) {
+        node_control_end(node);
+    }
+    return err;
 }
 
 /* A slot has another peer now: nothing of who had it must count as his. */
@@ -170,6 +179,7 @@ static enum weft_err topology_end(struct weft_node *node, struct topology *draft
     } else {
         topology_drop(node->allocator, draft);
     }
+    node_control_end(node);
     return err;
 }
 
@@ -356,6 +366,7 @@ static enum weft_err scope_check(const struct weft_node *node, enum weft_encrypt
 enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption scope, struct weft_error *why)
 {
     struct topology *draft;
+    WEFT_TRY(node_check_given(node, "internode_encryption", why));
     WEFT_TRY(scope_check(node, scope, why));
     WEFT_TRY(topology_begin(node, &draft, why));
     enum weft_encryption before = draft->encryption;
@@ -373,5 +384,5 @@ enum weft_err weft_node_encryption_set(weft_node *node, enum weft_encryption sco
 
 enum weft_encryption weft_node_encryption(const weft_node *node)
 {
-    return node->topology->encryption;
+    return node != NULL ? node->topology->encryption : WEFT_ENCRYPTION_NONE;
 }

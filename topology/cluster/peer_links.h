@@ -70,7 +70,7 @@ static inline struct link *peer_links_sole(const struct peer_links *links)
 {
     bool sole = links->own_count == 1 && links->own_most == 1 &&
                 links->remote_seen == atomic_load_explicit(&links->shared->shards, memory_order_relaxed);
-    return WEFT_LIKELY(sole) ? WEFT_CONTAINER_OF(list_first(&links->own), struct link, sibling) : NULL;
+    return WEFT_LIKELY(sole) ? WEFT_CONTAINER_OF(links->own.head.next, struct link, sibling) : NULL;
 }
 /* The link for a call, made if it is not there.  @param remote_shard SHARD_ANY, or one of the peer's
  * @return ok | NOT_FOUND (the peer has no such shard) | QUEUE_FULL (the peer's connections are used up) | DRAINING */

@@ -13,6 +13,7 @@ void io_init(struct io *io, const struct io_backend *backend)
     list_init(&io->queued);
     list_init(&io->cancels);
     memset(&io->counters, 0, sizeof io->counters);
+    io->sparing = false;
     io->never_sleeps = false;
 }
 

@@ -141,6 +141,7 @@ struct io {
     struct list queued;  /* operations to start at the next wait */
     struct list cancels; /* in-flight operations whose cancel was asked since the last wait */
     struct io_counters counters;
+    bool sparing;           /* set by its owner: what arrives now has to be put aside, so let little of it arrive */
     bool never_sleeps;      /* wait only looks, and `idle` can tell beforehand whether it would look in vain */
     uint32_t queue_entries; /* of a ring: as many as memory could be locked for */
     uint32_t queue_wanted;

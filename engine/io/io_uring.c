@@ -165,6 +165,7 @@ static void ring_enter(struct io_ring *ring, uint64_t timeout_ns)
 static uint32_t ring_wait(struct io *io, uint64_t timeout_ns, struct io_event *events, uint32_t events_max)
 {
     struct io_ring *ring = ring_of(io);
+    ring->recv.sparing = io->sparing;
     ring_prepare_turn(ring);
     timeout_ns = list_empty(&ring->stillborn) && !recv_ring_has_rest(&ring->recv) ? timeout_ns : 0;
     if (ring_is_pollable(ring)) {

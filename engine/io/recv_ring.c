@@ -5,6 +5,7 @@
  * beyond that stays in the pool.  Where the kernel can, one receive fills as many as there are bytes for: a bundle,
  * whose buffers are those that were offered one after the other, each full but the last.  One that took the last buffer
  * ends the receiving without saying so; its owner is told -ENOBUFS, as of any receive that finds none.
+ * Who has no place for what arrives says so (`sparing`), and gets little at a time until that is over.
  * Failure modes: a turn with more results than a quarter of what is offered makes it twice as many, up to all; receives
  * that found none end with -ENOBUFS and are armed again by their owners.  When for a while no turn had more than a
  * sixteenth, it becomes half as many. */
@@ -39,9 +40,15 @@ static void recv_ring_offer(struct recv_ring *recv, struct buf *buf)
     recv->offered++;
 }
 
+/* How many buffers the kernel shall have now.  Each turn can bring as many results as that, of whatever sizes. */
+static uint32_t recv_ring_most(const struct recv_ring *recv)
+{
+    return WEFT_UNLIKELY(recv->sparing) ? smaller(recv->wanted, OFFERED_MIN) : recv->wanted;
+}
+
 static void recv_ring_offer_wanted(struct recv_ring *recv)
 {
-    while (recv->offered < recv->wanted && recv->pool.free_count > 0) {
+    while (recv->offered < recv_ring_most(recv) && recv->pool.free_count > 0) {
         recv_ring_offer(recv, buf_take(&recv->pool, recv));
     }
 }
@@ -153,7 +160,7 @@ void recv_ring_filled(struct recv_ring *recv, struct io_op *op, const struct io_
 
 void recv_ring_return(struct recv_ring *recv, struct buf *buf)
 {
-    if (WEFT_LIKELY(recv->offered < recv->wanted)) {
+    if (WEFT_LIKELY(recv->offered < recv_ring_most(recv))) {
         recv_ring_offer(recv, buf);
     } else {
         buf_give_back(&recv->pool, buf);
@@ -166,7 +173,7 @@ void recv_ring_settle(struct recv_ring *recv)
         return;
     }
     recv->most = recv->most > recv->taken ? recv->most : recv->taken;
-    if (WEFT_UNLIKELY(recv->taken > recv->wanted / 4 && recv->wanted < recv->pool.count)) {
+    if (WEFT_UNLIKELY(recv->taken > recv->wanted / 4 && recv->wanted < recv->pool.count && !recv->sparing)) {
         recv->wanted *= 2;
     } else if (WEFT_UNLIKELY(++recv->settled >= SETTLED_LOOK)) {
         recv->wanted = recv->wanted > OFFERED_MIN && recv->most < recv->wanted / 16 ? recv->wanted / 2 : recv->wanted;

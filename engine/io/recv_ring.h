@@ -21,6 +21,7 @@ struct recv_ring {
     uint32_t most;    /* of them in one turn, since the wish was looked at */
     uint32_t settled; /* how often, since then */
     bool bundles;     /* one receive may fill several buffers */
+    bool sparing;     /* it has as few as at first, whatever is wanted; as the io's */
     struct {
         struct io_op *op;
         uint32_t place; /* the next buffer of it */

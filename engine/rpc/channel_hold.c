@@ -21,6 +21,12 @@ struct held_bytes {
 /* Pieces fill their blocks of the arena, which are powers of two. */
 #define HELD_PIECE_BYTES_MAX (RECV_BUF_BYTES - (uint32_t)sizeof(struct held_bytes))
 
+/* Much is put aside already: let little more arrive. */
+static void hold_account(struct channel *channel)
+{
+    channel->rpc->shard->io->sparing = channel->rpc->held_bytes > channel_held_most(channel) / 2;
+}
+
 static bool hold_piece(struct channel *channel, struct weft_span bytes, uint64_t arrived_ns)
 {
     struct arena *arena = &channel->rpc->shard->arena;
@@ -38,6 +44,7 @@ static bool hold_piece(struct channel *channel, struct weft_span bytes, uint64_t
     list_push_back(&channel->held, &held->link);
     channel->held_bytes += bytes.bytes;
     channel->rpc->held_bytes += held->block_bytes;
+    hold_account(channel);
     return true;
 }
 
@@ -60,6 +67,7 @@ static void held_free(struct channel *channel, struct held_bytes *held)
 {
     WEFT_ASSERT(channel->rpc->held_bytes >= held->block_bytes);
     channel->rpc->held_bytes -= held->block_bytes;
+    hold_account(channel);
     list_remove(&held->link);
     arena_give_back(&channel->rpc->shard->arena, (uint8_t *)held);
 }

@@ -100,6 +100,8 @@ struct io_op {
         } accept;
         struct {
             bool once;
+            bool single; /* the backend's: it was started so that it takes one buffer, and must be started again */
+            bool hungry; /* the backend's: it found no buffer the last time */
         } recv;
         struct {
             struct buf *buf;

@@ -34,9 +34,25 @@ static void ring_arm_wake(struct io_ring *ring)
     ring->wake_armed = true;
 }
 
+/* Who found no buffer comes before who had one, so that few go round. */
+static void ring_start_hungry(struct io_ring *ring)
+{
+    LIST_FOR_EACH_SAFE(node, following, &ring->io.queued)
+    {
+        struct io_op *op = WEFT_CONTAINER_OF(node, struct io_op, link);
+        if (op->kind == IO_RECV && op->recv.hungry && !op->cancel_asked) {
+            list_remove(node);
+            ring_start(ring, op);
+        }
+    }
+}
+
 static void ring_prepare_turn(struct io_ring *ring)
 {
     struct list_node *node;
+    if (WEFT_UNLIKELY(ring->recv.sparing)) {
+        ring_start_hungry(ring);
+    }
     while ((node = list_pop_front(&ring->io.queued)) != NULL) {
         struct io_op *op = WEFT_CONTAINER_OF(node, struct io_op, link);
         if (op->cancel_asked) {

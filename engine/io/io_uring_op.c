@@ -6,6 +6,7 @@
  *
  * Failure modes: a full submission queue is submitted on the spot and refilled; an operation that cannot even be
  * prepared (a dial without a socket) becomes an event at once, by way of the `stillborn` list. */
+#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <unistd.h>
@@ -197,6 +198,7 @@ void ring_translate(struct io_ring *ring, const struct io_uring_cqe *cqe, struct
     event->copied = false;
     event->lent = NULL;
     if (op->kind == IO_RECV) {
+        op->recv.hungry = cqe->res == -ENOBUFS;
         if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
             recv_ring_filled(&ring->recv, op, cqe, event);
         }

@@ -98,9 +98,10 @@ int recv_ring_register(struct recv_ring *recv, struct io_uring *ring, bool bundl
     return result;
 }
 
-void recv_ring_prepare(const struct recv_ring *recv, struct io_uring_sqe *sqe, const struct io_op *op)
+void recv_ring_prepare(const struct recv_ring *recv, struct io_uring_sqe *sqe, struct io_op *op)
 {
-    if (op->recv.once) {
+    op->recv.single = op->recv.once || recv->sparing; /* few buffers must do for many sockets */
+    if (op->recv.single) {
         io_uring_prep_recv(sqe, op->socket, NULL, recv->pool.bytes_each, 0);
     } else {
         io_uring_prep_recv_multishot(sqe, op->socket, NULL, 0, 0);
@@ -154,7 +155,7 @@ void recv_ring_filled(struct recv_ring *recv, struct io_op *op, const struct io_
     recv->rest.place = place;
     recv->rest.bytes = (uint32_t)cqe->res;
     recv->rest.more = (cqe->flags & IORING_CQE_F_MORE) != 0;
-    recv->rest.dry = !recv->rest.more && !op->recv.once;
+    recv->rest.dry = !recv->rest.more && !op->recv.single;
     recv_ring_next(recv, event);
 }
 

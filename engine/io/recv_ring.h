@@ -38,7 +38,7 @@ void recv_ring_fini(struct recv_ring *recv);
 /* Have the kernel receive into them.  @return 0, or -errno */
 int recv_ring_register(struct recv_ring *recv, struct io_uring *ring, bool bundles);
 /* The receive that takes buffers from here. */
-void recv_ring_prepare(const struct recv_ring *recv, struct io_uring_sqe *sqe, const struct io_op *op);
+void recv_ring_prepare(const struct recv_ring *recv, struct io_uring_sqe *sqe, struct io_op *op);
 /* A completion with a buffer, or several.  With more than one there is a rest; take all of that before anything else.
  */
 void recv_ring_filled(struct recv_ring *recv, struct io_op *op, const struct io_uring_cqe *cqe, struct io_event *event);

@@ -126,7 +126,9 @@ static void filled__the_last_buffer_too__no_buffers_is_told(void **state)
 static void filled__once__ends_with_its_only_event(void **state)
 {
     struct fixture *fixture = *state;
+    struct io_uring_sqe sqe;
     fixture->op.recv.once = true;
+    recv_ring_prepare(&fixture->recv, &sqe, &fixture->op);
     struct io_event event = receive(fixture, 100, 0);
     assert_false(event.more);
     assert_false(recv_ring_has_rest(&fixture->recv));
@@ -170,6 +172,29 @@ static void settle__many_results__more_are_offered_and_later_fewer(void **state)
     assert_int_equal(offered(fixture), OFFERED);
 }
 
+/* Who is sparing has few offered again, whatever was wanted, and receives take one each. */
+static void sparing__few_are_offered_for_one_each__until_it_is_over(void **state)
+{
+    struct fixture *fixture = *state;
+    struct io_uring_sqe sqe;
+    turn(fixture, OFFERED);
+    turn(fixture, 2 * OFFERED);
+    assert_int_equal(offered(fixture), BUFS);
+    fixture->recv.sparing = true;
+    turn(fixture, BUFS);
+    assert_int_equal(offered(fixture), OFFERED);
+    turn(fixture, OFFERED);
+    assert_int_equal(offered(fixture), OFFERED);
+    recv_ring_prepare(&fixture->recv, &sqe, &fixture->op);
+    struct io_event event = receive(fixture, 100, 0);
+    assert_false(event.more);
+    assert_false(recv_ring_has_rest(&fixture->recv)); /* it ended as it had to, and is not told so */
+    recv_ring_return(&fixture->recv, event.lent);
+    fixture->recv.sparing = false;
+    turn(fixture, 1);
+    assert_int_equal(offered(fixture), BUFS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +203,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(filled__the_last_buffer_too__no_buffers_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(filled__once__ends_with_its_only_event, set_up, tear_down),
         cmocka_unit_test_setup_teardown(filled__error__buffer_is_offered_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sparing__few_are_offered_for_one_each__until_it_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settle__many_results__more_are_offered_and_later_fewer, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 
     instructions  callgrind over `call_cost sim`: two runs that differ in nothing but the number of calls; the
                   difference is what one call executes in each function.  `both` is both sides together.
+    copies        of the payload, by weft, as the code makes them
     time          perf (cpu-clock, so no hardware counters are needed) over `call_cost io_uring`: two nodes on one
                   thread over loopback, 128 calls in flight, never sleeping; each sample belongs to the stage of its
                   function, those of the kernel to its part of the kernel.  One thread does both sides: nobody waits.
@@ -31,22 +32,23 @@ FEW, MANY = 2560, 12800
 PERF_CALLS = 6000000
 MEMORY = re.compile(r"^_*mem(?:cpy|move|set|cmp)")
 
-# Stage, side, functions.  The first line that fits counts; static functions may carry a suffix of the compiler's.
+# Stage, side, copies of the payload that weft makes there, functions.  The first line that fits counts; static
+# functions may carry a suffix of the compiler's.  What is inlined counts where it ended up.
 STAGES = (
-    ("call: options, checks, which link", "client", r"weft_call|share_call|call_options|peer_links_\w+|links_\w+"),
-    ("slot, deadline, account", "client", r"call_send|call_make|call_deadline_\w+|call_handle"),
-    ("encode into the queue", "client", r"call_put\w*"),
-    ("reply: find the call", "client", r"call_reply_received|call_answered|call_find"),
-    ("end of the call", "client", r"call_finish|call_leave\w*"),
-    ("callback", "client", r"cost_\w+"),
-    ("serve: checks, slot, verb", "server",
-     r"serve_request_received|serve_run|serve_has_room|conn_has_room|outbox_fits"),
-    ("handler", "server", r"verb_\w+|weft_request_\w+"),
-    ("reply: encode, account, slot", "server", r"weft_reply|request_\w+|serve_\w+"),
-    ("reader: cut frames", "both", r"channel_\w+|frame_reader_\w+|conn_recv\w*|conn_land\w*"),
-    ("queue and flush", "both", r"conn_\w+|outbox_\w+|turn_flush|buf_\w+|payload_\w+|shard_buf_\w+|list_\w+"),
-    ("backend: SQE, CQE, buffers", "both", r"io_(?:submit|deliver|settle|send_prepare|lend\w*)|ring_\w+|recv_ring_\w+"),
-    ("turn: clock, timers, mail, counters", "both",
+    ("call: link, slot, deadline, encode", "client", 1,
+     r"weft_call|call_at_once|call_in_general|share_call|call_send\w*|call_take|call_put\w*|peer_links_\w+|"
+     r"links_\w+"),
+    ("replies: frames, calls, their ends", "client", 0, r"call_repl\w+|call_answered|call_finish|call_leave\w*"),
+    ("callback", "client", 0, r"cost_\w+"),
+    ("requests: frames, checks, verb, slot", "server", 0, r"serve_request\w*|serve_run|serve_take_hand"),
+    ("handler", "server", 0, r"verb_\w+|weft_request_\w+"),
+    ("reply: encode, account", "server", 1, r"weft_reply|request_\w+|serve_\w+"),
+    ("reading: share of the turn, parts of frames", "both", 0,
+     r"channel_\w+|frame_reader_\w+|conn_recv\w*|conn_land\w*"),
+    ("queue and flush", "both", 0, r"conn_\w+|outbox_\w+|turn_flush|buf_\w+|payload_\w+|shard_buf_\w+|list_\w+"),
+    ("backend: SQE, CQE, buffers", "both", 0,
+     r"io_(?:submit|deliver|settle|send_prepare|lend\w*)|ring_\w+|recv_ring_\w+"),
+    ("turn: clock, timers, mail, counters", "both", 0,
      r"shard_\w+|turn_\w+|timer_\w+|wheel_\w+|mailbox_\w+|foreign_\w+|engine_\w+|metric_\w+|parcel_\w+|"
      r"io_monotonic_ns|socket_monotonic_ns|.*clock_gettime.*"),
 )
@@ -67,14 +69,14 @@ KERNEL_REST = "kernel: TCP, IP, loopback, memory"
 def stage_of(function):
     """(stage, side), or None for what is no part of a call: the simulator, the start, the end."""
     name = re.sub(r"\.(?:isra|part|constprop|cold)\b.*", "", function)
-    for stage, side, pattern in STAGES:
+    for stage, side, _, pattern in STAGES:
         if re.fullmatch(pattern, name):
             return stage, side
     return None
 
 
 def count(program, calls):
-    """Instructions by function; a memory function of libc counts for the stage that called it, and is counted."""
+    """Instructions by function; a memory function of libc counts for the function that called it."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "callgrind")
         subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=no",
@@ -85,35 +87,30 @@ def count(program, calls):
 
 
 def parse(lines):
-    costs, copies = collections.Counter(), collections.Counter()
+    costs = collections.Counter()
     function = called = ""
-    times = 0
+    edge = False
     for line in lines:
         if line.startswith("fn="):
             function = line[3:].rstrip("\n")
         elif line.startswith("cfn="):
             called = line[4:].rstrip("\n")
         elif line.startswith("calls="):
-            times = int(line[6:].split()[0])
+            edge = True
         elif line[:1].isdigit():
-            if times == 0:
+            if not edge or MEMORY.match(called):
                 costs[function] += int(line.split()[1])
-            elif MEMORY.match(called):
-                costs[function] += int(line.split()[1])
-                copies[function] += times if re.match(r"^_*mem(?:cpy|move)", called) else 0
-            times = 0
-    return costs, copies
+            edge = False
+    return costs
 
 
 def instructions(program):
     few, many = count(program, FEW), count(program, MANY)
-    stages = {}
-    for kind in (0, 1):
-        for function, cost in many[kind].items():
-            found = stage_of(function)
-            if found is not None:
-                row = stages.setdefault(found, [0.0, 0.0])
-                row[kind] += (cost - few[kind][function]) / (MANY - FEW)
+    stages = collections.Counter()
+    for function, cost in many.items():
+        found = stage_of(function)
+        if found is not None:
+            stages[found] += (cost - few[function]) / (MANY - FEW)
     return stages
 
 
@@ -156,11 +153,11 @@ def enters(weft, in_flight):
 
 
 def rows_of(costs, times):
-    order = [(stage, side) for stage, side, _ in STAGES]
-    keys = order + sorted(set(times) - set(order))
+    own = {(stage, side): copies for stage, side, copies, _ in STAGES}
+    keys = list(own) + sorted(set(times) - set(own))
     rows = []
     for stage, side in keys:
-        cost, copies = costs.get((stage, side), (0.0, 0.0))
+        cost, copies = costs.get((stage, side), 0.0), own.get((stage, side), 0)
         if cost > 0 or (stage, side) in times:
             rows.append({"stage": stage, "side": side, "instructions": cost, "copies": copies,
                          "time_share": times.get((stage, side))})
@@ -168,13 +165,13 @@ def rows_of(costs, times):
 
 
 def print_rows(rows, depths):
-    print(f"{'stage':<38}{'side':<9}{'instructions':>13}{'copies':>8}{'time':>8}")
+    print(f"{'stage':<46}{'side':<9}{'instructions':>13}{'copies':>8}{'time':>8}")
     for row in rows:
         cost = f"{row['instructions']:.0f}" if row["side"] != "kernel" else "-"
         share = f"{row['time_share'] * 100:.1f} %" if row["time_share"] is not None else "-"
-        print(f"{row['stage']:<38}{row['side']:<9}{cost:>13}{row['copies']:>8.2f}{share:>8}")
+        print(f"{row['stage']:<46}{row['side']:<9}{cost:>13}{row['copies']:>8}{share:>8}")
     cost, copies = (sum(row[what] for row in rows) for what in ("instructions", "copies"))
-    print(f"{'together':<47}{cost:>13.0f}{copies:>8.2f}")
+    print(f"{'together':<55}{cost:>13.0f}{copies:>8}")
     for depth, sides in depths.items():
         print(f"system calls of a call, {depth} in flight: client {sides['client']:.4f}, server {sides['server']:.4f}")
 

@@ -179,8 +179,9 @@ static void callbacks__call_everything__shards_things_work_and_control_is_refuse
     answer = host_call(&friend, VERB_MINE, 5, 300); /* ends by its deadline */
     assert_int_equal(answer.err, WEFT_ERR_TIMEOUT);
     host_until_events(&friend, 1);
-    /* What is told of a peer as the node stops comes to callbacks that may not call any more. */
+    /* What is told as the node stops comes to callbacks that may not call any more. */
     host_until_counter(&rogue.host, offsetof(struct weft_counters, peers_up), 1);
+    host_until_counter(&rogue.host, offsetof(struct weft_counters, requests_expired), 1);
     struct weft_peer_options other = WEFT_PEER_OPTIONS_INIT;
     weft_peer_id id;
     other.addresses[0] = "127.8.8.8";

@@ -20,7 +20,6 @@ static void call_drop_args(struct call *call)
     call->payload = NULL;
 }
 
-/* What calls hold that were not sent at once, so that the slot is as those are. */
 void call_drop_apart(struct call *call)
 {
     call_drop_args(call);
@@ -30,9 +29,6 @@ void call_drop_apart(struct call *call)
 
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply)
 {
-    if (call->apart) {
-        call_drop_apart(call);
-    }
     call_end(call, err, reply);
 }
 

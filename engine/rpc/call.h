@@ -123,8 +123,9 @@ static inline void call_leave(struct call *call)
 /* Whether the peer can have run it if it ends now. */
 enum weft_executed call_executed(const struct call *call);
 weft_call_id call_handle(const struct call *call);
-/* What calls hold that were not sent at once. */
+/* What calls hold that were not sent at once, so that the slot is as those are. */
 void call_drop_apart(struct call *call);
+/* call_end, out of line. */
 void call_finish(struct call *call, enum weft_err err, const struct weft_reply *reply);
 void call_fail(struct call *call, const struct weft_error *why, enum weft_executed executed);
 /* The same for an end that is counted otherwise. */
@@ -210,6 +211,9 @@ static WEFT_INLINE void call_end(struct call *call, enum weft_err err, const str
 {
     weft_reply_fn *fn = call->fn;
     void *ctx = call->ctx;
+    if (WEFT_UNLIKELY(call->apart)) {
+        call_drop_apart(call);
+    }
     if (WEFT_LIKELY(call->channel != NULL)) {
         call_leave(call);
     } else {

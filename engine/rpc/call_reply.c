@@ -88,9 +88,6 @@ static WEFT_INLINE bool call_answered(struct channel *channel, const uint8_t *he
     TALLY(call->tally, calls_answered);
     metric_run_add(&rpc->shard->calls_run[channel->lane], &rpc->shard->metrics.call_ns[channel->lane],
                    rpc->shard->now_ns - call->started_ns);
-    if (WEFT_UNLIKELY(call->apart)) {
-        call_drop_apart(call);
-    }
     call_end(call, WEFT_OK, reply);
     return true;
 }

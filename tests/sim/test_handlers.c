@@ -2,8 +2,12 @@
 /* Requests that arrive together share the slot of the one that is answered by its handler: handlers that answer others
  * in between, before and after their own, and handlers that lose their connection. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -12,6 +16,7 @@
 #define VERB_OTHERS_FIRST 40u
 #define VERB_OWN_FIRST 41u
 #define VERB_CUT 42u
+#define VERB_TWICE 43u
 #define CALLS 12u
 
 struct batch {
@@ -52,6 +57,13 @@ static void cut(void *ctx, weft_request *request)
     assert_int_equal(weft_reply(request, weft_request_payload(request)), WEFT_ERR_CLOSED);
 }
 
+static void twice(void *ctx, weft_request *request)
+{
+    (void)ctx;
+    answer_own(request);
+    (void)weft_reply(request, (struct weft_span){NULL, 0});
+}
+
 static void open_pair(struct channel_pair *pair, uint64_t seed)
 {
     channel_pair_init(pair, seed);
@@ -61,6 +73,7 @@ static void open_pair(struct channel_pair *pair, uint64_t seed)
         {.number = VERB_OTHERS_FIRST, .fn = others_first, .ctx = side},
         {.number = VERB_OWN_FIRST, .fn = own_first, .ctx = side},
         {.number = VERB_CUT, .fn = cut, .ctx = side},
+        {.number = VERB_TWICE, .fn = twice, .ctx = side},
     };
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         assert_int_equal(verb_table_add(&side->verbs, &verbs[i]), WEFT_OK);
@@ -138,10 +151,33 @@ static void handler__connection_lost_within__told_so_and_slot_back(void **state)
     channel_pair_close(&pair);
 }
 
+static void handler__answers_twice__aborts(void **state)
+{
+    (void)state;
+    static const uint64_t verbs[CALLS] = {VERB_ECHO, VERB_TWICE, VERB_ECHO, VERB_ECHO, VERB_ECHO, VERB_ECHO,
+                                          VERB_ECHO, VERB_ECHO,  VERB_ECHO, VERB_ECHO, VERB_ECHO, VERB_ECHO};
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct channel_pair pair;
+        struct batch batch = {.verbs = verbs};
+        signal(SIGABRT, SIG_DFL);
+        fclose(stderr); /* what it says is not this test's output */
+        open_pair(&pair, 60);
+        batch_run(&pair, &batch);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handler__answers_kept_ones_too__each_caller_gets_its_own),
+        cmocka_unit_test(handler__answers_twice__aborts),
         cmocka_unit_test(handler__connection_lost_within__told_so_and_slot_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

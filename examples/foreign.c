@@ -12,7 +12,6 @@
 
 #define GREET 1
 #define SERVER_ADDRESS "127.0.1.5"
-#define CLIENT_ADDRESS "127.0.1.6"
 #define CALLS 3
 
 /* What the main thread knows; nobody else touches it. */
@@ -84,7 +83,6 @@ int main(void)
     options.shards = "1";
     options.listen_address = SERVER_ADDRESS;
     enum weft_err err = node_start(&server, &options, &why);
-    options.listen_address = CLIENT_ADDRESS;
     options.client_only = true;
     options.peers = &peer;
     options.peer_count = 1;

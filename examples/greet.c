@@ -10,7 +10,6 @@
 
 #define GREET 1 /* the number of our verb, the same on both sides; ours are below WEFT_VERB_RESERVED */
 #define SERVER_ADDRESS "127.0.1.1"
-#define CLIENT_ADDRESS "127.0.1.2"
 
 /* What the client's shard needs, and what it found out. */
 struct client {
@@ -72,7 +71,6 @@ static enum weft_err client_start(struct client *client, struct weft_error *why)
     server.addresses[0] = SERVER_ADDRESS;
     struct weft_node_options options = WEFT_NODE_OPTIONS_INIT;
     options.cluster_name = "greetings"; /* another name would be refused: wrong_cluster */
-    options.listen_address = CLIENT_ADDRESS;
     options.client_only = true;
     options.shards = "1";
     options.peers = &server;

@@ -12,7 +12,6 @@
 
 #define GREET 1
 #define SERVER_ADDRESS "127.0.1.3"
-#define CLIENT_ADDRESS "127.0.1.4"
 
 /* A node with one shard, and what the loop watches for it. */
 struct guest {
@@ -116,7 +115,6 @@ int main(void)
     server.connections_max = client.connections_max = 64;
     server.listen_address = SERVER_ADDRESS;
     server.shards = client.shards = "1";
-    client.listen_address = CLIENT_ADDRESS;
     client.client_only = true;
     client.peers = &peer;
     client.peer_count = 1;
